@@ -1,0 +1,122 @@
+"""What happened, as reported, already redacted. Frozen values; no I/O.
+
+Everything here came over the wire and is hostile data: text is to be quoted and bounded wherever it is shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+type Json = dict[str, Json] | list[Json] | str | int | float | bool | None
+
+
+class Value(BaseModel):
+    """Base of the vocabulary: frozen, strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trust(StrEnum):
+    """Who could have written an event: a holder of a secret key, or anybody with a public one."""
+
+    SIGNED = "signed"
+    PUBLIC = "public"
+
+
+class Frame(Value):
+    """One call on the stack. `vars` holds what the sender's SDK kept: containers with reprs as leaves."""
+
+    function: str | None = None
+    module: str | None = None
+    filename: str | None = None
+    abs_path: str | None = None
+    lineno: int | None = None
+    colno: int | None = None
+    in_app: bool = False
+    pre_context: tuple[str, ...] = ()
+    context_line: str | None = None
+    post_context: tuple[str, ...] = ()
+    vars: dict[str, Any] = Field(default_factory=dict)
+
+
+class ExceptionValue(Value):
+    """One exception; `frames` are oldest first. `chained` says how it hangs on the one before it in the list."""
+
+    type: str
+    value: str = ""
+    module: str | None = None
+    mechanism: str | None = None
+    handled: bool | None = None
+    frames: tuple[Frame, ...] = ()
+    chained: str | None = None  # "cause" | "context" | None
+
+
+class Request(Value):
+    """The HTTP request that was being served."""
+
+    method: str = "GET"
+    url: str = ""
+    query_string: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    cookies: dict[str, str] = Field(default_factory=dict)
+    data: Any = None
+    env: dict[str, str] = Field(default_factory=dict)
+
+
+class Breadcrumb(Value):
+    """Something that was logged shortly before."""
+
+    timestamp: datetime | None = None
+    category: str | None = None
+    level: str | None = None
+    message: str | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Redaction(Value):
+    """One thing taken out before the event was kept: where and what kind, never the value."""
+
+    pointer: str  # JSON pointer into the event
+    kind: str  # "email", "card", "secret", …
+    rule: str
+
+
+class Event(Value):
+    """One report. `exceptions` are in the order of raising: the outermost (what the sender saw) is last."""
+
+    event_id: str
+    project: str
+    received_at: datetime
+    timestamp: datetime
+    platform: str = "other"
+    level: str = "error"
+    environment: str | None = None
+    release: str | None = None
+    service: str | None = None
+    server_name: str | None = None
+    transaction: str | None = None
+    message: str | None = None
+    logger: str | None = None
+    exceptions: tuple[ExceptionValue, ...] = ()
+    request: Request | None = None
+    breadcrumbs: tuple[Breadcrumb, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+    user: dict[str, Any] = Field(default_factory=dict)
+    contexts: dict[str, Any] = Field(default_factory=dict)
+    extra: dict[str, Any] = Field(default_factory=dict)
+    client_fingerprint: tuple[str, ...] = ()
+    trace_id: str | None = None
+    span_id: str | None = None
+    sdk: str | None = None
+    trust: Trust = Trust.SIGNED
+    redactions: tuple[Redaction, ...] = ()
+    raw: str | None = None  # artifact hash of the redacted payload
+
+    @property
+    def exception(self) -> ExceptionValue | None:
+        """The exception that ended the work: the last one raised."""
+        return self.exceptions[-1] if self.exceptions else None

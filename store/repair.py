@@ -1,0 +1,227 @@
+"""From incident to draft: hypotheses, changes, reproducers, patches and their proofs. Frozen values; no I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from store.event import Value
+from store.incident import CodeLocation, Step
+
+
+class ChangeVerdict(StrEnum):
+    """What running the reproducer on a change and its parent has shown (architecture: "What counts as proven")."""
+
+    PROVEN = "proven"
+    SUPPORTED = "supported"
+    INTRODUCED_WITH_FEATURE = "introduced_with_feature"
+    FAILS_OTHERWISE = "fails_otherwise"
+    REFUTED = "refuted"
+    NOT_RUNNABLE = "not_runnable"
+    UNTESTED = "untested"
+
+
+class Oracle(StrEnum):
+    """How a reproducer knows what is right. `no_crash` is honest and weak."""
+
+    PARENT_VALUE = "parent_value"
+    SIBLING_CONTRACT = "sibling_contract"
+    INVARIANT = "invariant"
+    NO_CRASH = "no_crash"
+
+
+class ValidationVerdict(StrEnum):
+    """What the judge said of a patch."""
+
+    PROVEN = "proven"
+    WEAK = "weak"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class Ended(StrEnum):
+    """How an attempt at a repair ended."""
+
+    PROVEN = "proven"
+    DRAFTED = "drafted"
+    NEEDS_DECISION = "needs_decision"
+    NOT_REPRODUCED = "not_reproduced"
+    UNDETERMINED = "undetermined"
+    NOT_RUNNABLE = "not_runnable"
+    OVER_BUDGET = "over_budget"
+    CANCELLED = "cancelled"
+
+
+class Evidence(Value):
+    """A claim with the place where it can be looked up. `kind` names which of the reference fields are set:
+    event_field (pointer, quote), code_line (repo, commit, path, line, quote), commit (repo, commit, path, quote),
+    test_run (run_id)."""
+
+    kind: str
+    claim: str
+    supports: bool = True
+    pointer: str | None = None
+    quote: str | None = None
+    repo: str | None = None
+    commit: str | None = None
+    path: str | None = None
+    line: int | None = None
+    run_id: str | None = None
+
+
+class Hypothesis(Value):
+    """A possible explanation, with evidence. `status`: proposed, supported, refuted or undetermined."""
+
+    id: str
+    statement: str
+    location: CodeLocation | None = None
+    kind: str = "change"
+    score: float = 0.0
+    status: str = "proposed"
+    evidence: tuple[Evidence, ...] = ()
+    predicts: str = ""
+
+
+class CandidateChange(Value):
+    """A commit that the running release contains and that may have caused the incident."""
+
+    repo: str
+    commit: str
+    title: str
+    author: str
+    authored_at: datetime
+    pull_request: str | None = None
+    merged_at: datetime | None = None
+    first_exposed_at: datetime | None = None
+    files: tuple[str, ...] = ()
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    verdict: ChangeVerdict = ChangeVerdict.UNTESTED
+    said: str = ""  # what the runs showed, in one sentence
+    hunks: str | None = None  # the culprit hunks, a unified diff
+
+
+class Reproducer(Value):
+    """A test that fails for the same reason as production did, and says how it knows what is right.
+
+    `source` is a complete pytest file. `recipe` is the machine-readable form it was written from
+    (fixloop.reproduce.recipe.Recipe as JSON); `expected` is the value that the oracle asserts, when it has one."""
+
+    repo: str
+    framework: str
+    test_path: str
+    source: str
+    command: str
+    entry: str  # http, job, cli, frame, script
+    oracle: Oracle
+    inputs: Any = None
+    guessed: tuple[str, ...] = ()
+    redacted: tuple[str, ...] = ()
+    controls: dict[str, str] = Field(default_factory=dict)
+    runs: int = 0
+    failures: int = 0
+    same_failure: bool = False
+    size_before: int = 0
+    size_after: int = 0
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    expected: Any = None
+
+
+class Patch(Value):
+    """A proposed change. `kind`: revert, template, model, upstream or submitted. `diffs` maps repository to unified diff."""
+
+    diffs: dict[str, str]
+    base_commits: dict[str, str]
+    files: tuple[str, ...] = ()
+    fixer: str
+    rationale: str = ""
+    hypothesis_id: str | None = None
+    kind: str = "submitted"
+    loses: tuple[str, ...] = ()  # features or tests that a revert takes away
+
+
+class Run(Value):
+    """One execution in the sandbox that the judge relied on. `hash` covers inputs and outcome."""
+
+    id: str
+    what: str
+    outcome: str
+    hash: str
+    took: float = 0.0
+
+
+class Validation(Value):
+    """Everything that was checked of a patch. Counts are (number, of number)."""
+
+    verdict: ValidationVerdict
+    rule: str | None = None  # the refusing rule or failing check, by name
+    said: str = ""  # one sentence: why
+    oracle: Oracle = Oracle.NO_CRASH
+    fails_before: tuple[int, int] = (0, 0)
+    passes_after: tuple[int, int] = (0, 0)
+    hunks_necessary: tuple[int, int] = (0, 0)
+    mutants: tuple[int, int] = (0, 0)  # died, tried
+    schedules: tuple[int, int] = (0, 0)
+    neighbours: dict[str, Any] = Field(default_factory=dict)
+    suite_before: dict[str, Any] = Field(default_factory=dict)
+    suite_after: dict[str, Any] = Field(default_factory=dict)
+    coverage: dict[str, Any] = Field(default_factory=dict)
+    lint: dict[str, Any] = Field(default_factory=dict)
+    types: dict[str, Any] = Field(default_factory=dict)
+    security: dict[str, Any] = Field(default_factory=dict)
+    api_diff: dict[str, Any] = Field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    flake_bound: float | None = None  # 95 % upper bound of the flake rate
+    sandbox: str = ""
+    runs: tuple[Run, ...] = ()
+
+
+class Proof(Value):
+    """A Validation that can be looked up and run again: what was judged, on what, with which outcome."""
+
+    id: str  # hash over everything below
+    incident_id: str
+    patch: Patch
+    reproducer: Reproducer
+    validation: Validation
+    made_at: datetime
+
+
+class DraftPullRequest(Value):
+    """One draft for each repository that changes."""
+
+    forge: str
+    repo: str
+    branch: str
+    base: str
+    number: int | None = None
+    url: str | None = None
+    title: str
+    body: str
+    state: str  # proposed, open, merged, closed
+    proof_id: str | None = None
+    approved_by: str | None = None
+    opened_at: datetime | None = None
+
+
+class Attempt(Value):
+    """The record of one repair."""
+
+    id: str
+    incident_id: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    ended: Ended | None = None
+    said: str = ""
+    steps: tuple[Step, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    changes: tuple[CandidateChange, ...] = ()
+    reproducer: Reproducer | None = None
+    patch: Patch | None = None
+    validation: Validation | None = None
+    proof: Proof | None = None
+    rejected: tuple[tuple[Patch, Validation], ...] = ()
+    drafts: tuple[DraftPullRequest, ...] = ()
