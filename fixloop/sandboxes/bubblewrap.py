@@ -1,40 +1,46 @@
-"""The sandbox on bubblewrap: new namespaces throughout, and of the host only what is mounted read-only."""
+"""The sandbox on bubblewrap: new namespaces throughout, and of the host only what is mounted read-only.
+
+Two forms. *Staged* starts bubblewrap from `stage.py`, which bounds the inodes of /tmp and leaves root
+behind; where the machine does not permit that, *plain* starts it directly and says what stays open. A live
+self-test picks.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import shutil
-from collections.abc import Iterable, Sequence
+import sys
+import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from fixloop import Job, Result, SelfTest, Session
+from fixloop.sandboxes import command, probes, seccomp, stage
 from fixloop.sandboxes.child import Child, ChildSession
 from store.errors import SandboxRefused
 
-_ID = "1000"
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_ETC = {
-    "/etc/passwd": b"app:x:1000:1000:app:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-    "/etc/group": b"app:x:1000:\nnogroup:x:65534:\n",
-    "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
-    "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
-    "/etc/ld.so.cache": b"",
-}
-_ENV = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",  # noqa: S108 - inside
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-_SHM = 64 << 20
-_OPEN = (
-    "no inode limit on /tmp",
-    "no seccomp filter: vsock and netlink sockets, ptrace and keyrings inside",
-    "no memory bound over the whole tree, only one for each process",
+_INODES = 1 << 14
+_MISSING = (
+    "bubblewrap is not installed: apt-get install bubblewrap (Debian/Ubuntu), "
+    "dnf install bubblewrap (Fedora), apk add bubblewrap (Alpine)."
 )
+_NO_PRLIMIT = "prlimit is missing, which bounds memory and processes: apt-get install util-linux."
+_FIX = (
+    "Where AppArmor restricts user namespaces (Ubuntu 24.04): sudo sysctl -w "
+    "kernel.apparmor_restrict_unprivileged_userns=0, or install an AppArmor profile for bwrap. In Docker: "
+    "run with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined."
+)
+_ALWAYS_OPEN = ("no memory bound over the whole tree: memory is bounded for each process, times processes",)
+_OPEN_WITHOUT_FILTER = (
+    "no seccomp filter for this machine: vsock and netlink sockets, ptrace, keyrings, io_uring"
+)
+_OPEN_WITHOUT_STAGE = "no inode limit on /tmp"
+_OPEN_AS_ROOT = "the number of processes is not bounded, because this runs as root without a stage"
 
 
 class Bubblewrap:
@@ -43,12 +49,8 @@ class Bubblewrap:
     name = "bubblewrap"
 
     def self_test(self) -> SelfTest:
-        """Whether bwrap is there and starts; the probes once in a process."""
-        if shutil.which("bwrap") is None:
-            return SelfTest(
-                self.name, False, "bubblewrap is not installed: apt-get install bubblewrap (Debian/Ubuntu)."
-            )
-        return SelfTest(self.name, True, "bubblewrap holds.", _OPEN)
+        """Run the quick probes in each form until one holds. About a second; once in a process."""
+        return _tested()[0]
 
     def run(self, job: Job, stdin: bytes = b"") -> Result:
         """Run to the end or to the wall limit; see `fixloop.Sandbox.run`."""
@@ -64,62 +66,51 @@ class Bubblewrap:
         return ChildSession(self._start(job))
 
     def _start(self, job: Job) -> Child:
-        tested = self.self_test()
+        tested, staged = _tested()
         if not tested.ok:
             raise SandboxRefused(tested.said)
-        return start(job)
+        return start(job, staged=staged)
 
 
-def start(job: Job) -> Child:
-    """Start a job in its sandbox without asking whether the sandbox holds."""
+def start(job: Job, *, staged: bool) -> Child:
+    """Start a job in one of the two forms without asking whether the sandbox holds."""
     with ExitStack() as stack:
         reading, writing = os.pipe()
         stack.callback(os.close, writing)
-        files = {path: _memory_file(stack, content) for path, content in {**_ETC, **job.files}.items()}
-        options = _memory_file(stack, _null_terminated(_options(job, files, writing)))
-        argv = [shutil.which("bwrap") or "bwrap", "--args", str(options), "--", *_limits(job), *job.argv]
-        return Child(
-            argv,
-            fds=(writing, options, *files.values()),
-            channel=reading,
-            wall=job.wall,
-            output=job.output,
+        inherited = [writing]
+
+        def keep(content: bytes) -> int:
+            inherited.append(_memory_file(stack, content))
+            return inherited[-1]
+
+        files = {path: keep(content) for path, content in {**command.ETC, **job.files}.items()}
+        code = seccomp.program(platform.machine())
+        chosen = command.options(
+            job, _layout(job, staged), files, writing, None if code is None else keep(code)
         )
+        argv = [shutil.which("bwrap") or "bwrap", "--args", str(keep(_null_terminated(chosen))), "--"]
+        argv += [*command.limits(job), *job.argv]
+        if staged:
+            argv = [sys.executable, "-I", "-S", "-B", stage.__file__, str(keep(_plan(job, argv)))]
+        return Child(argv, fds=inherited, channel=reading, wall=job.wall, output=job.output)
 
 
-def _options(job: Job, files: dict[str, int], channel: int) -> list[str]:
-    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
-    options += ["--clearenv", "--cap-drop", "ALL", "--uid", _ID, "--gid", _ID, "--hostname", "sandbox"]
-    for folder in map(Path, _SYSTEM):
-        if folder.is_symlink():
-            options += ["--symlink", str(folder.readlink()), str(folder)]
-        elif folder.is_dir():
-            options += ["--ro-bind", str(folder), str(folder)]
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    options += ["--size", str(min(_SHM, job.scratch)), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
-    options += ["--size", str(job.scratch), "--tmpfs", "/tmp"]  # noqa: S108
-    for mount in job.mounts:
-        options += ["--ro-bind", str(mount.source.resolve()), mount.target]
-    for path, descriptor in files.items():
-        options += ["--perms", "0444", "--ro-bind-data", str(descriptor), path]
-    options += ["--remount-ro", "/", "--chdir", job.cwd]
-    for name, value in {**_ENV, **job.env, "ND_CHANNEL": str(channel)}.items():
-        options += ["--setenv", name, value]
-    return options
+def _layout(job: Job, staged: bool) -> command.Layout:
+    if not staged:
+        return command.Layout([str(mount.source.resolve()) for mount in job.mounts])
+    sources = [f"{stage.STAGE}/{index}" for index in range(len(job.mounts))]
+    return command.Layout(sources, f"{stage.STAGE}/scratch", f"{stage.STAGE}/shm")
 
 
-def _limits(job: Job) -> list[str]:
-    """Resource limits, set inside: the number of processes then counts this sandbox only."""
-    return [
-        "/usr/bin/prlimit",
-        f"--cpu={job.cpu}",
-        f"--as={job.memory}",
-        f"--nproc={job.processes}",
-        "--nofile=1024",
-        f"--fsize={job.scratch}",
-        "--core=0",
-        "--",
-    ]
+def _plan(job: Job, argv: list[str]) -> bytes:
+    plan = {
+        "scratch": job.scratch,
+        "shm": min(command.SHM, job.scratch),
+        "inodes": _INODES,
+        "mounts": [str(mount.source.resolve()) for mount in job.mounts],
+        "argv": argv,
+    }
+    return json.dumps(plan).encode()
 
 
 def _memory_file(stack: ExitStack, content: bytes) -> int:
@@ -131,8 +122,44 @@ def _memory_file(stack: ExitStack, content: bytes) -> int:
     return descriptor
 
 
-def _null_terminated(options: Iterable[str]) -> bytes:
-    return b"".join(option.encode() + b"\0" for option in options)
+def _null_terminated(chosen: Iterable[str]) -> bytes:
+    return b"".join(option.encode() + b"\0" for option in chosen)
 
 
-__all__: Sequence[str] = ("Bubblewrap", "start")
+_lock = threading.Lock()
+_known: list[tuple[SelfTest, bool]] = []
+
+
+def _tested() -> tuple[SelfTest, bool]:
+    """The verdict on this machine and whether the staged form is the one that holds."""
+    with _lock:
+        if not _known:
+            _known.append(_test())
+        return _known[0]
+
+
+def _test() -> tuple[SelfTest, bool]:
+    name = Bubblewrap.name
+    if shutil.which("bwrap") is None:
+        return SelfTest(name, False, _MISSING), False
+    if not Path("/usr/bin/prlimit").exists():
+        return SelfTest(name, False, _NO_PRLIMIT), False
+    reasons = []
+    for staged in (True, False):
+        failed = probes.quick(partial(start, staged=staged))
+        if failed is None:
+            form = "behind a stage with bounded inodes" if staged else "directly"
+            return SelfTest(name, True, f"bubblewrap holds, started {form}.", _still_open(staged)), staged
+        reasons.append(failed)
+    return SelfTest(name, False, f"bubblewrap does not hold here: {reasons[-1]}. {_FIX}"), False
+
+
+def _still_open(staged: bool) -> tuple[str, ...]:
+    found = list(_ALWAYS_OPEN)
+    if seccomp.program(platform.machine()) is None:
+        found.append(_OPEN_WITHOUT_FILTER)
+    if not staged:
+        found.append(_OPEN_WITHOUT_STAGE)
+        if os.geteuid() == 0:
+            found.append(_OPEN_AS_ROOT)
+    return tuple(found)

@@ -23,9 +23,9 @@ _GRACE = 5.0  # seconds for the kernel to take down a killed tree
 class Child:
     """A started command with stdin, stdout, stderr and the channel.
 
-    `fds` are the descriptors it inherits (they stay the caller's); `channel` is the read end of the channel and
-    belongs to this object from here on. `wall` is in seconds from now; `output` bounds the bytes held of stdout,
-    stderr and channel together.
+    `fds` are the descriptors it inherits (they stay the caller's); `channel` is the read end of the channel
+    and belongs to this object from here on. `wall` is in seconds from now; `output` bounds the bytes held of
+    stdout, stderr and channel together.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Child:
             self._stdin.close()
 
     def pump(self, until: Callable[[], bool], deadline: float) -> bool:
-        """Move bytes until `until()` holds. False: the time was up, too much was said, or every stream ended."""
+        """Move bytes until `until()` holds. False: time was up, too much was said, or all streams ended."""
         while not until():
             left = deadline - time.monotonic()
             if left <= 0 or self.over_output or self.silent():
