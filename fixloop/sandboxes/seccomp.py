@@ -22,21 +22,22 @@ _SHARED = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)  # io_uring, the ne
 _CLONE3 = 435
 
 _NAMES = (
-    "ptrace process_vm_readv process_vm_writev kcmp keyctl add_key request_key bpf perf_event_open userfaultfd "
-    "unshare setns mount umount2 pivot_root chroot name_to_handle_at open_by_handle_at init_module finit_module "
-    "delete_module kexec_load reboot swapon swapoff quotactl acct syslog settimeofday clock_settime clock_adjtime"
+    "ptrace process_vm_readv process_vm_writev kcmp keyctl add_key request_key bpf perf_event_open "
+    "userfaultfd unshare setns mount umount2 pivot_root chroot name_to_handle_at open_by_handle_at "
+    "init_module finit_module delete_module kexec_load reboot swapon swapoff quotactl acct syslog "
+    "settimeofday clock_settime clock_adjtime"
 )
 # audit architecture, socket, ioctl, and the numbers of the calls above in their order
 _MACHINES = {
     "x86_64": (
         (0xC000003E, 41, 16),
-        "101 310 311 312 250 248 249 321 298 323 272 308 165 166 155 161 303 304 175 313 176 246 169 167 168 179 "
-        "163 103 164 227 305",
+        "101 310 311 312 250 248 249 321 298 323 272 308 165 166 155 161 303 304 "
+        "175 313 176 246 169 167 168 179 163 103 164 227 305",
     ),
     "aarch64": (
         (0xC00000B7, 198, 29),
-        "117 270 271 272 219 217 218 280 241 282 97 268 40 39 41 51 264 265 105 273 106 104 142 224 225 60 89 116 "
-        "170 112 266",
+        "117 270 271 272 219 217 218 280 241 282 97 268 40 39 41 51 264 265 "
+        "105 273 106 104 142 224 225 60 89 116 170 112 266",
     ),
 }
 
