@@ -107,19 +107,13 @@ def memory_bomb(memory: int) -> str | None:
     return f"got {len(bytearray(memory)) >> 20} MiB"
 
 
-def host_processes(commands: list[str], host_pid: int) -> str | None:
-    """See or signal a process of the host. `commands`: command lines of the host, as hex."""
+def host_processes(commands: list[str]) -> str | None:
+    """See a process of the host. `commands`: command lines of the host, as hex."""
     for found in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if found.read_bytes().hex() in commands:
                 return f"saw a process of the host at {found.parent}"
-    try:
-        os.kill(host_pid, 0)
-    except PermissionError:
-        return f"process {host_pid} answers"
-    except ProcessLookupError:
-        return None
-    return None if Path(f"/proc/{host_pid}/comm").exists() and host_pid < 10 else f"may signal {host_pid}"
+    return None
 
 
 def parent_environment(variables: dict[str, str]) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fixloop import Job
@@ -40,7 +42,13 @@ def options(
     job: Job, layout: Layout, files: Mapping[str, int], channel: int, seccomp: int | None
 ) -> list[str]:
     """Everything before the command itself. `files`: path inside -> descriptor of its content."""
-    chosen = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
+    chosen = [
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--new-session",
+        *_no_nested_namespaces(),
+    ]
     chosen += ["--clearenv", "--cap-drop", "ALL", "--uid", _ID, "--gid", _ID, "--hostname", "sandbox"]
     chosen += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     chosen += _writable("/dev/shm", layout.shm, min(SHM, job.scratch))  # noqa: S108 - inside
@@ -70,6 +78,13 @@ def limits(job: Job) -> list[str]:
         "--core=0",
         "--",
     ]
+
+
+@cache
+def _no_nested_namespaces() -> tuple[str, ...]:
+    """Since bubblewrap 0.8; the system call filter refuses them as well."""
+    asked = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, timeout=10, check=False)
+    return ("--disable-userns",) if "--disable-userns" in asked.stdout + asked.stderr else ()
 
 
 def _system() -> list[str]:

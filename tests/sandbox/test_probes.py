@@ -1,4 +1,4 @@
-"""Every probe is stopped inside the sandbox, for whoever starts it, and bites outside, or it proves nothing."""
+"""Every probe is stopped inside, for whoever starts the sandbox, and bites outside or proves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preparing an application's dependencies. Those that install skip where neither cache nor network has the wheels."""
+"""Preparing an application's dependencies. Those that install skip where nothing has the wheels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from store.errors import Unavailable
 
 FLASK = f"flask=={importlib.metadata.version('flask')}"
 OLD = "packaging==21.3\npyparsing==3.0.7\nsix==1.16.0\n"  # pure wheels, older than what pytest brings
+
+
+STUBS = ("some.package==1.2.3",)
 
 
 def ask_inside(environment: Environment, code: str) -> str:
@@ -75,12 +78,10 @@ def test_our_own_environment_runs_inside_the_sandbox_with_pytest(tmp_path: Path)
 
 @pytest.mark.sandbox
 def test_stub_metadata_answers_for_the_version_of_a_package_that_is_not_installed(tmp_path: Path) -> None:
-    environment = Environments(tmp_path).prepare(
-        "", stub_metadata=("some.package==1.2.3",), allow_network=False
-    )
+    environment = Environments(tmp_path).prepare("", stub_metadata=STUBS, allow_network=False)
     code = "import importlib.metadata as m; print(m.version('some-package'))"
     assert ask_inside(environment, code) == "1.2.3"
-    again = Environments(tmp_path).prepare("", stub_metadata=("some.package==1.2.3",), allow_network=False)
+    again = Environments(tmp_path).prepare("", stub_metadata=STUBS, allow_network=False)
     assert again == environment
 
 
