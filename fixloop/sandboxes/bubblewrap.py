@@ -90,7 +90,7 @@ def start(job: Job, *, staged: bool) -> Child:
         chosen = command.options(
             job, _layout(job, staged), files, writing, None if code is None else keep(code)
         )
-        argv = [shutil.which("bwrap") or "bwrap", "--args", str(keep(_null_terminated(chosen))), "--"]
+        argv = [command.bwrap(), "--args", str(keep(_null_terminated(chosen))), "--"]
         argv += [*command.limits(job), *job.argv]
         if staged:
             argv = [sys.executable, "-I", "-S", "-B", stage.__file__, str(keep(_plan(job, argv)))]

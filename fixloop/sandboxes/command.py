@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def options(
         "--unshare-user",
         "--die-with-parent",
         "--new-session",
-        *_no_nested_namespaces(),
+        *_no_nested_namespaces(bwrap()),
     ]
     chosen += ["--clearenv", "--cap-drop", "ALL", "--uid", _ID, "--gid", _ID, "--hostname", "sandbox"]
     chosen += [*_system(), "--proc", "/proc", "--dev", "/dev"]
@@ -80,10 +81,15 @@ def limits(job: Job) -> list[str]:
     ]
 
 
+def bwrap() -> str:
+    """The path of bubblewrap; its bare name where it is not installed."""
+    return shutil.which("bwrap") or "bwrap"
+
+
 @cache
-def _no_nested_namespaces() -> tuple[str, ...]:
+def _no_nested_namespaces(command: str) -> tuple[str, ...]:
     """Since bubblewrap 0.8; the system call filter refuses them as well."""
-    asked = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, timeout=10, check=False)
+    asked = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=10, check=False)
     return ("--disable-userns",) if "--disable-userns" in asked.stdout + asked.stderr else ()
 
 

@@ -98,7 +98,8 @@ def test_multiprocessing_threads_and_local_sockets_work(sandbox: Sandbox) -> Non
     code = (
         "import multiprocessing, socket, threading\n"
         "multiprocessing.Lock(); t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()\n"
-        "s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()); print('local')"
+        "s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())\n"
+        "print('local')"
     )
     assert sandbox.run(python(code)).stdout == b"thread\nlocal\n"
 

@@ -43,7 +43,9 @@ def prepared(folder: Path, requirements: str, *stubs: str) -> Environment:
 
 
 def test_comments_hashes_continuations_and_order_do_not_matter() -> None:
-    text = "six==1.16.0 \\\n    --hash=sha256:abc \\\n    --hash=sha256:def\n# a comment\n\nattrs==21.4.0  # why\n"
+    text = (
+        "six==1.16.0 \\\n  --hash=sha256:abc \\\n  --hash=sha256:def\n# a comment\n\nattrs==21.4.0  # why\n"
+    )
     assert requirement_lines(text) == ("attrs==21.4.0", "six==1.16.0")
 
 
