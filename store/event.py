@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-type Json = dict[str, Json] | list[Json] | str | int | float | bool | None
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 
 class Value(BaseModel):
@@ -52,7 +52,7 @@ class ExceptionValue(Value):
     mechanism: str | None = None
     handled: bool | None = None
     frames: tuple[Frame, ...] = ()
-    chained: str | None = None  # "cause" | "context" | None
+    chained: str | None = None  # "cause" | "context" | "group" (those before it are its members) | None
 
 
 class Request(Value):
