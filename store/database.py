@@ -1,8 +1,9 @@
 """The engine, and the two ways into it: `read()` and `write()`.
 
-SQLite is shared by several processes (server, command line, assistants over stdio). What makes that work, all of it
-measured: the busy timeout is set before anything else, the journal is a write-ahead log, a writing transaction takes
-its lock at the start instead of failing half-way, and each process writes from one thread at a time.
+SQLite is shared by several processes (server, command line, assistants over stdio). What makes that work, all
+of it measured: the busy timeout is set before anything else, the journal is a write-ahead log, a writing
+transaction takes its lock at the start instead of failing half-way, and each process writes from one thread
+at a time.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Database:
     def open(cls, url: str) -> Self:
         """Open "sqlite:///path", make it where it is absent, bring its schema to head.
 
-        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot be
-        written, a file of another program, a schema of a newer version."""
+        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot
+        be written, a file of another program, a schema of a newer version."""
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
             shown = parsed.render_as_string(hide_password=True)
@@ -70,7 +71,8 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that holds the write lock from its start; committed at the end, rolled back on an error.
+        """A transaction that holds the write lock from its start; committed at the end, rolled back on an
+        error.
 
         Raises Unavailable (`retry` where another process held the lock for too long). Not to be nested."""
         with (
@@ -116,7 +118,8 @@ class Database:
 
 
 def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
-    """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched off."""
+    """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched
+    off."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT / 1000})
 
     @event.listens_for(engine, "connect")
@@ -140,7 +143,8 @@ def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
 
 
 def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
-    """Past SQLAlchemy, because inside a transaction (and it starts one with the first statement) this has no effect."""
+    """Past SQLAlchemy, because inside a transaction (and it starts one with the first statement) this has no
+    effect."""
     cursor = connection.connection.cursor()
     cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
     cursor.close()
@@ -148,7 +152,8 @@ def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
 
 @contextmanager
 def _in_words(path: Path) -> Iterator[None]:
-    """Say what SQLite says so that a person knows what to do. Mistakes in our own statements stay what they are."""
+    """Say what SQLite says so that a person knows what to do. Mistakes in our own statements stay what they
+    are."""
     try:
         yield
     except DatabaseError as error:
