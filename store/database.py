@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session, select
 
 from store import migrations
@@ -45,11 +45,7 @@ class Database:
 
         Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot
         be written, a file of another program, a schema of a newer version."""
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-            shown = parsed.render_as_string(hide_password=True)
-            raise Unavailable(f"The database must be a file, as in sqlite:///nightdesk.sqlite, not {shown}.")
-        path = Path(parsed.database)
+        path = _path(url)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -117,10 +113,24 @@ class Database:
             session.add(KeyRow(project_id=1, key=secrets.token_hex(16), created_at=now))
 
 
+def _path(url: str) -> Path:
+    """The file that a URL names. Raises Unavailable, without repeating a password, where it names none."""
+    wanted = "The database must be a file, as in sqlite:///nightdesk.sqlite"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Unavailable(f"{wanted}; what was given is not a URL.") from error
+    if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise Unavailable(f"{wanted}, not {parsed.render_as_string(hide_password=True)}.")
+    return Path(parsed.database or "")
+
+
 def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
     """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched
     off."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT / 1000})
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT / 1000}
+    )
 
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _record: object) -> None:
