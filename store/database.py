@@ -129,7 +129,9 @@ def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
     """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched
     off."""
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT / 1000}
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT / 1000},
+        max_overflow=-1,  # as many readers as there are threads: none waits for a connection
     )
 
     @event.listens_for(engine, "connect")

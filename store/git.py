@@ -24,6 +24,7 @@ _OPTIONS = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.quotePath=off"),
     *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.autoDetach=false"),
     *("-c", "core.attributesFile=/dev/null"),
     *("-c", "protocol.ext.allow=never"),
     *("-c", "safe.directory=*"),

@@ -42,6 +42,7 @@ from store.tables import (
     TriageRow,
 )
 
+_AT_ONCE = 500  # incidents that one look-up asks for
 _RANK = {Lane.FOCUS.value: 0, Lane.BACKLOG.value: 1, Lane.NOISE.value: 2}
 
 
@@ -364,12 +365,14 @@ def attempt_value(session: Session, row: AttemptRow) -> Attempt:
 
 
 def _values(session: Session, rows: Sequence[IncidentRow]) -> list[Incident]:
-    """Rows as values: the fingerprints and project names of all of them in one statement each."""
-    ids = [row.id for row in rows]
+    """Rows as values: the fingerprints of many in one statement, but never more than SQLite takes as parameters."""
     prints: dict[int, list[Fingerprint]] = {}
-    for found in session.exec(select(FingerprintRow).where(col(FingerprintRow.incident_id).in_(ids))):
-        value = Fingerprint(key=found.key, mechanism=found.mechanism, parts=tuple(found.parts))
-        prints.setdefault(found.incident_id, []).append(value)
+    for start in range(0, len(rows), _AT_ONCE):
+        ids = [row.id for row in rows[start : start + _AT_ONCE]]
+        statement = select(FingerprintRow).where(col(FingerprintRow.incident_id).in_(ids))
+        for found in session.exec(statement.order_by(col(FingerprintRow.id))):
+            value = Fingerprint(key=found.key, mechanism=found.mechanism, parts=tuple(found.parts))
+            prints.setdefault(found.incident_id, []).append(value)
     names = {row.id: row.name for row in session.exec(select(ProjectRow))}
     return [_incident(row, names[row.project_id], prints.get(row.id or 0, ())) for row in rows]
 

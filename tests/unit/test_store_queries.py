@@ -97,6 +97,25 @@ def test_a_search_takes_its_text_literally_and_without_regard_to_case(db: Databa
     assert queries.incidents(db, query="' OR 1=1 --") == []
 
 
+def test_a_list_may_be_longer_than_a_statement_has_parameters(db: Database, tmp_path: Path) -> None:
+    event = Event(event_id="e", project="default", received_at=NOON, timestamp=NOON)
+    many = [
+        (
+            event.model_copy(update={"event_id": f"m{n}"}),
+            Fingerprint(key=f"m{n}", mechanism="v1", parts=()),
+            "T",
+            "c",
+        )
+        for n in range(1100)
+    ]
+    journal.record(db, Artifacts(tmp_path), many)
+
+    found = queries.incidents(db)
+
+    assert len(found) == 1107
+    assert {len(incident.fingerprints) for incident in found} == {1}
+
+
 def test_the_lanes_are_counted_with_those_that_are_empty(db: Database) -> None:
     assert queries.lane_counts(db) == {Lane.FOCUS: 3, Lane.BACKLOG: 2, Lane.NOISE: 2}
     assert queries.lane_counts(db, "default", status=Status.MUTED) == dict.fromkeys(Lane, 0)
