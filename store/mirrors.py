@@ -261,6 +261,7 @@ class Mirrors:
             followed = re.match(rb"ref: (refs/heads/[^\t\n]+)\tHEAD\n", told)
             if followed:
                 git(folder, "symbolic-ref", "HEAD", os.fsdecode(followed[1]))
+            _settle_head(folder)
             _index_history(folder)
 
     def get(self, name: str) -> Mirror:
@@ -317,7 +318,19 @@ def _clone(source: str, folder: Path) -> None:
         )
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info" / "attributes").write_text(_ATTRIBUTES)
+    _settle_head(folder)
     _index_history(folder)
+
+
+def _settle_head(folder: Path) -> None:
+    """Put HEAD on a branch that exists, where the source did not say which (a bundle need not hold its HEAD):
+    on `main` or `master`, else on the one with the newest commit."""
+    listed = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/heads")
+    branches = os.fsdecode(listed).split()
+    if not branches or os.fsdecode(git(folder, "symbolic-ref", "HEAD")).strip() in branches:
+        return
+    usual = [branch for branch in ("refs/heads/main", "refs/heads/master") if branch in branches]
+    git(folder, "symbolic-ref", "HEAD", (usual or branches)[0])
 
 
 def _index_history(folder: Path) -> None:
