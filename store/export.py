@@ -1,7 +1,8 @@
 """A tree from an archive to a folder, such that nothing of it reaches outside.
 
-A tree is hostile: it may hold symbolic links to anywhere, and files "inside" a symbolic link. Ordinary files are
-written first, while there is no link to be led astray by; then the links; then those that lead out are taken away.
+A tree is hostile: it may hold symbolic links to anywhere, and files "inside" a symbolic link. Ordinary files
+are written first, while there is no link to be led astray by; then the links; then those that lead out are
+taken away.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from store.errors import Unavailable
 def unpack(archive: IO[bytes], dest: Path) -> None:
     """Write files and folders of a tar to an empty folder; symbolic links only where they stay inside.
 
-    Left out: entries of any other kind, names that lead out of the folder or into a `.git`, links that lead out.
-    Raises Unavailable where the archive is not whole or the folder cannot be written."""
+    Left out: entries of any other kind, names that lead out of the folder or into a `.git`, links that lead
+    out. Raises Unavailable where the archive is not whole or the folder cannot be written."""
     links: list[tuple[Path, str]] = []
     try:
         with tarfile.open(fileobj=archive, mode="r:") as entries:
@@ -40,7 +41,8 @@ def unpack(archive: IO[bytes], dest: Path) -> None:
 
 
 def _inside(dest: Path, name: str) -> Path | None:
-    """Where an entry goes, or None for a name that is not to be followed. No link exists yet when this is asked."""
+    """Where an entry goes, or None for a name that is not to be followed. No link exists yet when this is
+    asked."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or any(part.lower() == ".git" for part in parts):
         return None
@@ -58,7 +60,8 @@ def _write(entries: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None
 
 
 def _link(links: list[tuple[Path, str]], dest: Path) -> None:
-    """Make the links, then judge them together: whether one leads out may depend on another that came later."""
+    """Make the links, then judge them together: whether one leads out may depend on another that came
+    later."""
     root = dest.resolve()
     for path, target in links:
         if not path.exists() and not path.is_symlink() and path.parent.resolve().is_relative_to(root):

@@ -1,7 +1,8 @@
-"""The git command line, as we call it: no configuration but ours, no hooks, no prompts, no network unless asked for.
+"""The git command line, as we call it: no configuration but ours, no hooks, no prompts, no network unless
+asked for.
 
-A repository is somebody else's text. So a revision or path never stands where an option could, time is bounded, and
-what git complains of becomes one of our errors.
+A repository is somebody else's text. So a revision or path never stands where an option could, time is
+bounded, and what git complains of becomes one of our errors.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _OPTIONS = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.quotePath=off"),
     *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.autoDetach=false"),
     *("-c", "core.attributesFile=/dev/null"),
     *("-c", "protocol.ext.allow=never"),
     *("-c", "safe.directory=*"),
@@ -38,6 +40,7 @@ _NO_COMMIT = (
     "unknown revision",
     "bad revision",
     "not a valid commit",
+    "not a tree object",
 )
 _NO_OBJECT = (
     "unable to read",
@@ -57,9 +60,11 @@ def git(
     seconds: float = READING,
     remote: bool = False,
 ) -> bytes:
-    """Run one git command and return what it printed (nothing where `stdout` takes it). `folder` is a git directory.
+    """Run one git command and return what it printed (nothing where `stdout` takes it). `folder` is a git
+    directory.
 
-    Raises NotFound for commits or repositories that are not there, Unavailable for everything else that fails."""
+    Raises NotFound for commits or repositories that are not there, Unavailable for everything else that
+    fails."""
     done = _run(folder, arguments, stdin, stdout, seconds, remote)
     if done.returncode != 0:
         raise _worded(folder, done.stderr.decode("utf-8", "replace"))
@@ -67,7 +72,8 @@ def git(
 
 
 def git_says(folder: Path, *arguments: str) -> bool:
-    """Whether a command that answers by its exit code says yes. Raises as `git` does where it neither says yes nor no."""
+    """Whether a command that answers by its exit code says yes. Raises as `git` does where it neither says
+    yes nor no."""
     done = _run(folder, arguments, b"", None, READING, False)
     if done.returncode not in (0, 1):
         raise _worded(folder, done.stderr.decode("utf-8", "replace"))

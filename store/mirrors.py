@@ -1,7 +1,8 @@
-"""Bare mirrors of the team's repositories, read through the git command line (the fastest of all that was tried).
+"""Bare mirrors of the team's repositories, read through the git command line (the fastest of all that was
+tried).
 
-Only `Mirrors` writes, and only what the remote has; a `Mirror` reads. Commits are addressed by their hash, so what is
-read once stays true, whatever is fetched meanwhile.
+Only `Mirrors` writes, and only what the remote has; a `Mirror` reads. Commits are addressed by their hash, so
+what is read once stays true, whatever is fetched meanwhile.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _ATTRIBUTES = "* -export-ignore -export-subst -text -ident !working-tree-encodin
 
 
 class Mirror:
-    """One repository, read-only. Paths are relative to its root, with forward slashes; revisions that are not full
-    hashes are resolved first. Every method raises NotFound for a commit that is not there and Unavailable where the
-    history is incomplete (a partial clone) or git fails."""
+    """One repository, read-only. Paths are relative to its root, with forward slashes; revisions that are not
+    full hashes are resolved first. Every method raises NotFound for a commit that is not there and
+    Unavailable where the history is incomplete (a partial clone) or git fails."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -114,9 +115,9 @@ class Mirror:
         since: datetime | None = None,
         limit: int | None = None,
     ) -> list[CommitInfo]:
-        """Commits reachable from `commit`, newest first and none before its children, with all files that each
-        touched (a merge: against its first parent; a rename: both names). With `paths`: those that touched one of
-        them. `since` is about the time of committing."""
+        """Commits reachable from `commit`, newest first and none before its children, with all files that
+        each touched (a merge: against its first parent; a rename: both names). With `paths`: those that
+        touched one of them. `since` is about the time of committing."""
         wanted = ["log", "-z", "--raw", "--no-renames", "--no-abbrev", "--full-diff", "--date-order", _LOG]
         wanted += ["--diff-merges=first-parent", "--no-show-signature", "--root"]
         wanted += [] if since is None else [f"--since-as-filter={since.astimezone(UTC).isoformat()}"]
@@ -142,7 +143,8 @@ class Mirror:
         return git(self.folder, *wanted, *ends, "--", *paths).decode("utf-8", "replace")
 
     def blame(self, commit: str, path: str, start: int, end: int) -> list[BlameLine]:
-        """Who last touched lines start..end (1-based, inclusive, cut at the end of the file), whitespace ignored.
+        """Who last touched lines start..end (1-based, inclusive, cut at the end of the file), whitespace
+        ignored.
 
         Raises NotFound where there is no such file."""
         sha = self._commit(commit)
@@ -157,8 +159,8 @@ class Mirror:
         return list(_blamed(git(self.folder, *wanted)))
 
     def export(self, commit: str, dest: Path) -> None:
-        """Write the tree of a commit to a folder that is empty or not there yet; see `store.export` for what is left
-        out. Raises ValueError where something is in the folder."""
+        """Write the tree of a commit to a folder that is empty or not there yet; see `store.export` for what
+        is left out. Raises ValueError where something is in the folder."""
         dest.mkdir(parents=True, exist_ok=True)
         if any(dest.iterdir()):
             raise ValueError(f"{dest} is not empty")
@@ -205,7 +207,8 @@ class Mirror:
         return found
 
     def _blob_by_entry(self, sha: str, path: str) -> bytes | None:
-        """A file that could not be asked for by name: a line break in it, or absent; or its content is not here."""
+        """A file that could not be asked for by name: a line break in it, or absent; or its content is not
+        here."""
         listed = git(self.folder, "ls-tree", "-z", "--full-tree", sha, "--", path)
         head, _, name = listed.split(b"\0")[0].partition(b"\t")
         if b" blob " not in head or name != os.fsencode(path):
@@ -225,10 +228,12 @@ class Mirrors:
         self.folder = Path(folder)
 
     def add(self, name: str, url: str) -> Mirror:
-        """Mirror a repository (a local path, a bundle, or an address); the mirror there is, if it is of the same one.
+        """Mirror a repository (a local path, a bundle, or an address); the mirror there is, if it is of the
+        same one.
 
-        Raises NotFound where there is no repository, NotAllowed where the name stands for another one, Unavailable
-        where it cannot be reached or lacks a part of its history (a shallow clone would name false causes)."""
+        Raises NotFound where there is no repository, NotAllowed where the name stands for another one,
+        Unavailable where it cannot be reached or lacks a part of its history (a shallow clone would name
+        false causes)."""
         source = _source(url)
         folder = self._folder(name)
         with self._lock(name):
@@ -256,6 +261,7 @@ class Mirrors:
             followed = re.match(rb"ref: (refs/heads/[^\t\n]+)\tHEAD\n", told)
             if followed:
                 git(folder, "symbolic-ref", "HEAD", os.fsdecode(followed[1]))
+            _settle_head(folder)
             _index_history(folder)
 
     def get(self, name: str) -> Mirror:
@@ -312,7 +318,19 @@ def _clone(source: str, folder: Path) -> None:
         )
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info" / "attributes").write_text(_ATTRIBUTES)
+    _settle_head(folder)
     _index_history(folder)
+
+
+def _settle_head(folder: Path) -> None:
+    """Put HEAD on a branch that exists, where the source did not say which (a bundle need not hold its HEAD):
+    on `main` or `master`, else on the one with the newest commit."""
+    listed = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/heads")
+    branches = os.fsdecode(listed).split()
+    if not branches or os.fsdecode(git(folder, "symbolic-ref", "HEAD")).strip() in branches:
+        return
+    usual = [branch for branch in ("refs/heads/main", "refs/heads/master") if branch in branches]
+    git(folder, "symbolic-ref", "HEAD", (usual or branches)[0])
 
 
 def _index_history(folder: Path) -> None:
@@ -321,9 +339,11 @@ def _index_history(folder: Path) -> None:
 
 
 def _commits(printed: bytes) -> Iterator[CommitInfo]:
-    """Fields apart by NUL, six for a commit, then two for each file: one that starts with a colon, and the path.
+    """Fields apart by NUL, six for a commit, then two for each file: one that starts with a colon, and the
+    path.
 
-    No name, subject or path can look like something else: none of them can hold a NUL, and each has its place."""
+    No name, subject or path can look like something else: none of them can hold a NUL, and each has its
+    place."""
     fields = iter(printed.split(b"\0"))
     sha = next(fields)
     while sha:
