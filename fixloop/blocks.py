@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from unidiff import PatchSet
 from unidiff.errors import UnidiffParseError
 
 from store.errors import BadPayload
 
-type Read = Callable[[str], str | None]
+Read: TypeAlias = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def parse(diff: str) -> list[Block]:
         raise BadPayload(f"the diff cannot be read: {str(problem)[:160]}") from None
     blocks: list[Block] = []
     for file in patches:
-        path = file.target_file if file.is_added_file else file.source_file
+        path = file.source_file if file.is_removed_file else file.target_file  # a rename: where it is now
         path = path[2:] if path.startswith(("a/", "b/")) else path
         for hunk in file:
             blocks += _blocks_of(path, hunk, created=file.is_added_file, deleted=file.is_removed_file)

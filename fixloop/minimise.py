@@ -8,10 +8,10 @@ always gives the same test.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-type Path = tuple[str | int, ...]
-type Check = Callable[[Any], bool]
+Path: TypeAlias = tuple[str | int, ...]
+Check: TypeAlias = Callable[[Any], bool]
 
 TEXT = 60  # characters: longer texts are cut where the failure allows it
 

@@ -50,8 +50,8 @@ def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: fr
 
 
 def _same_in_older_words(signature: Signature, raised: Raised) -> bool:
-    """The same error in the same function, though its line reads differently in that version."""
-    relaxed = Signature(signature.type, signature.function, None, signature.message)
+    """The same error with the same words; in that version its line, or its function, may read differently."""
+    relaxed = Signature(signature.type, None if signature.message else signature.function, None, signature.message)
     return relaxed.is_it(raised)
 
 

@@ -123,7 +123,10 @@ class Prover:
         mirror = self._bench.repositories.get(change.repo)
         info = mirror.log(change.commit, limit=1)[0]
         if not info.parents:
-            return ChangeVerdict.INTRODUCED_WITH_FEATURE, "the repository's first commit: nothing was there before", None
+            first, _ = self._at(change.repo, change.commit)
+            if first.meaning == Meaning.SAME:
+                return ChangeVerdict.INTRODUCED_WITH_FEATURE, "it failed so from the repository's first commit on", None
+            return ChangeVerdict.REFUTED, f"the repository's first commit {first.said}", None
         parent = info.parents[0]
         known = self._known[change.repo]
         for bad in known.bad:
@@ -297,7 +300,7 @@ class Prover:
         return line
 
 
-def _smallest[T](blocks: Sequence[Block], works: object) -> tuple[list[Block], T] | None:
+def _smallest(blocks: Sequence[Block], works: object) -> tuple[list[Block], Any] | None:
     """The smallest set for which `works` gives something: single blocks, single files, all, then shrinking."""
     check = works
     groups = by_file(blocks)

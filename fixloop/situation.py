@@ -14,7 +14,6 @@ from fixloop.reproduce.values import OwnClass
 from fixloop.worlds import CONVENTIONAL_ROOTS, Layout
 from store.event import Event
 from store.incident import CodeLocation
-from triage import Sources
 from triage.locate import locate
 
 MAX_SOURCES = 4_000  # modules that are looked through for application objects and classes
@@ -28,6 +27,7 @@ class ReleaseSources:
     ) -> None:
         self._repositories, self._commits, self._maps = repositories, commits, path_maps
         self._paths: dict[str, Sequence[str]] = {}
+        self._texts: dict[tuple[str, str], str | None] = {}
 
     def repositories(self) -> Sequence[str]:
         return list(self._commits)
@@ -41,7 +41,18 @@ class ReleaseSources:
         return self._paths[repo]
 
     def text(self, repo: str, path: str) -> str | None:
-        return self._repositories.get(repo).text(self._commits[repo], path)
+        key = (repo, path)
+        if key not in self._texts:
+            self._texts[key] = self._repositories.get(repo).text(self._commits[repo], path)
+        return self._texts[key]
+
+    def read_ahead(self, repo: str, paths: Sequence[str]) -> None:
+        """Read many files by one process; what `text` is asked afterwards is there already."""
+        for path, content in self._repositories.get(repo).blobs(self._commits[repo], paths).items():
+            try:
+                self._texts[(repo, path)] = None if content is None else content.decode("utf-8")
+            except UnicodeDecodeError:
+                self._texts[(repo, path)] = None
 
     def path_map(self, repo: str) -> Mapping[str, str]:
         return self._maps.get(repo, {})
@@ -59,7 +70,7 @@ class Sighting:
 class Situation:
     """All events of an incident against the code that ran."""
 
-    def __init__(self, events: Sequence[Event], sources: Sources, layout: Layout) -> None:
+    def __init__(self, events: Sequence[Event], sources: ReleaseSources, layout: Layout) -> None:
         self.events, self.sources, self.layout = tuple(events), sources, layout
 
     @cached_property
@@ -77,8 +88,8 @@ class Situation:
         located = locate(event, self.sources)
         own = tuple(
             own_frame
-            for frame, place in zip(error.frames, located.frames, strict=True)
-            if place is not None and (own_frame := self._own(frame, place)) is not None
+            for frame, place, mine in zip(error.frames, located.frames, located.own, strict=True)
+            if mine and place is not None and (own_frame := self._own(frame, place)) is not None
         )
         text = None
         if own and own[-1].location.line:
@@ -112,6 +123,7 @@ class Situation:
         found: dict[str, tuple[str, str]] = {}
         for repo in self.layout.repositories:
             paths = [path for path in self.sources.paths(repo.name) if path.endswith(".py") and not is_test(path)]
+            self.sources.read_ahead(repo.name, paths[:MAX_SOURCES])
             for path in paths[:MAX_SOURCES]:
                 text = self.sources.text(repo.name, path)
                 if text is not None:

@@ -142,6 +142,12 @@ class Mirror:
         ends = (self._commit(old), self._commit(new))
         return git(self.folder, *wanted, *ends, "--", *paths).decode("utf-8", "replace")
 
+    def renamed(self, old: str, new: str) -> dict[str, str]:
+        """Path at `old` to path at `new`, for files that moved and stayed much the same."""
+        wanted = ("diff-tree", "-r", "-z", "--find-renames=40%", "--diff-filter=R", "--name-status")
+        fields = git(self.folder, *wanted, self._commit(old), self._commit(new)).split(b"\0")
+        return {os.fsdecode(fields[i + 1]): os.fsdecode(fields[i + 2]) for i in range(0, len(fields) - 2, 3)}
+
     def blame(self, commit: str, path: str, start: int, end: int) -> list[BlameLine]:
         """Who last touched lines start..end (1-based, inclusive, cut at the end of the file), whitespace
         ignored.
