@@ -1,6 +1,7 @@
 """Detectors: one pattern each, the cheap triggers without which it need not run, and what it puts in place.
 
-A detector looks at a text only if one of its triggers is in it; `wanted` finds that out for all texts of an event in
+A detector looks at a text only if one of its triggers is in it; `wanted` finds that out for all texts of an
+event in
 one pass over them joined together.
 """
 
@@ -21,7 +22,25 @@ Made: TypeAlias = "tuple[str, str] | None"  # what stands there now, the rule; N
 Maker: TypeAlias = "Callable[[re.Match[str], Tokens, bool], Made]"
 
 _PLACEHOLDERS = frozenset(
-    "none null nil true false undefined nan [filtered] [redacted] [removed] <redacted> <hidden> … ... %s {} ''".split()
+    [
+        "none",
+        "null",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "nan",
+        "[filtered]",
+        "[redacted]",
+        "[removed]",
+        "<redacted>",
+        "<hidden>",
+        "…",
+        "...",
+        "%s",
+        "{}",
+        "''",
+    ]
 )
 _SCHEME = re.compile(r"(?i)^(?P<scheme>bearer|basic|token|digest|apikey)\s+(?P<value>\S.*)$", re.DOTALL)
 QUOTED = re.compile(r"""^(?P<open>[bBuUrR]{0,2}\\?["'])(?P<value>.*?)(?P<end>\\?["']?)$""", re.DOTALL)
@@ -44,7 +63,13 @@ def cookie_pairs(header: str, tokens: Tokens, hits: list[Hit]) -> str:
     for part in header.split(";"):
         name, equals, value = part.partition("=")
         token = secret_token(value if equals else name, tokens)
-        if token is not None and name.strip().lower() not in ("path", "domain", "expires", "max-age", "samesite"):
+        if token is not None and name.strip().lower() not in (
+            "path",
+            "domain",
+            "expires",
+            "max-age",
+            "samesite",
+        ):
             hits.append(("secret", "cookie"))
             part = f"{name}={token}" if equals else token if not _is_flag(name) else part
         parts.append(part)
@@ -68,7 +93,8 @@ class Detector:
         self._pattern, self._make, self.triggers, self.trigger = pattern, make, triggers, trigger
 
     def replace(self, text: str, tokens: Tokens, hits: list[Hit], source: bool) -> str:
-        """The text with everything replaced that the pattern finds and the maker agrees to; hits are noted."""
+        """The text with everything replaced that the pattern finds and the maker agrees to; hits are
+        noted."""
 
         def substitute(match: re.Match[str]) -> str:
             made = self._make(match, tokens, source)
@@ -131,7 +157,9 @@ def _iban(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
 
 def _cookie(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
     replaced = cookie_pairs(match["value"], tokens, [])
-    return None if source or "=" not in match["value"] else (match["name"] + match["sep"] + replaced, "cookie")
+    return (
+        None if source or "=" not in match["value"] else (match["name"] + match["sep"] + replaced, "cookie")
+    )
 
 
 def _pair(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
@@ -139,7 +167,9 @@ def _pair(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
     token = _pair_token(match, tokens, source)
     if token is None:  # there may be a pair inside the value: `url=https://…?token=…`
         start = match.start("value") - match.start()
-        inside = sensitive.PAIR.sub(lambda inner: (_pair(inner, tokens, source) or (inner[0],))[0], match["value"])
+        inside = sensitive.PAIR.sub(
+            lambda inner: (_pair(inner, tokens, source) or (inner[0],))[0], match["value"]
+        )
         return match[0][:start] + inside, "pair"
     return match[0][: match.start("value") - match.start()] + token, "pair"
 
@@ -161,7 +191,8 @@ def _pair_token(match: re.Match[str], tokens: Tokens, source: bool) -> str | Non
 
 
 def _reads_like_value(match: re.Match[str], value: str) -> bool:
-    """In prose ("password: must be longer") a plain word after a colon is no value; after `=` everything is."""
+    """In prose ("password: must be longer") a plain word after a colon is no value; after `=` everything
+    is."""
     if "=" in match["sep"] or _SCHEME.match(value):
         return True
     return any(not character.isalpha() for character in value.rstrip(".,:!?-"))

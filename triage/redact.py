@@ -1,8 +1,8 @@
 """Secrets and personal data out of an event before anything is kept, each with an audit row.
 
-Two rules: what a *name* says (`password`, `X-Api-Key`, `access_token` at any depth, in texts and reprs too) and what a
-*shape* says (keys of known providers, JWTs, private keys, e-mail addresses, card numbers …). Deterministic: the same
-value becomes the same token under one project key. Running it twice changes nothing.
+Two rules: what a *name* says (`password`, `X-Api-Key`, `access_token` at any depth, in texts and reprs too) and what
+a *shape* says (keys of known providers, JWTs, private keys, e-mail addresses, card numbers …). The same value becomes
+the same token under one project key. Running it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from store.event import Event, ExceptionValue, Frame, Redaction, Request
 from triage import sensitive
-from triage.detectors import DETECTORS, QUOTED, Detector, Hit, cookie_pairs, secret_token, wanted
+from triage.detectors import DETECTORS, QUOTED, Hit, cookie_pairs, secret_token, wanted
 from triage.sensitive import looks_secret, name_strength
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
@@ -22,8 +22,10 @@ AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
 ROUNDS = 4  # a text is read again until nothing more is found
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
 
+
 class Redactor:
-    """Takes events apart under one project's key. Safe to share between threads: a call keeps its own state."""
+    """Takes events apart under one project's key. Safe to share between threads: a call keeps its own
+    state."""
 
     def __init__(self, key: bytes, *, keep_ips: bool = True) -> None:
         self._tokens = Tokens(key)
@@ -77,7 +79,7 @@ class _Walk:
         self._path: list[str] = []
         self._wanted = wanted(texts)
 
-    # --- texts ---------------------------------------------------------------------------------------------------
+    # --- texts ---
 
     def text(self, value: str, *, source: bool = False) -> str:
         """A text without what its shape or a name in it gives away; audit rows at the current path."""
@@ -96,7 +98,7 @@ class _Walk:
             self._note(kind, rule)
         return value
 
-    # --- structures ----------------------------------------------------------------------------------------------
+    # --- structures ---
 
     def value(self, value: Any, strength: int = 0) -> Any:
         """Any JSON value under a name of the given strength; the same object where nothing was found."""
@@ -105,7 +107,7 @@ class _Walk:
         if isinstance(value, dict):
             return self._mapping(value, strength)
         if isinstance(value, list | tuple):
-            found = [self._at(str(place), lambda item=item: self.value(item, strength)) for place, item in enumerate(value)]
+            found = [self._at(str(place), self.value, item, strength) for place, item in enumerate(value)]
             return value if all(new is old for new, old in zip(found, value, strict=True)) else found
         if isinstance(value, bool) or value is None:
             return value
@@ -121,13 +123,13 @@ class _Walk:
         found: dict[str, Any] = {}
         changed = False
         for key, item in value.items():
-            if isinstance(item, str) and not strength and not name_strength(key):
-                if item not in self._wanted and key not in self._wanted:
-                    found[key] = item
-                    continue
+            plain = isinstance(item, str) and not strength and not name_strength(key)
+            if plain and item not in self._wanted and key not in self._wanted:
+                found[key] = item
+                continue
             name = self.text(key)
             own = max(strength, name_strength(key))
-            new = self._at(key, lambda item=item, own=own: self.value(item, own))
+            new = self._at(key, self.value, item, own)
             changed = changed or new is not item or name != key
             found[name] = new
         return found if changed else value
@@ -144,10 +146,11 @@ class _Walk:
         self._note("secret", "name")
         return f"{outer['open']}{token}{outer['end']}" if outer else token
 
-    def _at(self, part: str, work: Callable[[], Any]) -> Any:
+    def _at(self, part: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """`work` with one more part on the path."""
         self._path.append(part)
         try:
-            return work()
+            return work(*arguments)
         finally:
             self._path.pop()
 
@@ -156,7 +159,7 @@ class _Walk:
             pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
             self._rows.append(Redaction(pointer=pointer[:500], kind=kind, rule=rule))
 
-    # --- the event -----------------------------------------------------------------------------------------------
+    # --- the event ---
 
     def event(self, event: Event) -> Event:
         changes: dict[str, Any] = {}
@@ -174,7 +177,7 @@ class _Walk:
         return event.model_copy(update=changes) if changes else event
 
     def _change(self, changes: dict[str, Any], name: str, old: Any, work: Callable[[Any], Any]) -> None:
-        new = self._at(name, lambda: work(old))
+        new = self._at(name, work, old)
         if new is not old and new != old:
             changes[name] = new
 
@@ -183,8 +186,7 @@ class _Walk:
             return lines
         key_block = source and any("PRIVATE KEY-----" in line for line in lines)
         return tuple(
-            self._at(str(place), lambda line=line: self._line(line, source, key_block))
-            for place, line in enumerate(lines)
+            self._at(str(place), self._line, line, source, key_block) for place, line in enumerate(lines)
         )
 
     def _line(self, line: str, source: bool, key_block: bool) -> str:
@@ -194,10 +196,7 @@ class _Walk:
         return self.text(line, source=source)
 
     def _exceptions(self, exceptions: tuple[ExceptionValue, ...]) -> tuple[ExceptionValue, ...]:
-        return tuple(
-            self._at(str(place), lambda raised=raised: self._exception(raised))
-            for place, raised in enumerate(exceptions)
-        )
+        return tuple(self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions))
 
     def _exception(self, raised: ExceptionValue) -> ExceptionValue:
         changes: dict[str, Any] = {}
@@ -206,22 +205,22 @@ class _Walk:
         return raised.model_copy(update=changes) if changes else raised
 
     def _frames(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-        return tuple(
-            self._at(str(place), lambda frame=frame: self._frame(frame)) for place, frame in enumerate(frames)
-        )
+        return tuple(self._at(str(place), self._frame, frame) for place, frame in enumerate(frames))
 
     def _frame(self, frame: Frame) -> Frame:
         changes: dict[str, Any] = {}
         if frame.vars:
             self._change(changes, "vars", frame.vars, self.value)
         if frame.context_line:
-            self._change(changes, "context_line", frame.context_line, lambda line: self.text(line, source=True))
+            self._change(
+                changes, "context_line", frame.context_line, lambda line: self.text(line, source=True)
+            )
         for name in ("pre_context", "post_context"):
             self._change(changes, name, getattr(frame, name), lambda lines: self._strings(lines, source=True))
         return frame.model_copy(update=changes) if changes else frame
 
     def _breadcrumbs(self, crumbs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(self._at(str(place), lambda crumb=crumb: self._crumb(crumb)) for place, crumb in enumerate(crumbs))
+        return tuple(self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs))
 
     def _crumb(self, crumb: Any) -> Any:
         changes: dict[str, Any] = {}
@@ -235,9 +234,9 @@ class _Walk:
         found = dict(self.value(user))
         for field, value in user.items():
             if field in _PERSON_FIELDS and isinstance(value, str) and found[field] == value and value:
-                found[field] = self._at(field, lambda value=value: self._person(value))
+                found[field] = self._at(field, self._person, value)
         if not self._keep_ips and isinstance(found.get("ip_address"), str):
-            found["ip_address"] = self._at("ip_address", lambda: self._person(found["ip_address"]))
+            found["ip_address"] = self._at("ip_address", self._person, found["ip_address"])
         return found if found != user else user
 
     def _person(self, value: str) -> str:
@@ -253,7 +252,9 @@ class _Walk:
         for name in ("url", "query_string"):
             self._change(changes, name, getattr(request, name), self.text)
         for name in ("headers", "env", "data"):
-            self._change(changes, name, getattr(request, name), self._headers if name == "headers" else self.value)
+            self._change(
+                changes, name, getattr(request, name), self._headers if name == "headers" else self.value
+            )
         self._change(changes, "cookies", request.cookies, lambda cookies: self.value(cookies, 2))
         return request.model_copy(update=changes) if changes else request
 
@@ -265,6 +266,6 @@ class _Walk:
             hits: list[Hit] = []
             replaced = cookie_pairs(value, self._tokens, hits)
             for kind, rule in hits:
-                self._at(name, lambda kind=kind, rule=rule: self._note(kind, rule))
+                self._at(name, self._note, kind, rule)
             found = {**found, name: replaced}
         return {name: found.get(name, value) for name, value in headers.items()} if cookies else found

@@ -1,34 +1,64 @@
-"""What counts as a secret or as personal: by name, by shape. No I/O, no state; `redact` walks events with it."""
+"""What counts as a secret or as personal: by name, by shape. No I/O, no state; `redact` walks events with
+it."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
+from triage.words import words
+
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_WORDS = frozenset(
-    "password passwd passphrase pwd secret secrets authorization credential credentials cookie cookies "
-    "csrf xsrf csrftoken csrfmiddlewaretoken xcsrftoken apikey privatekey sessionid phpsessid jsessionid "
-    "passcode cvv cvc otp totp bearer ssn iban mysqlpwd htpasswd accesstoken refreshtoken authtoken".split()
+    words(
+        """
+    password passwd passphrase pwd secret secrets authorization credential credentials cookie
+    cookies csrf xsrf csrftoken csrfmiddlewaretoken xcsrftoken apikey privatekey sessionid phpsessid
+    jsessionid passcode cvv cvc otp totp bearer ssn iban mysqlpwd htpasswd accesstoken refreshtoken
+    authtoken
+    """
+    )
 )
-_AMBIGUOUS_WORDS = frozenset("token session auth sid key pin jwt credentialsfile ".split())
-_KEY_KINDS = frozenset("api secret private access encryption signing account aws storage ssh license master app".split())
+_AMBIGUOUS_WORDS = frozenset(
+    words(
+        """
+    token session auth sid key pin jwt credentialsfile
+    """
+    )
+)
+_KEY_KINDS = frozenset(
+    words(
+        """
+    api secret private access encryption signing account aws storage ssh license master app
+    """
+    )
+)
 _TOKEN_KINDS = frozenset(
-    "access refresh auth api id csrf xsrf bearer session device bot secret security oauth jwt reset verification "
-    "login user client deploy github gitlab slack personal webhook".split()
+    words(
+        """
+    access refresh auth api id csrf xsrf bearer session device bot secret security oauth jwt reset
+    verification login user client deploy github gitlab slack personal webhook
+    """
+    )
 )
 _HARMLESS_ENDS = frozenset(
-    "length len count min max field fields policy required validator validators type types name names expires "
-    "expiry age ttl url uri path file help label hint valid invalid changed strength errors error class index "
-    "limit enabled form view reset hasher hashers timeout lifetime format algorithm header prefix domain samesite "
-    "secure httponly jar params position pos kind size".split()
+    words(
+        """
+    length len count min max field fields policy required validator validators type types name names
+    expires expiry age ttl url uri path file help label hint valid invalid changed strength errors
+    error class index limit enabled form view reset hasher hashers timeout lifetime format algorithm
+    header prefix domain samesite secure httponly jar params position pos kind size
+    """
+    )
 )
 
 # Substrings, lower case, without which no name in a text can be a secret's. Kept in step by a test.
-NAME_TRIGGERS = (
-    "pass", "pwd", "secret", "token", "key", "auth", "cookie", "credential", "sess", "csrf", "xsrf", "cvv", "cvc",
-    "otp", "bearer", "ssn", "iban", "sid", "pin", "jwt",
-)  # fmt: skip
+NAME_TRIGGERS = words(
+    """
+    pass pwd secret token key auth cookie credential sess csrf xsrf cvv cvc otp bearer ssn iban sid
+    pin jwt
+    """
+)
 
 PAIR = re.compile(
     r"""(?P<name>[A-Za-z_][\w.-]{0,60})(?P<close>\\?["']?)(?P<sep>\s{0,3}(?:=>|[:=])\s{0,3})(?P<value>"""
@@ -52,14 +82,18 @@ PROVIDER_KEY = re.compile(
     r"|hvs\.[A-Za-z0-9_-]{20,}|eyJrIjoi[A-Za-z0-9_=-]{30,}|sntrys_[A-Za-z0-9_=+/-]{30,}|lin_api_[A-Za-z0-9]{30,}"
     r")(?![A-Za-z0-9])"
 )
-PROVIDER_TRIGGERS = (
-    "sk_", "rk_", "whsec_", "sk-", "akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
-    "github_pat_", "glpat-", "glptt-", "gldt-", "glrt-", "xox", "xapp-", "aiza", "ya29.", "sg.", "npm_", "pypi-",
-    "hf_", "_v1_", "shp", "eaaced", "ac", "key-", "dapi", "nrk-", "nr-", "hvs.", "eyjrijoi", "sntrys_", "lin_api_",
-)  # fmt: skip
+PROVIDER_TRIGGERS = words(
+    """
+    sk_ rk_ whsec_ sk- akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt-
+    glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced ac key- dapi nrk- nr- hvs.
+    eyjrijoi sntrys_ lin_api_
+    """
+)
 JWT = re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
 BEARER = re.compile(r"(?i)\b(?P<scheme>bearer|basic)(?P<gap>\s+)(?P<value>[A-Za-z0-9._~+/=-]{12,})")
-URL_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'\"?#]{0,128}:)(?P<value>[^\s/@'\"]{1,256})(?=@)")
+URL_PASSWORD = re.compile(
+    r"(?P<before>[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'\"?#]{0,128}:)(?P<value>[^\s/@'\"]{1,256})(?=@)"
+)
 URL_KEY = re.compile(r"(?P<before>https?://)(?P<value>[A-Za-z0-9_-]{20,128})(?=@)")
 PRIVATE_KEY = re.compile(
     r"(?s)(?P<before>-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----)(?P<value>.*?)"
@@ -71,7 +105,9 @@ EMAIL = re.compile(
     r"(?P<domain>(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24})(?![\w@-])"
 )
 DIGITS = re.compile(r"\d(?:[ -]?\d){8,}|\(\d{3}\)")
-CARD = re.compile(r"(?<![\w.+-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{14,16})(?![\w-]|\.\d)")
+CARD = re.compile(
+    r"(?<![\w.+-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{14,16})(?![\w-]|\.\d)"
+)
 SSN = re.compile(r"(?<![\w.-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-]|\.\d)")
 PHONE = re.compile(
     r"(?<![\w)\].+-])(?:\+[1-9]\d{0,2}(?:[ .()-]{0,2}\d{1,5}){2,6}"
@@ -94,7 +130,7 @@ def name_strength(name: str) -> int:
     if joined in _SECRET_WORDS or not _SECRET_WORDS.isdisjoint(words):
         return 2
     last, before = words[-1], words[-2] if len(words) > 1 else ""
-    if last == "key" and before in _KEY_KINDS or last == "token" and before in _TOKEN_KINDS:
+    if (last == "key" and before in _KEY_KINDS) or (last == "token" and before in _TOKEN_KINDS):
         return 2
     if before == "session" and last in ("id", "key", "cookie"):
         return 2

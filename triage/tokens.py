@@ -1,4 +1,5 @@
-"""Stand-ins for what was taken out: the same input gives the same token, and a token keeps the shape of what it replaces."""
+"""Stand-ins for what was taken out: the same input gives the same token, and a token keeps the shape of
+what it replaces."""
 
 from __future__ import annotations
 
