@@ -10,10 +10,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from store.commits import BlameLine, CommitInfo
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from store.repair import DraftPullRequest, Patch
+
+__all__ = [
+    "BlameLine",
+    "CommitInfo",
+    "Forge",
+    "Job",
+    "Mount",
+    "Repositories",
+    "Repository",
+    "Result",
+    "Sandbox",
+    "SelfTest",
+    "Session",
+]
 
 
 # --- sandbox ---------------------------------------------------------------------------------------------------
@@ -108,30 +124,6 @@ class Sandbox(Protocol):
 
 
 # --- repositories ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CommitInfo:
-    """One commit as git tells it."""
-
-    sha: str
-    parents: tuple[str, ...]
-    author: str
-    authored_at: datetime
-    committed_at: datetime
-    subject: str
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BlameLine:
-    """Which commit last touched a line, and where the line stood in that commit."""
-
-    line: int
-    commit: str
-    original_line: int
-    original_path: str
-    text: str
 
 
 class Repository(Protocol):

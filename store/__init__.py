@@ -1,0 +1,1 @@
+"""store: the words of the house (values) and the shelves on which they are kept."""

@@ -1,0 +1,285 @@
+"""All writes. Each is one transaction: it is done whole, or not at all.
+
+Whatever a person or an assistant does, and every change of an incident's state, leaves a row in the append-only
+table of acts with what was before, so that it can be explained and undone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from store.database import Database
+from store.errors import BadPayload, NotFound
+from store.incident import Lane, Status, Step, Triage
+from store.project import Key, Project, Release, RepositoryConfig
+from store.queries import (
+    incident_name,
+    incident_row,
+    key_value,
+    project_row,
+    project_value,
+    release_value,
+)
+from store.recording import Recorded, note_act, plain, record
+from store.repair import Attempt
+from store.tables import (
+    AttemptRow,
+    IncidentRow,
+    KeyRow,
+    ProjectRow,
+    ReleaseRow,
+    RepositoryRow,
+    StepRow,
+    TriageRow,
+)
+
+__all__ = [
+    "Recorded",
+    "add_key",
+    "add_project",
+    "add_release",
+    "add_repository",
+    "assign",
+    "claim",
+    "keep_attempt",
+    "keep_triage",
+    "note_step",
+    "record",
+    "revoke_key",
+    "set_lane",
+    "set_status",
+    "start_attempt",
+    "unclaim",
+]
+
+_PROJECT_NAME = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TRIAGE = "triage"
+_OPERATOR = "operator"
+
+
+# --- records of work ---------------------------------------------------------------------------------------
+
+
+def keep_triage(db: Database, incident_id: str, triage: Triage) -> None:
+    """Keep the record of a triage and let the incident say what it found. Raises NotFound.
+
+    A lane that a person has set stays: their word outranks ours until they say otherwise."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        session.add(TriageRow(incident_id=row.id or 0, at=datetime.now(UTC), body=triage.model_dump_json()))
+        if row.lane_set_by is None:
+            _change(session, row, "lane", triage.lane.value, who=_TRIAGE, reason=triage.why)
+        row.title, row.culprit, row.why = plain(triage.title), plain(triage.culprit), plain(triage.why)
+        row.priority = triage.priority
+        row.verdict = triage.verdict.model_dump(mode="json")
+        row.location = None if triage.location is None else triage.location.model_dump(mode="json")
+        row.repo = None if triage.location is None else triage.location.repo
+
+
+def start_attempt(db: Database, incident_id: str) -> Attempt:
+    """Begin the record of a repair; its id is the incident's with a running number ("INC-42-1"). Raises NotFound."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        last = session.exec(select(func.max(AttemptRow.number)).where(AttemptRow.incident_id == row.id)).one()
+        number = (last or 0) + 1
+        name = incident_name(row)
+        attempt = Attempt(id=f"{name}-{number}", incident_id=name, started_at=datetime.now(UTC))
+        body = attempt.model_dump_json(exclude={"steps"})
+        session.add(AttemptRow(id=attempt.id, incident_id=row.id or 0, number=number, body=body))
+    return attempt
+
+
+def note_step(db: Database, attempt_id: str, step: Step) -> None:
+    """Add a line to a repair's step log. The very same step again adds nothing: a durable step may run twice.
+
+    Raises NotFound for an unknown attempt."""
+    with db.write() as session:
+        row = _attempt_row(session, attempt_id)
+        _add_steps(session, row, (step,))
+
+
+def keep_attempt(db: Database, attempt: Attempt) -> None:
+    """Keep a repair as it stands now. Steps noted before stay; those that were not noted yet are added.
+
+    Raises NotFound for an attempt that was never started."""
+    with db.write() as session:
+        row = _attempt_row(session, attempt.id)
+        row.body = attempt.model_dump_json(exclude={"steps"})
+        _add_steps(session, row, attempt.steps)
+
+
+# --- a person's or an assistant's word ---------------------------------------------------------------------
+
+
+def set_status(db: Database, incident_id: str, status: Status, by: str, reason: str) -> None:
+    """Open, mute or resolve an incident. Raises NotFound."""
+    with db.write() as session:
+        _change(session, incident_row(session, incident_id), "status", status.value, who=by, reason=reason)
+
+
+def set_lane(db: Database, incident_id: str, lane: Lane, by: str, reason: str) -> None:
+    """Put an incident into a lane, where it stays whatever later triages find. Raises NotFound."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        _change(session, row, "lane", lane.value, who=by, reason=reason, always=True)
+        row.lane_set_by = by
+
+
+def claim(db: Database, incident_id: str, by: str) -> str | None:
+    """Say that one is working on an incident. None: it is yours now. A name: somebody else's, and nothing changed.
+
+    Raises NotFound."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        if row.claimed_by not in (None, by):
+            return row.claimed_by
+        _change(session, row, "claimed_by", by, who=by)
+    return None
+
+
+def unclaim(db: Database, incident_id: str, by: str) -> None:
+    """Let go of an incident, or take it away from whoever holds it. Raises NotFound."""
+    with db.write() as session:
+        _change(session, incident_row(session, incident_id), "claimed_by", None, who=by)
+
+
+def assign(db: Database, incident_id: str, owner: str | None, by: str = _OPERATOR) -> None:
+    """Say who is to look after an incident; None for nobody. Raises NotFound."""
+    with db.write() as session:
+        _change(session, incident_row(session, incident_id), "owner", owner, who=by)
+
+
+# --- what a team sets up -----------------------------------------------------------------------------------
+
+
+def add_project(db: Database, name: str, by: str = _OPERATOR) -> Project:
+    """Make a project, without keys; the one that exists where there is one of this name.
+
+    Raises BadPayload for a name that could not stand in a route or would look like a number."""
+    if not _PROJECT_NAME.fullmatch(name):
+        raise BadPayload(
+            f"{name[:100]!r} cannot be a project's name: letters, digits, '.', '_' and '-', at most 64, not only digits."
+        )
+    with db.write() as session:
+        row = session.exec(select(ProjectRow).where(ProjectRow.name == name)).first()
+        if row is None:
+            row = ProjectRow(name=name, created_at=datetime.now(UTC))
+            session.add(row)
+            session.flush()
+            note_act(session, by, "project", f"project:{name}", None, {"id": row.id})
+        return project_value(row)
+
+
+def add_key(db: Database, project: str, public: bool = False, by: str = _OPERATOR) -> Key:
+    """Make a key that nobody has seen before. Raises NotFound for an unknown project."""
+    with db.write() as session:
+        owner = project_row(session, project)
+        row = KeyRow(
+            project_id=owner.id or 0, key=secrets.token_hex(16), public=public, created_at=datetime.now(UTC)
+        )
+        session.add(row)
+        session.flush()
+        note_act(session, by, "key", f"project:{owner.name}", None, {"id": row.id, "public": public})
+        return key_value(row, owner)
+
+
+def revoke_key(db: Database, key: str, by: str = _OPERATOR) -> Key:
+    """Take a key out of use, for ever; twice is the same as once. Raises NotFound for an unknown one."""
+    with db.write() as session:
+        row = session.exec(select(KeyRow).where(KeyRow.key == key)).first()
+        if row is None:
+            raise NotFound("There is no such key; `nightdesk project list` shows those that exist.")
+        owner = session.get_one(ProjectRow, row.project_id)
+        if row.revoked_at is None:
+            row.revoked_at = datetime.now(UTC)
+            note_act(
+                session, by, "key", f"project:{owner.name}", {"id": row.id}, {"id": row.id, "revoked": True}
+            )
+        return key_value(row, owner)
+
+
+def add_repository(db: Database, repository: RepositoryConfig, by: str = _OPERATOR) -> None:
+    """Add a repository to its project, or change the one of this name. Raises NotFound for an unknown project."""
+    with db.write() as session:
+        owner = project_row(session, repository.project)
+        places = (RepositoryRow.project_id == owner.id, RepositoryRow.name == repository.name)
+        row = session.exec(select(RepositoryRow).where(*places)).first()
+        before = None if row is None else {"url": row.url, "root": row.root, "config": row.config}
+        if row is None:
+            row = RepositoryRow(project_id=owner.id or 0, name=repository.name, url="", root="")
+            session.add(row)
+        row.url, row.root, row.config = repository.url, repository.root, repository.config
+        after = {"url": row.url, "root": row.root, "config": row.config}
+        if before != after:
+            note_act(session, by, "repository", f"repository:{owner.name}/{repository.name}", before, after)
+
+
+def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:
+    """Add what is known of a version in an environment to what was known, and return both together.
+
+    Newer commits win; a deployment without a time does not forget the time of an earlier report. Raises NotFound."""
+    with db.write() as session:
+        owner = project_row(session, release.project)
+        row = session.exec(
+            select(ReleaseRow).where(
+                ReleaseRow.project_id == owner.id,
+                ReleaseRow.version == release.version,
+                ReleaseRow.environment == (release.environment or ""),
+            )
+        ).first()
+        before = None if row is None else release_value(row, owner)
+        if row is None:
+            row = ReleaseRow(
+                project_id=owner.id or 0,
+                version=release.version,
+                environment=release.environment or "",
+                created_at=datetime.now(UTC),
+            )
+            session.add(row)
+        row.commits = {**row.commits, **release.commits}
+        row.deployed_at = release.deployed_at or row.deployed_at
+        after = release_value(row, owner)
+        if before != after:
+            told = None if before is None else before.model_dump(mode="json")
+            note_act(session, by, "release", f"project:{owner.name}", told, after.model_dump(mode="json"))
+        return after
+
+
+def _change(
+    session: Session,
+    row: IncidentRow,
+    column: str,
+    value: Any,
+    *,
+    who: str,
+    reason: str = "",
+    always: bool = False,
+) -> None:
+    """Set one column of an incident and remember it. Nothing is remembered of a change that changes nothing,
+    unless it is a word that counts by having been said (`always`)."""
+    before = getattr(row, column)
+    if before == value and not always:
+        return
+    setattr(row, column, value)
+    note_act(session, who, column, incident_name(row), before, value, reason)
+
+
+def _attempt_row(session: Session, attempt_id: str) -> AttemptRow:
+    row = session.get(AttemptRow, attempt_id)
+    if row is None:
+        raise NotFound(f"There is no attempt {attempt_id[:100]!r}.")
+    return row
+
+
+def _add_steps(session: Session, row: AttemptRow, steps: tuple[Step, ...]) -> None:
+    known = set(session.exec(select(StepRow.body).where(col(StepRow.attempt_id) == row.id)))
+    for body in (step.model_dump_json() for step in steps):
+        if body not in known:
+            known.add(body)
+            session.add(StepRow(attempt_id=row.id, body=body))
+            session.flush()

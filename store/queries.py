@@ -1,0 +1,447 @@
+"""All reads, named. Each opens one short transaction and returns values; rows never leave this room."""
+
+from __future__ import annotations
+
+import hmac
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlmodel import Session, col, select
+
+from store.database import Database
+from store.errors import NotFound
+from store.event import Event
+from store.incident import (
+    CodeLocation,
+    Fingerprint,
+    Incident,
+    Lane,
+    Occurrence,
+    Status,
+    Step,
+    Triage,
+    Verdict,
+)
+from store.project import Act, Key, Project, Release, RepositoryConfig
+from store.repair import Attempt
+from store.tables import (
+    ActRow,
+    AttemptRow,
+    EventRow,
+    FacetRow,
+    FingerprintRow,
+    IncidentRow,
+    KeyRow,
+    ProjectRow,
+    ReleaseRow,
+    RepositoryRow,
+    StepRow,
+    TriageRow,
+)
+
+_RANK = {Lane.FOCUS.value: 0, Lane.BACKLOG.value: 1, Lane.NOISE.value: 2}
+
+
+# --- incidents -------------------------------------------------------------------------------------------------
+
+
+def incidents(
+    db: Database,
+    *,
+    lane: Lane | None = None,
+    project: str | None = None,
+    repo: str | None = None,
+    service: str | None = None,
+    status: Status | Collection[Status] | None = None,
+    since: datetime | None = None,
+    query: str | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[Incident]:
+    """The list: focus, then backlog, then noise; within a lane by priority, then by what was seen last.
+
+    `since` is about the last event; `query` is looked for in title, culprit and reason, without regard to case;
+    `after` is the id of the last incident of the page before. Raises NotFound for an unknown project or `after`."""
+    with db.read() as session:
+        wanted: list[ColumnElement[bool]] = [*_in_status(status)]
+        if lane is not None:
+            wanted.append(col(IncidentRow.lane) == lane.value)
+        if project is not None:
+            wanted.append(col(IncidentRow.project_id) == project_row(session, project).id)
+        if repo is not None:
+            wanted.append(col(IncidentRow.repo) == repo)
+        if service is not None:
+            wanted.append(_seen_with("service", service))
+        if since is not None:
+            wanted.append(col(IncidentRow.last_seen) >= since)
+        if query:
+            texts = (IncidentRow.title, IncidentRow.culprit, IncidentRow.why)
+            wanted.append(or_(*(col(text).icontains(query, autoescape=True) for text in texts)))
+        if after is not None:
+            wanted.append(_behind(incident_row(session, after)))
+        statement = select(IncidentRow).where(*wanted).order_by(*_order()).limit(limit)
+        return _values(session, session.exec(statement).all())
+
+
+def incident(db: Database, ref: str) -> Incident:
+    """One incident by its id ("INC-42", in any case, or the number alone). Raises NotFound."""
+    with db.read() as session:
+        return _values(session, [incident_row(session, ref)])[0]
+
+
+def lane_counts(
+    db: Database, project: str | None = None, *, status: Status | Collection[Status] | None = None
+) -> dict[Lane, int]:
+    """How many incidents each lane holds; every lane is in the answer. Raises NotFound for an unknown project."""
+    with db.read() as session:
+        statement = (
+            select(IncidentRow.lane, func.count()).where(*_in_status(status)).group_by(col(IncidentRow.lane))
+        )
+        if project is not None:
+            statement = statement.where(col(IncidentRow.project_id) == project_row(session, project).id)
+        found = dict(session.exec(statement).all())
+    return {lane: found.get(lane.value, 0) for lane in Lane}
+
+
+# --- events ----------------------------------------------------------------------------------------------------
+
+
+def events(db: Database, incident_id: str, limit: int = 20) -> list[Event]:
+    """The newest events of which the body was kept, newest first. Raises NotFound for an unknown incident."""
+    with db.read() as session:
+        statement = (
+            select(EventRow.body)
+            .where(
+                EventRow.incident_id == incident_row(session, incident_id).id, col(EventRow.body).is_not(None)
+            )
+            .order_by(col(EventRow.number).desc())
+            .limit(limit)
+        )
+        return [_event(body) for body in session.exec(statement) if body is not None]
+
+
+def occurrences(db: Database, incident_id: str) -> list[Occurrence]:
+    """Every event of an incident, in the order of arrival, body or not. Raises NotFound."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        statement = (
+            select(EventRow.event_id, EventRow.seen_at, EventRow.release, EventRow.environment)
+            .where(EventRow.incident_id == row.id)
+            .order_by(col(EventRow.number))
+        )
+        found = session.exec(statement).all()
+    name = incident_name(row)
+    return [
+        Occurrence(incident_id=name, event_id=event_id, seen_at=at, release=release, environment=environment)
+        for event_id, at, release, environment in found
+    ]
+
+
+def kept_bodies(db: Database, incident_id: str) -> set[str]:
+    """The ids of those events of which the body is there. Raises NotFound for an unknown incident."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        statement = select(EventRow.event_id).where(
+            EventRow.incident_id == row.id, col(EventRow.body).is_not(None)
+        )
+        return set(session.exec(statement))
+
+
+def event(db: Database, event_id: str, project: str | None = None) -> Event | None:
+    """An event by its id, or None where there is none or its body was not kept. The same id may come from two
+    projects: then `project` decides, else the older one is meant."""
+    with db.read() as session:
+        statement = select(EventRow.body).where(EventRow.event_id == event_id).order_by(col(EventRow.id))
+        if project is not None:
+            statement = statement.where(EventRow.project_id == project_row(session, project).id)
+        body = session.exec(statement).first()
+    return None if body is None else _event(body)
+
+
+def incident_of(db: Database, event_id: str, project: str | None = None) -> str | None:
+    """The id of the incident that an event was counted in, or None."""
+    with db.read() as session:
+        statement = (
+            select(EventRow.incident_id).where(EventRow.event_id == event_id).order_by(col(EventRow.id))
+        )
+        if project is not None:
+            statement = statement.where(EventRow.project_id == project_row(session, project).id)
+        number = session.exec(statement).first()
+    return None if number is None else f"INC-{number}"
+
+
+# --- records of work -------------------------------------------------------------------------------------------
+
+
+def triage(db: Database, incident_id: str) -> Triage | None:
+    """The latest triage, or None before the first. Raises NotFound for an unknown incident."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        statement = (
+            select(TriageRow.body).where(TriageRow.incident_id == row.id).order_by(col(TriageRow.id).desc())
+        )
+        body = session.exec(statement).first()
+    return None if body is None else Triage.model_validate_json(body)
+
+
+def attempt(db: Database, attempt_id: str) -> Attempt | None:
+    """A repair with the steps that have landed so far, or None."""
+    with db.read() as session:
+        row = session.get(AttemptRow, attempt_id)
+        return None if row is None else attempt_value(session, row)
+
+
+def latest_attempt(db: Database, incident_id: str) -> Attempt | None:
+    """The repair that was started last, or None. Raises NotFound for an unknown incident."""
+    found = attempts(db, incident_id)
+    return found[-1] if found else None
+
+
+def attempts(db: Database, incident_id: str) -> list[Attempt]:
+    """Every repair of an incident, oldest first. Raises NotFound for an unknown incident."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        statement = (
+            select(AttemptRow).where(AttemptRow.incident_id == row.id).order_by(col(AttemptRow.number))
+        )
+        return [attempt_value(session, found) for found in session.exec(statement).all()]
+
+
+def acts(db: Database, subject: str | None = None) -> list[Act]:
+    """What was done, oldest first: of everything, or of one subject ("INC-42", "project:default")."""
+    with db.read() as session:
+        statement = select(ActRow).order_by(col(ActRow.id))
+        if subject is not None:
+            statement = statement.where(ActRow.subject == subject)
+        return [Act(**row.model_dump()) for row in session.exec(statement)]
+
+
+# --- what a team has set up ------------------------------------------------------------------------------------
+
+
+def projects(db: Database) -> list[Project]:
+    """Every project, oldest first."""
+    with db.read() as session:
+        return [project_value(row) for row in session.exec(select(ProjectRow).order_by(col(ProjectRow.id)))]
+
+
+def project(db: Database, ref: str) -> Project:
+    """A project by its number or name. Raises NotFound."""
+    with db.read() as session:
+        return project_value(project_row(session, ref))
+
+
+def keys(db: Database, project: str) -> list[Key]:
+    """Every key of a project, revoked ones too, oldest first. Raises NotFound for an unknown project."""
+    with db.read() as session:
+        owner = project_row(session, project)
+        statement = select(KeyRow).where(KeyRow.project_id == owner.id).order_by(col(KeyRow.id))
+        return [key_value(row, owner) for row in session.exec(statement)]
+
+
+def key(db: Database, secret: str) -> Key | None:
+    """The key with this secret, or None where nobody has it or it was revoked.
+
+    Every key is compared, each in constant time: how long the answer takes tells nothing about how near a guess was."""
+    offered = secret.encode("utf-8", "replace")
+    with db.read() as session:
+        statement = select(KeyRow).where(col(KeyRow.revoked_at).is_(None))
+        matching = [
+            row for row in session.exec(statement).all() if hmac.compare_digest(row.key.encode(), offered)
+        ]
+        if not matching:
+            return None
+        return key_value(matching[0], session.get_one(ProjectRow, matching[0].project_id))
+
+
+def repositories(db: Database, project: str | None = None) -> list[RepositoryConfig]:
+    """The repositories of a project or of all, by name. Raises NotFound for an unknown project."""
+    with db.read() as session:
+        statement = (
+            select(RepositoryRow, ProjectRow)
+            .join(ProjectRow, col(RepositoryRow.project_id) == col(ProjectRow.id))
+            .order_by(col(RepositoryRow.name), col(ProjectRow.id))
+        )
+        if project is not None:
+            statement = statement.where(RepositoryRow.project_id == project_row(session, project).id)
+        return [
+            RepositoryConfig(name=row.name, project=owner.name, url=row.url, root=row.root, config=row.config)
+            for row, owner in session.exec(statement)
+        ]
+
+
+def releases(db: Database, project: str) -> list[Release]:
+    """Every version in every environment, in the order in which they became known. Raises NotFound."""
+    with db.read() as session:
+        owner = project_row(session, project)
+        statement = select(ReleaseRow).where(ReleaseRow.project_id == owner.id).order_by(col(ReleaseRow.id))
+        return [release_value(row, owner) for row in session.exec(statement)]
+
+
+def release(db: Database, project: str, version: str, environment: str | None = None) -> Release | None:
+    """A version with the commits that are known of it from any environment, or None.
+
+    Without `environment` it is the first deployment that is told: that is when the version was first exposed."""
+    known = [found for found in releases(db, project) if found.version == version]
+    if not known:
+        return None
+    commits = {repo: sha for found in known for repo, sha in found.commits.items()}
+    there = [found for found in known if environment is None or found.environment == environment]
+    dated = [found for found in there if found.deployed_at is not None]
+    told = min(dated, key=_deployed, default=there[0] if there else None)
+    if told is None:
+        return Release(project=known[0].project, version=version, commits=commits)
+    return told.model_copy(update={"commits": commits})
+
+
+# --- from rows to values (for `journal` too) -------------------------------------------------------------------
+
+
+def incident_name(row: IncidentRow) -> str:
+    """ "INC-42"."""
+    return f"INC-{row.id}"
+
+
+def incident_row(session: Session, ref: str) -> IncidentRow:
+    """The row that a person's reference means. Raises NotFound."""
+    number = ref.strip().upper().removeprefix("INC-")
+    row = session.get(IncidentRow, int(number)) if _is_number(number) else None
+    if row is None:
+        raise NotFound(f"There is no incident {ref[:100]!r}; `nightdesk incidents` lists them.")
+    return row
+
+
+def project_row(session: Session, ref: str) -> ProjectRow:
+    """The row of a project by number or name. Raises NotFound."""
+    row = session.exec(select(ProjectRow).where(ProjectRow.name == ref)).first()
+    if row is None and _is_number(ref):
+        row = session.get(ProjectRow, int(ref))
+    if row is None:
+        raise NotFound(f"There is no project {ref[:100]!r}; `nightdesk project list` lists them.")
+    return row
+
+
+def project_value(row: ProjectRow) -> Project:
+    """A row as a value."""
+    return Project(id=row.id or 0, name=row.name)
+
+
+def key_value(row: KeyRow, owner: ProjectRow) -> Key:
+    """A row as a value."""
+    return Key(
+        id=row.id or 0,
+        project=owner.name,
+        key=row.key,
+        public=row.public,
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def release_value(row: ReleaseRow, owner: ProjectRow) -> Release:
+    """A row as a value."""
+    return Release(
+        project=owner.name,
+        version=row.version,
+        commits=row.commits,
+        environment=row.environment or None,
+        deployed_at=row.deployed_at,
+    )
+
+
+def attempt_value(session: Session, row: AttemptRow) -> Attempt:
+    """A row and its steps as a value."""
+    bodies = session.exec(select(StepRow.body).where(StepRow.attempt_id == row.id).order_by(col(StepRow.id)))
+    steps = tuple(Step.model_validate_json(body) for body in bodies)
+    return Attempt.model_validate_json(row.body).model_copy(update={"steps": steps})
+
+
+def _values(session: Session, rows: Sequence[IncidentRow]) -> list[Incident]:
+    """Rows as values: the fingerprints and project names of all of them in one statement each."""
+    ids = [row.id for row in rows]
+    prints: dict[int, list[Fingerprint]] = {}
+    for found in session.exec(select(FingerprintRow).where(col(FingerprintRow.incident_id).in_(ids))):
+        value = Fingerprint(key=found.key, mechanism=found.mechanism, parts=tuple(found.parts))
+        prints.setdefault(found.incident_id, []).append(value)
+    names = {row.id: row.name for row in session.exec(select(ProjectRow))}
+    return [_incident(row, names[row.project_id], prints.get(row.id or 0, ())) for row in rows]
+
+
+def _incident(row: IncidentRow, project: str, fingerprints: Iterable[Fingerprint]) -> Incident:
+    return Incident(
+        id=incident_name(row),
+        project=project,
+        title=row.title,
+        culprit=row.culprit,
+        fingerprints=tuple(fingerprints),
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        event_count=row.event_count,
+        user_count=row.user_count,
+        environments=tuple(row.environments),
+        releases=tuple(row.releases),
+        status=Status(row.status),
+        lane=Lane(row.lane),
+        priority=row.priority,
+        why=row.why,
+        verdict=None if row.verdict is None else Verdict.model_validate(row.verdict),
+        location=None if row.location is None else CodeLocation.model_validate(row.location),
+        owner=row.owner,
+        claimed_by=row.claimed_by,
+    )
+
+
+def _event(body: bytes) -> Event:
+    return Event.model_validate_json(zlib.decompress(body))
+
+
+def _is_number(text: str) -> bool:
+    """ASCII digits, few enough for a row number: anything longer overflows SQLite's integers."""
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
+def _deployed(release: Release) -> datetime:
+    assert release.deployed_at is not None  # noqa: S101 - asked for by the caller
+    return release.deployed_at
+
+
+def _in_status(status: Status | Collection[Status] | None) -> list[ColumnElement[bool]]:
+    if status is None:
+        return []
+    wanted = [status] if isinstance(status, Status) else list(status)
+    return [col(IncidentRow.status).in_([each.value for each in wanted])]
+
+
+def _seen_with(kind: str, value: str) -> ColumnElement[bool]:
+    found = select(FacetRow.incident_id).where(
+        FacetRow.incident_id == IncidentRow.id, FacetRow.kind == kind, FacetRow.value == value
+    )
+    return found.exists()
+
+
+def _rank() -> ColumnElement[int]:
+    return case(_RANK, value=col(IncidentRow.lane), else_=len(_RANK))
+
+
+def _order() -> tuple[ColumnElement[Any], ...]:
+    return (
+        _rank().asc(),
+        col(IncidentRow.priority).desc(),
+        col(IncidentRow.last_seen).desc(),
+        col(IncidentRow.id).desc(),
+    )
+
+
+def _behind(last: IncidentRow) -> ColumnElement[bool]:
+    """What comes after an incident in the list: a page starts where the one before ended, even if rows came between."""
+    rank, place = _rank(), _RANK[last.lane]
+    priority, seen, number = col(IncidentRow.priority), col(IncidentRow.last_seen), col(IncidentRow.id)
+    return or_(
+        rank > place,
+        and_(rank == place, priority < last.priority),
+        and_(rank == place, priority == last.priority, seen < last.last_seen),
+        and_(rank == place, priority == last.priority, seen == last.last_seen, number < last.id),
+    )

@@ -1,0 +1,263 @@
+"""How events become rows: the hot path of `journal`, on its own because it is written for many events at once.
+
+Of every event the id, times, release and environment are kept for ever; of the bodies a sample: the first ones, the
+newest, and a spread between that thins out, so that a storm of a million costs eighty bodies and not a million.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import PydanticSerializationError
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from store.artifacts import Artifacts
+from store.database import Database
+from store.event import Event
+from store.incident import Fingerprint, Lane, Status
+from store.queries import incident_name, project_row
+from store.tables import ActRow, EventRow, FacetRow, FingerprintRow, IncidentRow, ProjectRow
+
+FIRST_BODIES = 20  # of an incident are all kept
+SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
+_TEXT = 500  # characters of a title, a culprit, a name
+_RECORDER = "ingest"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of one event. `regressed`: its incident had been resolved and is not any more."""
+
+    incident_id: str
+    event_id: str
+    new_incident: bool
+    duplicate: bool
+    first_in_release: bool
+    regressed: bool = False
+
+
+def record(
+    db: Database, artifacts: Artifacts, events: Sequence[tuple[Event, Fingerprint, str, str]]
+) -> list[Recorded]:
+    """Keep events, each with its fingerprint, title and culprit, in one transaction; answers in the same order.
+
+    An event id that its project has sent before is a duplicate and is not counted again. A reference to a raw
+    payload that `artifacts` does not hold is left out: nobody could open it. Raises NotFound for an unknown project."""
+    with db.write() as session:
+        batch = _Batch(session, artifacts)
+        return [batch.add(*each) for each in events]
+
+
+def note_act(
+    session: Session, who: str, what: str, subject: str, before: Any, after: Any, reason: str = ""
+) -> None:
+    """Append to the acts, inside the transaction that does what they tell of."""
+    session.add(
+        ActRow(
+            at=datetime.now(UTC),
+            who=plain(who),
+            what=what,
+            subject=subject,
+            before=before,
+            after=after,
+            reason=plain(reason),
+        )
+    )
+
+
+def plain(text: str) -> str:
+    """Hostile text as a database takes it: bounded, without NULs and without half characters."""
+    return text[:_TEXT].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def is_sampled(number: int) -> bool:
+    """Whether the body of an incident's n-th event (from 1) outlives being the newest: four in each doubling do."""
+    return number <= FIRST_BODIES or number % (1 << (number.bit_length() - 3)) == 0
+
+
+class _Batch:
+    """The events of one transaction. Rows that several of them touch are read once and written once."""
+
+    def __init__(self, session: Session, artifacts: Artifacts) -> None:
+        self._session = session
+        self._artifacts = artifacts
+        self._projects: dict[str, ProjectRow] = {}
+        self._events: dict[tuple[int, str], EventRow] = {}
+        self._newest: dict[int, EventRow] = {}
+        self._facets: set[tuple[int, str, str]] = set()
+        self._prints: dict[tuple[int, str, str], int] = {}
+
+    def add(self, event: Event, fingerprint: Fingerprint, title: str, culprit: str) -> Recorded:
+        """Count one event in, unless it was counted before."""
+        project = self._project(event.project)
+        known = self._known(project, plain(event.event_id))
+        if known is not None:
+            return Recorded(f"INC-{known}", event.event_id, False, True, False)
+        incident, new = self._incident(project, fingerprint, event, title, culprit)
+        first_in_release = self._absorb(incident, event)
+        self._keep(project, incident, event)
+        regressed = incident.status == Status.RESOLVED
+        if regressed:
+            incident.status = Status.REGRESSED.value
+            name, reason = (
+                incident_name(incident),
+                f"event {plain(event.event_id)} came in after it was resolved",
+            )
+            note_act(
+                self._session,
+                _RECORDER,
+                "status",
+                name,
+                Status.RESOLVED.value,
+                Status.REGRESSED.value,
+                reason,
+            )
+        return Recorded(incident_name(incident), event.event_id, new, False, first_in_release, regressed)
+
+    def _project(self, ref: str) -> int:
+        if ref not in self._projects:
+            self._projects[ref] = project_row(self._session, ref)
+        return self._projects[ref].id or 0
+
+    def _known(self, project: int, event_id: str) -> int | None:
+        """The number of the incident in which this event was counted already, or None."""
+        if (project, event_id) in self._events:
+            return self._events[project, event_id].incident_id
+        statement = select(EventRow.incident_id)
+        return self._session.exec(
+            statement.where(EventRow.project_id == project, EventRow.event_id == event_id)
+        ).first()
+
+    def _incident(
+        self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
+    ) -> tuple[IncidentRow, bool]:
+        """The incident of this fingerprint; a new one, in the backlog until its triage, where there is none."""
+        place = (project, fingerprint.mechanism, fingerprint.key)
+        if place not in self._prints:
+            found = self._session.exec(
+                select(FingerprintRow.incident_id).where(
+                    FingerprintRow.project_id == project,
+                    FingerprintRow.mechanism == fingerprint.mechanism,
+                    FingerprintRow.key == fingerprint.key,
+                )
+            ).first()
+            if found is None:
+                return self._new_incident(project, fingerprint, event, title, culprit), True
+            self._prints[place] = found
+        return self._session.get_one(IncidentRow, self._prints[place]), False
+
+    def _new_incident(
+        self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
+    ) -> IncidentRow:
+        incident = IncidentRow(
+            project_id=project,
+            title=plain(title),
+            culprit=plain(culprit),
+            first_seen=event.timestamp,
+            last_seen=event.timestamp,
+            status=Status.OPEN.value,
+            lane=Lane.BACKLOG.value,
+        )
+        self._session.add(incident)
+        self._session.flush()
+        number = incident.id or 0
+        self._session.add(
+            FingerprintRow(
+                project_id=project,
+                incident_id=number,
+                mechanism=fingerprint.mechanism,
+                key=fingerprint.key,
+                parts=[plain(part) for part in fingerprint.parts],
+            )
+        )
+        self._prints[project, fingerprint.mechanism, fingerprint.key] = number
+        return incident
+
+    def _absorb(self, incident: IncidentRow, event: Event) -> bool:
+        """Let the incident's own row count the event in. Returns whether it is the first of its release."""
+        incident.event_count += 1
+        incident.first_seen = min(incident.first_seen, event.timestamp)
+        incident.last_seen = max(incident.last_seen, event.timestamp)
+        if self._is_new(incident, "user", _user_key(event)):
+            incident.user_count += 1
+        if self._is_new(incident, "environment", event.environment):
+            incident.environments = [*incident.environments, plain(event.environment or "")][-SHOWN_VALUES:]
+        first_in_release = self._is_new(incident, "release", event.release)
+        if first_in_release:
+            incident.releases = [*incident.releases, plain(event.release or "")][-SHOWN_VALUES:]
+        self._is_new(incident, "service", event.service)
+        return first_in_release
+
+    def _is_new(self, incident: IncidentRow, kind: str, value: str | None) -> bool:
+        """Whether the incident was never seen with this value before; from now on it was."""
+        if not value:
+            return False
+        facet = (incident.id or 0, kind, plain(value))
+        if facet in self._facets:
+            return False
+        self._facets.add(facet)
+        if self._session.get(FacetRow, facet) is not None:
+            return False
+        self._session.add(FacetRow(incident_id=facet[0], kind=kind, value=facet[2]))
+        return True
+
+    def _keep(self, project: int, incident: IncidentRow, event: Event) -> None:
+        """Add the event's row with its body, and drop the body of the one that was the newest, unless sampled."""
+        number = incident.event_count
+        self._drop_body(incident.id or 0, number - 1)
+        row = EventRow(
+            project_id=project,
+            incident_id=incident.id or 0,
+            event_id=plain(event.event_id),
+            number=number,
+            received_at=event.received_at,
+            seen_at=event.timestamp,
+            release=event.release and plain(event.release),
+            environment=event.environment and plain(event.environment),
+            service=event.service and plain(event.service),
+            user_key=_user_key(event),
+            body=self._body(event),
+        )
+        self._session.add(row)
+        self._events[project, row.event_id] = row
+        self._newest[row.incident_id] = row
+
+    def _drop_body(self, incident: int, number: int) -> None:
+        if is_sampled(number):
+            return
+        if incident in self._newest:
+            self._newest[incident].body = None
+            return
+        statement = update(EventRow).where(
+            col(EventRow.incident_id) == incident, col(EventRow.number) == number
+        )
+        self._session.execute(statement.values(body=None).execution_options(synchronize_session=False))
+
+    def _body(self, event: Event) -> bytes:
+        if event.raw is not None and not self._artifacts.has(event.raw):
+            event = event.model_copy(update={"raw": None})
+        return zlib.compress(_json(event))
+
+
+def _json(event: Event) -> bytes:
+    """The event as JSON. Half characters, which JSON can carry and UTF-8 cannot, become question marks."""
+    try:
+        return event.model_dump_json().encode()
+    except (PydanticSerializationError, UnicodeEncodeError):
+        loose = json.dumps(event.model_dump(mode="python"), ensure_ascii=False, default=str)
+        return loose.encode("utf-8", "replace")
+
+
+def _user_key(event: Event) -> str | None:
+    """By what one user is told from another: the first of id, e-mail and address that the event has."""
+    for kind in ("id", "email", "ip_address"):
+        value = event.user.get(kind)
+        if isinstance(value, str | int) and value != "":
+            return plain(f"{kind}:{value}")
+    return None

@@ -1,0 +1,213 @@
+"""The rows. Only `journal`, `queries` and `database` look at them; everybody else speaks in values.
+
+Columns exist for what is searched, sorted or joined by; the rest of a value is small JSON. An event's body is
+compressed bytes in its own row, so that it is kept or lost together with the row that counts it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values: nobody can tell which moment they mean."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a moment without a time zone cannot be kept: {value!r}")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back what was meant."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Row(SQLModel):
+    """Base of the rows. Constraints are named, because a batch migration must be able to call them."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class ProjectRow(Row, table=True):
+    __tablename__ = "projects"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class KeyRow(Row, table=True):
+    __tablename__ = "keys"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id", index=True)
+    key: str = Field(unique=True)
+    public: bool = False
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RepositoryRow(Row, table=True):
+    __tablename__ = "repositories"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    name: str
+    url: str
+    root: str
+    config: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+class ReleaseRow(Row, table=True):
+    """One version in one environment; the empty string stands for "none named", so that uniqueness holds."""
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("project_id", "version", "environment"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    version: str
+    environment: str = ""
+    commits: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    deployed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class IncidentRow(Row, table=True):
+    """`id` is the number of "INC-n"; AUTOINCREMENT, so that a number is never given twice."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index(None, "lane", "priority", "last_seen"),
+        Index(None, "project_id", "last_seen"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    title: str
+    culprit: str
+    first_seen: datetime = Field(sa_type=UtcDateTime)
+    last_seen: datetime = Field(sa_type=UtcDateTime)
+    event_count: int = 0
+    user_count: int = 0
+    environments: list[str] = Field(default_factory=list, sa_type=JSON)
+    releases: list[str] = Field(default_factory=list, sa_type=JSON)
+    status: str
+    lane: str
+    lane_set_by: str | None = None
+    priority: float = 0.0
+    why: str = ""
+    verdict: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    location: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    repo: str | None = Field(default=None, index=True)
+    owner: str | None = None
+    claimed_by: str | None = None
+
+
+class FingerprintRow(Row, table=True):
+    __tablename__ = "fingerprints"
+    __table_args__ = (UniqueConstraint("project_id", "mechanism", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    mechanism: str
+    key: str
+    parts: list[str] = Field(default_factory=list, sa_type=JSON)
+
+
+class EventRow(Row, table=True):
+    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the incident."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("project_id", "event_id"), Index(None, "incident_id", "number"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    incident_id: int = Field(foreign_key="incidents.id")
+    event_id: str = Field(index=True)
+    number: int
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+    release: str | None = None
+    environment: str | None = None
+    service: str | None = None
+    user_key: str | None = None
+    body: bytes | None = None
+
+
+class FacetRow(Row, table=True):
+    """One distinct value that an incident was seen with: a user, a release, an environment, a service.
+
+    A table of its own makes "first time in this release" and "how many users" one look-up by primary key each,
+    however many events there are."""
+
+    __tablename__ = "facets"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
+    kind: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+
+
+class TriageRow(Row, table=True):
+    __tablename__ = "triages"
+
+    id: int | None = Field(default=None, primary_key=True)
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    body: str
+
+
+class AttemptRow(Row, table=True):
+    """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it lands."""
+
+    __tablename__ = "attempts"
+
+    id: str = Field(primary_key=True)
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    number: int
+    body: str
+
+
+class StepRow(Row, table=True):
+    __tablename__ = "steps"
+
+    id: int | None = Field(default=None, primary_key=True)
+    attempt_id: str = Field(foreign_key="attempts.id", index=True)
+    body: str
+
+
+class ActRow(Row, table=True):
+    __tablename__ = "acts"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    who: str
+    what: str
+    subject: str = Field(index=True)
+    before: Any = Field(default=None, sa_type=JSON, nullable=True)
+    after: Any = Field(default=None, sa_type=JSON, nullable=True)
+    reason: str = ""
