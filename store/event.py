@@ -52,7 +52,7 @@ class ExceptionValue(Value):
     mechanism: str | None = None
     handled: bool | None = None
     frames: tuple[Frame, ...] = ()
-    chained: str | None = None  # "cause" | "context" | None
+    chained: str | None = None  # "cause" | "context" | "group" (those before it are its members) | None
 
 
 class Request(Value):

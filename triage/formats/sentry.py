@@ -1,0 +1,80 @@
+"""The Sentry protocol: an envelope, or the bare event JSON of `/store/`. Decompression is the door's work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from store.errors import BadPayload
+from store.event import Event
+from triage.formats.envelope import Envelope, read_envelope
+from triage.formats.sentry_event import event_of
+from triage.formats.shapes import read_json
+
+_EVENT_FIELDS = (b'"event_id"', b'"exception"', b'"logentry"', b'"platform"')
+
+
+@dataclass(frozen=True)
+class Received:
+    """What an envelope held: the events, and how many items of each other type were skipped."""
+
+    events: tuple[Event, ...]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    event_id: str | None = None  # of the envelope header: what the sender wants to be answered
+
+
+class Sentry:
+    """The `Format` of the Sentry SDKs."""
+
+    name = "sentry"
+
+    def recognises(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether it is an envelope (by content type or by its second line) or a JSON object with an event's fields."""
+        if headers.get("content-type", "").startswith("application/x-sentry-envelope"):
+            return True
+        start = body.lstrip()[:1]
+        return start == b"{" and (_is_envelope(body) or any(field in body for field in _EVENT_FIELDS))
+
+    def parse(
+        self, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
+    ) -> list[Event]:
+        """All events in the body. Items of other types are skipped; `receive` says how many."""
+        return list(receive(body, project=project, received_at=received_at).events)
+
+
+def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
+    """Read an envelope or a bare event. Raises BadPayload with one sentence where it is neither."""
+    if not _is_envelope(body):
+        return Received((event_of(read_json(body, "event"), project=project, received_at=received_at),))
+    envelope = read_envelope(body)
+    skipped = Counter(item.type or "unnamed" for item in envelope.items if item.type != "event")
+    named = envelope.header.get("event_id")
+    return Received(_events(envelope, project, received_at), dict(skipped), str(named) if named else None)
+
+
+def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Event, ...]:
+    events = []
+    for item in envelope.items:
+        if item.type == "event":
+            sent = read_json(item.payload, "event in the envelope")
+            if isinstance(sent, dict) and "event_id" not in sent and envelope.header.get("event_id"):
+                sent["event_id"] = envelope.header["event_id"]
+            events.append(event_of(sent, project=project, received_at=received_at))
+    return tuple(events)
+
+
+def _is_envelope(body: bytes) -> bool:
+    """Two lines that are JSON objects each, of which the second has a type; or a header line alone."""
+    first, _, rest = body.partition(b"\n")
+    if not (first.lstrip().startswith(b"{") and first.rstrip().endswith(b"}")):
+        return False
+    second = rest.lstrip().partition(b"\n")[0]
+    if second:
+        return second.startswith(b"{") and b'"type"' in second
+    try:
+        header = read_json(first, "envelope header")
+    except BadPayload:
+        return False
+    return isinstance(header, dict) and bool({"dsn", "sdk", "sent_at"} & set(header)) and "platform" not in header

@@ -1,0 +1,232 @@
+"""One Sentry event (JSON) to an Event: shapes differ between SDKs and versions, and anything may be missing or wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from store.errors import BadPayload
+from store.event import Breadcrumb, Event, ExceptionValue, Frame, Redaction, Request
+from triage.formats.sentry_meta import marks_of
+from triage.formats.shapes import bounded, clean, integer, mapping, moment, string_map, strings, text, values
+from triage.languages import by_name
+from triage.languages.python_trace import trimmed
+
+EXCEPTION_LIMIT = 50  # exceptions of one event, the ones raised last
+BREADCRUMB_LIMIT = 100  # the newest
+_EVENT_ID = re.compile(r"^[0-9a-f]{32}$")
+_FROZEN = re.compile(r"<frozen [\w.]+>$")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_KNOWN_CONTEXTS = 50
+
+
+def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
+    """Read one event. Raises BadPayload where it is not an object; every single field may be wrong without harm."""
+    if not isinstance(sent, dict):
+        raise BadPayload("The event is not a JSON object.")
+    platform = text(sent.get("platform"), 32) or "other"
+    raised = [item for item in values(sent.get("exception")) if isinstance(item, dict)][-EXCEPTION_LIMIT:]
+    message, template = _message(sent)
+    trace = mapping(mapping(sent.get("contexts")).get("trace"))
+    exceptions = _exceptions(raised, platform) or _stack_of_message(sent, message, platform)
+    return Event(
+        event_id=_event_id(sent),
+        project=project,
+        received_at=received_at,
+        timestamp=moment(sent.get("timestamp"), received_at),
+        platform=platform,
+        level=(text(sent.get("level"), 16) or "error").lower(),
+        environment=text(sent.get("environment"), 200),
+        release=text(sent.get("release"), 250),
+        service=text(mapping(sent.get("tags")).get("service"), 200),
+        server_name=text(sent.get("server_name"), 200),
+        transaction=text(sent.get("transaction"), 400),
+        message=message,
+        logger=text(sent.get("logger"), 200),
+        exceptions=exceptions,
+        request=request_of(sent.get("request")),
+        breadcrumbs=_breadcrumbs(sent.get("breadcrumbs")),
+        tags=string_map(sent.get("tags"), 400),
+        user=bounded(mapping(sent.get("user"))),
+        contexts=_contexts(sent, template),
+        extra=bounded(mapping(sent.get("extra"))),
+        client_fingerprint=strings(sent.get("fingerprint"), 20),
+        trace_id=text(trace.get("trace_id"), 64),
+        span_id=text(trace.get("span_id"), 64),
+        sdk=_sdk(sent.get("sdk")),
+        redactions=_marks(sent, raised),
+    )
+
+
+def request_of(sent: Any) -> Request | None:
+    """The request interface; headers, cookies and query may each be a mapping, pairs or text."""
+    if not isinstance(sent, dict):
+        return None
+    query, cookies = sent.get("query_string"), sent.get("cookies")
+    if isinstance(query, dict | list):
+        query = "&".join(f"{key}={value}" for key, value in mapping(query).items())
+    if isinstance(cookies, str):
+        cookies = [part.strip().partition("=")[::2] for part in cookies.split(";")]
+        cookies = dict(cookies)
+    return Request(
+        method=(text(sent.get("method"), 16) or "GET").upper(),
+        url=text(sent.get("url"), 2048) or "",
+        query_string=text(query, 2048) or "",
+        headers=string_map(sent.get("headers"), 2048),
+        cookies=string_map(cookies, 2048),
+        data=bounded(sent.get("data"), 1 << 16),
+        env=string_map(sent.get("env"), 1024),
+    )
+
+
+def _event_id(sent: Mapping[str, Any]) -> str:
+    named = str(sent.get("event_id", "")).replace("-", "").lower()
+    if _EVENT_ID.match(named):
+        return named
+    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _message(sent: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The text of a logged message, and the template that it was made from where the SDK sent both."""
+    entry = sent.get("logentry") or sent.get("sentry.interfaces.Message") or sent.get("message")
+    if not isinstance(entry, dict):
+        return text(entry), None
+    template = text(entry.get("message"))
+    shown = text(entry.get("formatted")) or (text(sent.get("message")) if "logentry" in sent else None)
+    if shown is None and template is not None:
+        shown = _filled(template, entry.get("params"))
+    return shown, template
+
+
+def _filled(template: str, params: Any) -> str:
+    try:
+        if isinstance(params, dict):
+            return clean(template % params)
+        if isinstance(params, list) and params:
+            return clean(template % tuple(bounded(params, 400)))
+    except (TypeError, ValueError, KeyError, OverflowError, MemoryError):
+        return template
+    return template
+
+
+def _exceptions(raised: list[dict[str, Any]], platform: str) -> tuple[ExceptionValue, ...]:
+    return tuple(_exception(item, _chained(raised, at), platform) for at, item in enumerate(raised))
+
+
+def _exception(item: dict[str, Any], chained: str | None, platform: str) -> ExceptionValue:
+    mechanism = mapping(item.get("mechanism"))
+    handled = mechanism.get("handled")
+    return ExceptionValue(
+        type=text(item.get("type"), 200) or "",
+        value=text(item.get("value")) or "",
+        module=text(item.get("module"), 200),
+        mechanism=text(mechanism.get("type"), 100),
+        handled=handled if isinstance(handled, bool) else None,
+        frames=frames_of(item.get("stacktrace"), platform),
+        chained=chained,
+    )
+
+
+def _chained(raised: list[dict[str, Any]], at: int) -> str | None:
+    """How an exception hangs on the one before it in the list."""
+    if at == 0:
+        return None
+    before, own = mapping(raised[at - 1].get("mechanism")), mapping(raised[at].get("mechanism"))
+    if own.get("is_exception_group"):
+        return "group"
+    source = str(before.get("source", ""))
+    if source.startswith(("exceptions[", "errors[")):
+        return None if before.get("parent_id") != own.get("exception_id") else "group"
+    return "cause" if source in ("__cause__", "cause") else "context"
+
+
+def frames_of(stacktrace: Any, platform: str) -> tuple[Frame, ...]:
+    """The frames, oldest first; of a deep recursion the first and the last fifty, with a mark between them."""
+    sent = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+    if not isinstance(sent, list):
+        return ()
+    wanted = sent if len(sent) <= 100 else [*sent[:50], *([{}] * (len(sent) - 100)), *sent[-50:]]
+    return trimmed(tuple(_frame(frame, platform) for frame in wanted if isinstance(frame, dict)))
+
+
+_EMPTY = Frame()
+
+
+def _frame(sent: dict[str, Any], platform: str) -> Frame:
+    if not sent:
+        return _EMPTY
+    filename, abs_path = text(sent.get("filename"), 1024), text(sent.get("abs_path"), 1024)
+    local = sent.get("vars")
+    return Frame(
+        function=text(sent.get("function"), 400),
+        module=text(sent.get("module"), 400),
+        filename=filename,
+        abs_path=abs_path,
+        lineno=integer(sent.get("lineno")),
+        colno=integer(sent.get("colno")),
+        in_app=_in_app(sent.get("in_app"), abs_path or filename or "", platform),
+        pre_context=strings(sent.get("pre_context"), 20),
+        context_line=text(sent.get("context_line"), 1024),
+        post_context=strings(sent.get("post_context"), 20),
+        vars=bounded(local) if isinstance(local, dict) else {},
+    )
+
+
+def _in_app(said: Any, path: str, platform: str) -> bool:
+    """The sender's word, except for frozen modules (the Python SDK calls them in-app); without it, the language's rule."""
+    if isinstance(said, bool):
+        return said and _FROZEN.search(path) is None
+    language = by_name(platform)
+    return language.in_app(path) if language else False
+
+
+def _stack_of_message(sent: Mapping[str, Any], message: str | None, platform: str) -> tuple[ExceptionValue, ...]:
+    """A message that was sent with a stack (of the calling thread) is a nameless exception with these frames."""
+    threads = [thread for thread in values(sent.get("threads")) if isinstance(thread, dict)]
+    chosen = next((thread for thread in threads if thread.get("crashed") or thread.get("current")), None)
+    frames = frames_of((chosen or {}).get("stacktrace") or sent.get("stacktrace"), platform)
+    return (ExceptionValue(type="", value=message or "", handled=True, frames=frames),) if frames else ()
+
+
+def _breadcrumbs(sent: Any) -> tuple[Breadcrumb, ...]:
+    crumbs = [crumb for crumb in values(sent) if isinstance(crumb, dict)] if sent else []
+    return tuple(_breadcrumb(crumb) for crumb in crumbs[-BREADCRUMB_LIMIT:])
+
+
+def _breadcrumb(sent: dict[str, Any]) -> Breadcrumb:
+    at = moment(sent.get("timestamp"), _NEVER)
+    return Breadcrumb(
+        timestamp=None if at is _NEVER else at,
+        category=text(sent.get("category"), 200) or text(sent.get("type"), 200),
+        level=text(sent.get("level"), 16),
+        message=text(sent.get("message"), 2048),
+        data=bounded(mapping(sent.get("data")), 1024),
+    )
+
+
+def _contexts(sent: Mapping[str, Any], template: str | None) -> dict[str, Any]:
+    """The contexts, and under `logentry` and `modules` what the event says beside them."""
+    kept = dict(list(mapping(sent.get("contexts")).items())[:_KNOWN_CONTEXTS])
+    if template is not None:
+        kept["logentry"] = {"template": template}
+    modules = mapping(sent.get("modules"))
+    if modules:
+        kept["modules"] = {key: str(version)[:100] for key, version in list(modules.items())[:1000]}
+    packages = kept.pop("modules", None)
+    found: dict[str, Any] = bounded(kept)
+    return found if packages is None else {**found, "modules": packages}
+
+
+def _sdk(sent: Any) -> str | None:
+    sdk = mapping(sent)
+    name, version = text(sdk.get("name"), 100), text(sdk.get("version"), 50)
+    return f"{name} {version}" if name and version else name
+
+
+def _marks(sent: Mapping[str, Any], raised: list[dict[str, Any]]) -> tuple[Redaction, ...]:
+    counts = [len(mapping(item.get("stacktrace")).get("frames") or ()) for item in raised]
+    return marks_of(sent.get("_meta"), counts)
