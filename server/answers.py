@@ -32,7 +32,8 @@ def status_of(error: NightdeskError) -> int:
 def refusal(error: NightdeskError) -> Response:
     """The JSON answer to a sender: `{"detail": "one sentence"}`, with the time to wait where waiting helps.
 
-    SDKs obey X-Sentry-Rate-Limits at any status; without categories a bare 429 would silence them for a minute.
+    SDKs obey X-Sentry-Rate-Limits at any status; without categories a bare 429 would silence them for a
+    minute.
     """
     status = status_of(error)
     headers = {}

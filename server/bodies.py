@@ -8,6 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from anyio import move_on_after
+from starlette.types import Receive
+
 from store.errors import BadPayload, OverLimit
 
 _STEP = 64 << 10  # bytes of compressed input, and of output, at a time
@@ -23,11 +26,23 @@ async def collect(stream: AsyncIterator[bytes], limit: int) -> bytes:
     return bytes(kept)
 
 
+async def drain(receive: Receive, limit: int) -> None:
+    """Read on to the end of a request that is refused, up to `limit` bytes and five seconds.
+
+    A server that closes while the sender still writes resets the connection, and the answer is never read."""
+    with move_on_after(5):
+        while limit > 0:
+            message = await receive()
+            limit -= len(message.get("body", b"")) or 1
+            if not message.get("more_body"):
+                return
+
+
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     """The body without its Content-Encoding.
 
-    Raises BadPayload for an encoding that is not known here or a body that is not in it, OverLimit as soon as more
-    than `limit` bytes have come out.
+    Raises BadPayload for an encoding that is not known here or a body that is not in it, OverLimit as soon as
+    more than `limit` bytes have come out.
     """
     name = encoding.strip().lower()
     if name in {"", "identity"}:
@@ -39,7 +54,9 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     for piece in DECODERS[name](body):
         out += piece
         if len(out) > limit:
-            raise OverLimit(f"The body is larger than {limit} bytes once inflated; send less, or raise max_inflated.")
+            raise OverLimit(
+                f"The body is larger than {limit} bytes once inflated; send less, or raise max_inflated."
+            )
     return bytes(out)
 
 

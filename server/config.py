@@ -1,8 +1,8 @@
 """The settings of one installation: one model, every field documented, every value knows where it came from.
 
-The order, later wins: the default, ``nightdesk.toml`` in the data folder, ``NIGHTDESK_…`` in the environment, the
-command line. An unknown key is an error that names the nearest known one, because a mistyped limit that is
-silently ignored is a limit that does not exist.
+The order, later wins: the default, ``nightdesk.toml`` in the data folder, ``NIGHTDESK_…`` in the environment,
+the command line. An unknown key is an error that names the nearest known one, because a mistyped limit that
+is silently ignored is a limit that does not exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ DraftPolicy = Literal["proven", "ask", "never"]
 
 _PREFIX = "NIGHTDESK_"
 _FILE = "nightdesk.toml"
-_NOT_SETTINGS = frozenset({"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_SHARED"})  # the folder, senders, the tests
+_NOT_SETTINGS = frozenset(
+    {"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_SHARED"}
+)  # the folder, senders, the tests
 
 
 class BadConfiguration(NightdeskError):
@@ -40,7 +42,9 @@ class Config(BaseModel):
         default="", description="Database URL. Empty: `sqlite:///` and `nightdesk.sqlite` in the data folder."
     )
     host: str = Field(default="127.0.0.1", description="Address that `serve` listens on.")
-    port: int = Field(default=8731, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one.")
+    port: int = Field(
+        default=8731, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one."
+    )
     public_url: str = Field(
         default="", description="How senders and browsers reach the server. Empty: `http://HOST:PORT`."
     )
@@ -49,19 +53,31 @@ class Config(BaseModel):
         description="When a draft opens by itself: `proven`, `ask` or `never`. "
         "Unset: `proven` for a local git repository, `ask` for a remote forge.",
     )
-    draft_cap: int = Field(default=3, ge=0, description="Open drafts a repository may have before Nightdesk asks.")
+    draft_cap: int = Field(
+        default=3, ge=0, description="Open drafts a repository may have before Nightdesk asks."
+    )
     min_users: int = Field(
-        default=5, ge=1, description="Users an incident known only from public keys must touch before a repair."
+        default=5,
+        ge=1,
+        description="Users an incident known only from public keys must touch before a repair.",
     )
     max_body: int = Field(default=20 << 20, ge=1024, description="Largest request body as sent, in bytes.")
-    max_inflated: int = Field(default=50 << 20, ge=1024, description="Largest request body once inflated, in bytes.")
-    max_waiting: int = Field(
-        default=128, ge=1, description="Requests from senders taken at the same time; more are told to come back."
+    max_inflated: int = Field(
+        default=50 << 20, ge=1024, description="Largest request body once inflated, in bytes."
     )
-    runs: int = Field(default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky.")
+    max_waiting: int = Field(
+        default=128,
+        ge=1,
+        description="Requests from senders taken at the same time; more are told to come back.",
+    )
+    runs: int = Field(
+        default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky."
+    )
 
     sources: Mapping[str, str] = Field(
-        default_factory=dict, exclude=True, description="Where each value came from: set by `load`, not a setting."
+        default_factory=dict,
+        exclude=True,
+        description="Where each value came from: set by `load`, not a setting.",
     )
 
     def source(self, name: str) -> str:
@@ -88,7 +104,8 @@ SETTINGS = tuple(name for name in Config.model_fields if name not in {"data", "s
 
 
 def data_folder(given: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Path, str]:
-    """The data folder and how it was chosen: ``--data``, ``$NIGHTDESK_DATA``, ``./.nightdesk``, the user's own."""
+    """The data folder and how it was chosen: ``--data``, ``$NIGHTDESK_DATA``, ``./.nightdesk``, the user's
+    own."""
     env = os.environ if environ is None else environ
     if given is not None:
         return given.expanduser().absolute(), "--data"
@@ -109,11 +126,14 @@ def _user_folder(env: Mapping[str, str]) -> Path:
 
 
 def load(
-    data: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+    data: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Config:
     """The settings in force. `overrides` are command-line options; None among them means "not given".
 
-    Raises BadConfiguration with one sentence for an unknown key, a value of the wrong kind or a file that is not TOML.
+    Raises BadConfiguration with one sentence for an unknown key, a value of the wrong kind or a file that is
+    not TOML.
     """
     env = os.environ if environ is None else environ
     folder, chosen_by = data_folder(data, env)

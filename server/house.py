@@ -71,7 +71,7 @@ class House:
         """Triage an incident by its newest kept event, and keep what was decided. Raises NotFound."""
         incident = queries.incident(self.database, incident_id)
         events = queries.events(self.database, incident.id)
-        result = triage(incident, events, self.sources_for(events[-1]))
+        result = triage(incident, events, self.sources_for(events[0]))
         journal.keep_triage(self.database, incident.id, result)
         return result
 
@@ -88,7 +88,8 @@ class House:
         )
 
     def part(self, repository: RepositoryConfig, mirror: Mirror) -> RepositoryPart:
-        """The repository's own configuration: from `repo add --config`, else its default branch; the rest detected."""
+        """The repository's own configuration: from `repo add --config`, else its default branch; the rest
+        detected."""
         head = mirror.head()
         root = "" if repository.root in {"", "."} else f"{repository.root.strip('/')}/"
         if repository.config:
@@ -110,7 +111,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise Unavailable(f"The data folder {folder} cannot be made: {error.strerror}. Name another with --data.") from error
+        raise Unavailable(
+            f"The data folder {folder} cannot be made: {error.strerror}. Name another with --data."
+        ) from error
 
 
 def redaction_key(folder: Path) -> bytes:
@@ -132,5 +135,7 @@ def redaction_key(folder: Path) -> bytes:
     except OSError as error:
         raise Unavailable(f"The redaction key {path} cannot be used: {error.strerror}.") from error
     if len(key) != 32:
-        raise Unavailable(f"The redaction key {path} is damaged; restore it, or remove it to have a new one made.")
+        raise Unavailable(
+            f"The redaction key {path} is damaged; restore it, or remove it to have a new one made."
+        )
     return key

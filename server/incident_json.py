@@ -1,4 +1,5 @@
-"""One incident as JSON: the shape promised to scripts, pages and assistants. Absent parts are null, never missing."""
+"""One incident as JSON: the shape promised to scripts, pages and assistants. Absent parts are null, never
+missing."""
 
 from __future__ import annotations
 
@@ -10,29 +11,30 @@ from pydantic import BaseModel
 
 from store import queries
 from store.incident import Fingerprint, Incident, Step, Triage
-from store.repair import Attempt, Ended
+from store.repair import Attempt
 
 if TYPE_CHECKING:
     from server.house import House
 
 _HEAD = (
-    "id", "project", "title", "culprit", "status", "lane", "priority", "first_seen", "last_seen", "event_count",
-    "user_count", "environments", "releases",
+    "id", "project", "title", "culprit", "status", "lane", "priority", "first_seen", "last_seen",
+    "event_count", "user_count", "environments", "releases",
 )  # fmt: skip
 _VERDICT = ("kind", "signal", "score", "threshold", "classifier", "reasons")
 _LOCATION = ("repo", "path", "line", "function", "commit", "confidence", "method")
 _CHANGE = (
-    "repo", "commit", "pull_request", "title", "author", "merged_at", "first_exposed_at", "files", "score", "reasons",
-    "verdict", "said", "hunks",
+    "repo", "commit", "pull_request", "title", "author", "merged_at", "first_exposed_at", "files", "score",
+    "reasons", "verdict", "said", "hunks",
 )  # fmt: skip
 _REPRODUCER = (
-    "repo", "framework", "test_path", "source", "command", "entry", "oracle", "guessed", "redacted", "controls",
-    "runs", "failures", "same_failure", "size_before", "size_after",
+    "repo", "framework", "test_path", "source", "command", "entry", "oracle", "guessed", "redacted",
+    "controls", "runs", "failures", "same_failure", "size_before", "size_after",
 )  # fmt: skip
 _PATCH = ("fixer", "kind", "diffs", "base_commits", "files", "rationale", "loses")
 _VALIDATION = (
     "oracle", "fails_before", "passes_after", "hunks_necessary", "mutants", "neighbours", "suite_before",
-    "suite_after", "lint", "types", "api_diff", "constraints", "flake_bound", "sandbox", "verdict", "rule", "said",
+    "suite_after", "lint", "types", "api_diff", "constraints", "flake_bound", "sandbox", "verdict", "rule",
+    "said",
 )  # fmt: skip
 _DRAFT = ("forge", "repo", "branch", "base", "number", "url", "title", "state", "approved_by", "opened_at")
 
@@ -84,7 +86,10 @@ def _steps(triage: Triage | None, attempt: Attempt | None) -> list[Step]:
 
 def _times(incident: Incident, triage: Triage | None, attempt: Attempt | None) -> dict[str, str | None]:
     """When each milestone was reached: the end of the step that reached it."""
-    ends = {step.name: step.started_at + timedelta(seconds=step.took) for step in (attempt.steps if attempt else ())}
+    ends = {
+        step.name: step.started_at + timedelta(seconds=step.took)
+        for step in (attempt.steps if attempt else ())
+    }
     opened = [draft.opened_at for draft in attempt.drafts if draft.opened_at] if attempt else []
     merged = any(draft.state == "merged" for draft in attempt.drafts) if attempt else False
     milestones: dict[str, datetime | None] = {

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.answers import Full, NoKey, refusal
-from server.bodies import collect, inflate
+from server.bodies import collect, drain, inflate
 from server.house import House, needs_triage
-from server.parsing import envelope_id, own_events, sentry_events
+from server.parsing import own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
 from store import queries
 from store.errors import BadPayload, NightdeskError, NotAllowed
@@ -32,10 +32,12 @@ _CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cr
 _PREFLIGHT = {
     **_CORS,
     "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, x-sentry-auth, x-requested-with, "
-    "sentry-trace, baggage, x-nightdesk-signature",
+    "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, x-sentry-auth, "
+    "x-requested-with, sentry-trace, baggage, x-nightdesk-signature",
     "Access-Control-Max-Age": "3600",
 }
+
+Parse = Callable[..., tuple[list[Event], str | None]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Parcel:
 
 
 class Ingest:
-    """The routes for senders. `on_change` is given the incidents that want triage, after the answer is certain."""
+    """The routes for senders. `on_change` is given the incidents that want triage, once they are kept."""
 
     def __init__(self, house: House, on_change: Callable[[Iterable[str]], None]) -> None:
         self._house = house
@@ -70,59 +72,64 @@ class Ingest:
         ]
 
     def _door(self, accept: Callable[[Parcel], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that reads a bounded body, has it accepted in a thread, and never answers a sender with 5xx."""
+        """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said."""
 
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=_PREFLIGHT)
+            self._inside += 1
             try:
                 parcel = await self._take(request)
-                answer: Response = JSONResponse(await to_thread.run_sync(accept, parcel, limiter=self._threads))
+                accepted = await to_thread.run_sync(accept, parcel, limiter=self._threads)
+                answer: Response = JSONResponse(accepted)
             except NightdeskError as error:
+                await drain(request.receive, self._house.config.max_body)
                 answer = refusal(error)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody reads it
+            finally:
+                self._inside -= 1
             answer.headers.update(_CORS)
             return answer
 
         return endpoint
 
     async def _take(self, request: Request) -> Parcel:
-        """Read the request. A key in the head is checked first, so that strangers cannot make us hold large bodies."""
-        if self._inside >= self._house.config.max_waiting:
+        """Read the request. A key in its head is checked first: strangers cannot make us hold much."""
+        if self._inside > self._house.config.max_waiting:
             raise Full("Too many requests at the same time; send this one again in a few seconds.")
-        self._inside += 1
-        try:
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            query = dict(request.query_params)
-            limit = self._house.config.max_body
-            if secret := sentry_key(headers, query) or bearer_key(headers):
-                await to_thread.run_sync(self._key, secret, limiter=self._threads)
-            elif "x-nightdesk-signature" not in headers:
-                limit = min(limit, _UNKNOWN_SENDER)
-            return Parcel(request.path_params["project"], headers, query, await collect(request.stream(), limit))
-        finally:
-            self._inside -= 1
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        query = dict(request.query_params)
+        limit = self._house.config.max_body
+        if secret := sentry_key(headers, query) or bearer_key(headers):
+            await to_thread.run_sync(self._key, secret, limiter=self._threads)
+        elif "x-nightdesk-signature" not in headers:
+            limit = min(limit, _UNKNOWN_SENDER)
+        body = await collect(request.stream(), limit)
+        return Parcel(request.path_params["project"], headers, query, body)
 
     def _sentry(self, parcel: Parcel) -> dict[str, Any]:
         """An envelope or a bare event from a Sentry SDK; the answer is the event's id."""
         body = parcel.inflated(self._house.config.max_inflated)
         secret = sentry_key(parcel.headers, parcel.query, body)
         if not secret:
-            raise NoKey("No key came with this event: send the DSN's key in X-Sentry-Auth or as ?sentry_key=.")
+            raise NoKey(
+                "No key came with this event: send the DSN's key in X-Sentry-Auth or as ?sentry_key=."
+            )
         key = self._key(secret)
         project = self._project(parcel.project, key)
-        events = _parsed(sentry_events, body, parcel.headers, project.name)
+        events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
         self._keep(events, key)
-        event_id = events[0].event_id if events else envelope_id(body)
         return {"id": event_id} if event_id else {}
 
     def _own(self, parcel: Parcel) -> dict[str, Any]:
-        """JSON or log text from an application's own error handler, with a key or a signature made with one."""
+        """JSON or log text from an application's own error handler."""
         key = self._own_key(parcel)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
-        events = _parsed(own_events, body, parcel.headers, project.name)
+        events, event_id = _parsed(own_events, body, parcel.headers, project.name)
         self._keep(events, key)
-        return {"id": events[0].event_id, "ids": [event.event_id for event in events]}
+        return {"id": event_id, "ids": [event.event_id for event in events]}
 
     def _own_key(self, parcel: Parcel) -> Key:
         secret = bearer_key(parcel.headers)
@@ -130,7 +137,11 @@ class Ingest:
             return self._key(secret)
         if signature := parcel.headers.get("x-nightdesk-signature"):
             project = queries.project(self._house.database, parcel.project)
-            usable = [key for key in queries.keys(self._house.database, project.name) if not (key.public or key.revoked_at)]
+            usable = [
+                key
+                for key in queries.keys(self._house.database, project.name)
+                if not (key.public or key.revoked_at)
+            ]
             made_with = check_signature(signature, parcel.body, [key.key for key in usable], time.time())
             return next(key for key in usable if key.key == made_with)
         raise NoKey("No key came with this: send Authorization: Bearer KEY, or X-Nightdesk-Signature.")
@@ -138,7 +149,9 @@ class Ingest:
     def _key(self, secret: str) -> Key:
         key = queries.key(self._house.database, secret)
         if key is None or key.revoked_at:
-            raise NotAllowed("This key is not known here or was revoked; `nightdesk key list` shows the ones in use.")
+            raise NotAllowed(
+                "This key is not known here or was revoked; `nightdesk key list` shows the ones in use."
+            )
         return key
 
     def _project(self, ref: str, key: Key) -> Project:
@@ -154,9 +167,9 @@ class Ingest:
 
 
 def _parsed(
-    parse: Callable[..., list[Event]], body: bytes, headers: dict[str, str], project: str
-) -> list[Event]:
-    """Events of a body. Whatever a hostile body makes a parser raise is the sender's mistake: 400, and a log line."""
+    parse: Parse, body: bytes, headers: dict[str, str], project: str
+) -> tuple[list[Event], str | None]:
+    """Events of a body. Whatever a body makes a parser raise is the sender's mistake, and a log line."""
     try:
         return parse(body, headers, project=project, received_at=datetime.now(UTC))
     except NightdeskError:

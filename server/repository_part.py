@@ -1,8 +1,8 @@
 """A repository's own part of the configuration: `.nightdesk.toml` at its root, or a file named by `--config`.
 
-Whatever is absent is detected from the files that are there. Policy (`drafts`, `draft_cap`, `protected_paths`) is
-only ever read from the server's side or the default branch, never from the tree that is being judged: callers
-hand in the text of the right one.
+Whatever is absent is detected from the files that are there. Policy (`drafts`, `draft_cap`,
+`protected_paths`) is only ever read from the server's side or the default branch, never from the tree that is
+being judged: callers hand in the text of the right one.
 """
 
 from __future__ import annotations
@@ -30,21 +30,34 @@ class RepositoryPart(BaseModel):
     requirements: tuple[str, ...] = Field(default=(), description="Requirement files, relative to the root.")
     install: str | None = Field(default=None, description="Command that installs what the files do not say.")
     source_roots: tuple[str, ...] = Field(default=(), description="Folders that go on the import path.")
-    env: dict[str, str] = Field(default_factory=dict, description="Environment of the application when it is run.")
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Environment of the application when it is run."
+    )
     test: str | None = Field(default=None, description="Command that runs the test suite.")
-    lint: str | None = Field(default=None, description="Command that checks style; only new complaints count.")
-    types: str | None = Field(default=None, description="Command that checks types; only new complaints count.")
+    lint: str | None = Field(
+        default=None, description="Command that checks style; only new complaints count."
+    )
+    types: str | None = Field(
+        default=None, description="Command that checks types; only new complaints count."
+    )
     path_map: dict[str, str] = Field(
         default_factory=dict, description='Path in production to folder of the repository: {"/app" = "."}.'
     )
     context: tuple[str, ...] = Field(default=(), description="Files that explain the application.")
     conventions: tuple[str, ...] = Field(default=(), description="Files that say how code is written here.")
-    runbooks: tuple[str, ...] = Field(default=(), description="Markdown files or globs with operating knowledge.")
-    drafts: DraftPolicy | None = Field(default=None, description="When a draft opens by itself, in this repository.")
-    draft_cap: int | None = Field(default=None, ge=0, description="Open drafts at the same time, in this repository.")
+    runbooks: tuple[str, ...] = Field(
+        default=(), description="Markdown files or globs with operating knowledge."
+    )
+    drafts: DraftPolicy | None = Field(
+        default=None, description="When a draft opens by itself, in this repository."
+    )
+    draft_cap: int | None = Field(
+        default=None, ge=0, description="Open drafts at the same time, in this repository."
+    )
     protected_paths: tuple[str, ...] = Field(default=(), description="Globs that no patch may touch.")
     stub_metadata: tuple[str, ...] = Field(
-        default=(), description="`name==version` of packages that read their own version when they are imported."
+        default=(),
+        description="`name==version` of packages that read their own version when they are imported.",
     )
 
 
@@ -75,13 +88,17 @@ def detect(paths: Sequence[str], text: Callable[[str], str | None], given: Repos
     project = _project_table(text) if "pyproject.toml" in present else {}
     found: dict[str, Any] = {
         "python": _python(present, text, project),
-        "requirements": tuple(sorted(path for path in present if re.fullmatch(r"requirements[\w.-]*\.txt", path))),
+        "requirements": tuple(
+            sorted(path for path in present if re.fullmatch(r"requirements[\w.-]*\.txt", path))
+        ),
         "source_roots": _source_roots(paths),
         "test": _test(present, project),
         "lint": _lint(present, project),
         "types": _types(present, project),
         "conventions": tuple(path for path in _GUIDES if path in present),
-        "context": tuple(sorted(path for path in present if path.lower() in {"readme.md", "docs/architecture.md"})),
+        "context": tuple(
+            sorted(path for path in present if path.lower() in {"readme.md", "docs/architecture.md"})
+        ),
         "runbooks": tuple(sorted(path for path in present if re.fullmatch(r"docs/runbooks/.+\.md", path))),
     }
     open_fields = {name: value for name, value in found.items() if value and not getattr(given, name)}
@@ -107,7 +124,9 @@ def _source_roots(paths: Sequence[str]) -> tuple[str, ...]:
     """`src` where Python files lie in it, and the root where any lie outside."""
     python = [PurePosixPath(path) for path in paths if path.endswith(".py")]
     in_src = any(path.parts[0] == "src" for path in python)
-    elsewhere = any(path.parts[0] not in {"src", "tests", "test", "docs"} and path.name != "setup.py" for path in python)
+    elsewhere = any(
+        path.parts[0] not in {"src", "tests", "test", "docs"} and path.name != "setup.py" for path in python
+    )
     return tuple(root for root, there in (("src", in_src), (".", elsewhere or not in_src)) if there)
 
 

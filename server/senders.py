@@ -15,7 +15,8 @@ SKEW = 300  # seconds that a signature's time may differ from ours
 
 
 def sentry_key(headers: Mapping[str, str], query: Mapping[str, str], body: bytes = b"") -> str | None:
-    """The public part of the DSN: from X-Sentry-Auth, Authorization, the query, or the envelope's own header."""
+    """The public part of the DSN: from X-Sentry-Auth, Authorization, the query, or the envelope's own
+    header."""
     for name in ("x-sentry-auth", "authorization"):
         if found := re.search(r"\bsentry_key=([^,\s]+)", headers.get(name, "")):
             return found.group(1)
@@ -29,9 +30,11 @@ def bearer_key(headers: Mapping[str, str]) -> str | None:
 
 
 def check_signature(header: str, body: bytes, secrets: Sequence[str], now: float) -> str:
-    """The secret that made `X-Nightdesk-Signature: t=SECONDS,v1=HEX`, where v1 is HMAC-SHA256 of `SECONDS.BODY`.
+    """The secret that made `X-Nightdesk-Signature: t=SECONDS,v1=HEX`, where v1 is HMAC-SHA256 of
+    `SECONDS.BODY`.
 
-    The body is the one on the wire. Raises NotAllowed when no secret fits or the time is more than `SKEW` off.
+    The body is the one on the wire. Raises NotAllowed when no secret fits or the time is more than `SKEW`
+    off.
     """
     parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
     sent_at, given = parts.get("t", ""), parts.get("v1", "")
@@ -48,7 +51,8 @@ def check_signature(header: str, body: bytes, secrets: Sequence[str], now: float
 
 
 def _dsn_key(body: bytes) -> str | None:
-    """The key in the `dsn` of an envelope's first line; browsers behind a tunnel send it there and nowhere else."""
+    """The key in the `dsn` of an envelope's first line; browsers behind a tunnel send it there and nowhere
+    else."""
     try:
         header = json.loads(body.partition(b"\n")[0][: 16 << 10])
     except (ValueError, RecursionError):

@@ -13,7 +13,10 @@ class ProjectSources:
     """Implements `triage.Sources` over mirrors. Reads are remembered, so one object serves one triage."""
 
     def __init__(
-        self, mirrors: Mapping[str, Mirror], standings: Mapping[str, Standing], parts: Mapping[str, RepositoryPart]
+        self,
+        mirrors: Mapping[str, Mirror],
+        standings: Mapping[str, Standing],
+        parts: Mapping[str, RepositoryPart],
     ) -> None:
         self._mirrors = mirrors
         self.standings = standings

@@ -1,7 +1,7 @@
 """Background triage: one thread that takes incidents one after the other.
 
-What has to be done is written in the database and nowhere else: an incident without a verdict waits for triage.
-So nothing is lost when the process dies; the next one starts by taking up what waits.
+What has to be done is written in the database and nowhere else: an incident without a verdict waits for
+triage. So nothing is lost when the process dies; the next one starts by taking up what waits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ log = logging.getLogger("nightdesk.work")
 
 
 class Worker:
-    """Calls `work(incident_id)` for each id put in, in order, in a thread of its own. An id that waits waits once."""
+    """Calls `work(incident_id)` for each id put in, in order, in a thread of its own. An id that waits waits
+    once."""
 
     def __init__(self, work: Callable[[str], object]) -> None:
         self._work = work
@@ -26,6 +27,7 @@ class Worker:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._busy = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nightdesk-work", daemon=True)
 
     def put(self, incident_ids: Iterable[str]) -> None:
@@ -45,12 +47,15 @@ class Worker:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stopping.set()
         self._queue.put(None)
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
-        while (incident_id := self._queue.get()) is not None:
+        while (incident_id := self._queue.get()) is not None and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(incident_id)
                 self._busy = True

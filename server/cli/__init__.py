@@ -1,7 +1,7 @@
 """The command line: one module a command, imported when it is called, so that `--help` stays instant.
 
-To add a command, write `server/cli/NAME.py` with a click command called `command` and give it a line in COMMANDS.
-This module imports click and nothing else that is slow; what a command needs is its own business.
+To add a command, write `server/cli/NAME.py` with a click command called `command` and give it a line in
+COMMANDS. This module imports click and nothing else that is slow; what a command needs is its own business.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="nightdesk")
 def cli() -> None:
     """The night shift for production errors. Options stand after the command.

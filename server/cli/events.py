@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,16 +30,22 @@ def command(incident: str | None, event_id: str | None, data: Path | None, as_js
         ids = [incident] if incident else [row.id for row in queries.incidents(house.database)]
         rows = [row for each in ids for row in _rows(house, each)]
     lines = [
-        [row["incident_id"], row["event_id"], row["seen_at"], row["release"] or "-", "body" if row["body"] else "-"]
+        [
+            row["incident_id"],
+            row["event_id"],
+            stamp(row["seen_at"]),
+            row["release"] or "-",
+            "body" if row["body"] else "-",
+        ]
         for row in rows
     ]
     emit(rows, table(lines) or "No events.", as_json=as_json)
 
 
-def _rows(house: House, incident_id: str) -> list[dict[str, object]]:
+def _rows(house: House, incident_id: str) -> list[dict[str, Any]]:
     """One incident's events, oldest first."""
     kept = queries.kept_bodies(house.database, incident_id)
     return [
-        {**seen.model_dump(), "seen_at": stamp(seen.seen_at), "body": seen.event_id in kept}
+        {**seen.model_dump(), "body": seen.event_id in kept}
         for seen in queries.occurrences(house.database, incident_id)
     ]

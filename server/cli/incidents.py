@@ -19,13 +19,23 @@ _UNSETTLED = (Status.OPEN, Status.REGRESSED)
 
 
 @click.command()
-@click.option("--lane", type=click.Choice([*(lane.value for lane in Lane), "all"]), default="all", help="Default: all, focus first.")
+@click.option(
+    "--lane",
+    type=click.Choice([*(lane.value for lane in Lane), "all"]),
+    default="all",
+    help="Default: all, focus first.",
+)
 @click.option("--project", default=None, help="Only this project's.")
 @click.option("--repo", default=None, help="Only those located in this repository.")
 @click.option("--service", default=None, help="Only those seen in this service.")
-@click.option("--since", default=None, metavar="T", help="Seen since: a time, or an age such as 30m, 24h, 7d.")
 @click.option(
-    "--status", type=click.Choice([*(status.value for status in Status), "all"]), default=None, help="Default: open and regressed."
+    "--since", default=None, metavar="T", help="Seen since: a time, or an age such as 30m, 24h, 7d."
+)
+@click.option(
+    "--status",
+    type=click.Choice([*(status.value for status in Status), "all"]),
+    default=None,
+    help="Default: open and regressed.",
 )
 @click.option("--query", default=None, help="A text in title, culprit or reason.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most this many.")

@@ -1,6 +1,7 @@
 """What every command shares: the options `--data` and `--json`, and printing for people or for programs.
 
-Text that came over the wire may hold terminal control sequences; nothing is printed before they are made visible.
+Text that came over the wire may hold terminal control sequences; nothing is printed before they are made
+visible.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def table(rows: Iterable[Sequence[object]]) -> str:
     cells = [[visible(str(cell)).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()
+        "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]
+        ).rstrip()
         for row in cells
     )
 

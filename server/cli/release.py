@@ -22,9 +22,17 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("version")
-@click.option("--repo", "repos", multiple=True, metavar="NAME=SHA", help="A repository's commit, tag or branch; repeatable.")
+@click.option(
+    "--repo",
+    "repos",
+    multiple=True,
+    metavar="NAME=SHA",
+    help="A repository's commit, tag or branch; repeatable.",
+)
 @click.option("--environment", default=None, help="Where it runs.")
-@click.option("--at", default=None, metavar="TIME", help="Since when (ISO 8601; without a zone: UTC). Default: now.")
+@click.option(
+    "--at", default=None, metavar="TIME", help="Since when (ISO 8601; without a zone: UTC). Default: now."
+)
 @click.option("--project", default="default", show_default=True, help="The project that is released.")
 @common
 def add(
@@ -41,9 +49,15 @@ def add(
     with open_house(data) as house:
         owner = queries.project(house.database, project).name
         commits = dict(_commit(house, given) for given in repos)
-        row = Release(project=owner, version=version, commits=commits, environment=environment, deployed_at=deployed)
+        row = Release(
+            project=owner, version=version, commits=commits, environment=environment, deployed_at=deployed
+        )
         journal.add_release(house.database, row)
-    emit(row, f"{version} runs since {stamp(deployed)}: {_commits(row) or 'no commits given'}.", as_json=as_json)
+    emit(
+        row,
+        f"{version} runs since {stamp(deployed)}: {_commits(row) or 'no commits given'}.",
+        as_json=as_json,
+    )
 
 
 @command.command("list")
@@ -54,7 +68,12 @@ def list_(project: str, data: Path | None, as_json: bool) -> None:
     with open_house(data) as house:
         rows = queries.releases(house.database, project)
     lines = [
-        [row.version, row.environment or "-", stamp(row.deployed_at) if row.deployed_at else "-", _commits(row)]
+        [
+            row.version,
+            row.environment or "-",
+            stamp(row.deployed_at) if row.deployed_at else "-",
+            _commits(row),
+        ]
         for row in rows
     ]
     emit(rows, table(lines), as_json=as_json)

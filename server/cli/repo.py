@@ -1,4 +1,5 @@
-"""`nightdesk repo`: the git repositories in which causes are looked for. They are mirrored, bare and read-only."""
+"""`nightdesk repo`: the git repositories in which causes are looked for. They are mirrored, bare and
+read-only."""
 
 from __future__ import annotations
 
@@ -26,10 +27,15 @@ def command() -> None:
 @click.option("--project", default="default", show_default=True, help="The project it belongs to.")
 @click.option("--root", default=".", show_default=True, help="The folder inside it that is this project's.")
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its .nightdesk.toml, if outside."
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Its .nightdesk.toml, if outside.",
 )
 @common
-def add(name: str, url: str, project: str, root: str, file: Path | None, data: Path | None, as_json: bool) -> None:
+def add(
+    name: str, url: str, project: str, root: str, file: Path | None, data: Path | None, as_json: bool
+) -> None:
     """Mirror a repository and give it to a project. An existing NAME is mirrored anew."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
         raise BadPayload("A repository's name is letters, digits, dot, dash, plus and underscore.")
@@ -43,7 +49,9 @@ def add(name: str, url: str, project: str, root: str, file: Path | None, data: P
         row = RepositoryConfig(name=name, project=owner, url=origin, root=root, config=values)
         journal.add_repository(house.database, row)
         head = mirror.head()
-    emit({**row.model_dump(), "head": head}, f"{name} is mirrored at {head[:10]} for {owner}.", as_json=as_json)
+    emit(
+        {**row.model_dump(), "head": head}, f"{name} is mirrored at {head[:10]} for {owner}.", as_json=as_json
+    )
 
 
 @command.command("list")

@@ -35,12 +35,24 @@ def command(incident: str, sections: tuple[str, ...], data: Path | None, as_json
     if sections:
         text = "\n\n".join(f"{name}\n{_part(value)}" for name, value in shown.items())
     else:
-        text = "\n\n".join([_head(values), fields(dict(said)), *(_trace(event) for event in events), *_parts(values)])
+        text = "\n\n".join(
+            [_head(values), fields(dict(said)), *(_trace(event) for event in events), *_parts(values)]
+        )
     emit(shown, text, as_json=as_json)
 
 
 def _head(values: dict[str, Any]) -> str:
-    names = ("status", "lane", "event_count", "user_count", "first_seen", "last_seen", "owner", "claimed_by", "why")
+    names = (
+        "status",
+        "lane",
+        "event_count",
+        "user_count",
+        "first_seen",
+        "last_seen",
+        "owner",
+        "claimed_by",
+        "why",
+    )
     facts = {name.replace("_", " "): values[name] for name in names}
     facts["releases"] = ", ".join(values["releases"])
     facts["environments"] = ", ".join(values["environments"])
@@ -70,7 +82,9 @@ def _part(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(_line(item) for item in value) or "none"
     if isinstance(value, dict):
-        return "\n".join(f"  {name}: {_inline(item)}" for name, item in value.items() if item not in (None, [], {}, ""))
+        return "\n".join(
+            f"  {name}: {_inline(item)}" for name, item in value.items() if item not in (None, [], {}, "")
+        )
     return f"  {value}"
 
 

@@ -1,4 +1,5 @@
-"""A person's word on an incident: resolve, mute, reopen, noise, not-noise, assign. Each is kept and can be undone."""
+"""A person's word on an incident: resolve, mute, reopen, noise, not-noise, assign. Each is kept and can be
+undone."""
 
 from __future__ import annotations
 

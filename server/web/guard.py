@@ -1,7 +1,8 @@
 """Who may see pages, and the headers that every answer carries.
 
-Until there are accounts, a page is for a browser on the same machine: the connection comes from loopback, no proxy
-stands in between, and the name in the address is loopback's (else a web site could point its own name here).
+Until there are accounts, a page is for a browser on the same machine: the connection comes from loopback, no
+proxy stands in between, and the name in the address is loopback's (else a web site could point its own name
+here).
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def only_loopback(peer: str | None, headers: Mapping[str, str]) -> None:
     proxied = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
     named = urlsplit(f"//{headers.get('host', '')}").hostname
     if not _is_loopback(peer) or proxied or not (named == "localhost" or _is_loopback(named)):
-        raise NotAllowed("Pages are shown to a browser on the same machine only: open http://127.0.0.1 there.")
+        raise NotAllowed(
+            "Pages are shown to a browser on the same machine only: open http://127.0.0.1 there."
+        )
 
 
 def _is_loopback(address: str | None) -> bool:

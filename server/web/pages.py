@@ -21,11 +21,12 @@ from server.web.guard import only_loopback
 from server.web.words import FILTERS, answer
 from store import queries
 from store.errors import NightdeskError
-from store.incident import Incident, Lane
+from store.incident import Incident, Lane, Status
 
 _HERE = Path(__file__).parent
 _SHOWN_EVENTS = 20  # occurrences on the page of an incident
 _SHOWN_NOISE = 500
+_UNSETTLED = (Status.OPEN, Status.REGRESSED)
 
 Work = Callable[[Request], Response]
 
@@ -71,11 +72,11 @@ class Pages:
 
     def _list(self, request: Request) -> Response:
         database = self._house.database
-        counts = queries.lane_counts(database)
+        counts = queries.lane_counts(database, status=_UNSETTLED)
         return self._page(
             "list.html",
-            focus=queries.incidents(database, lane=Lane.FOCUS),
-            backlog=queries.incidents(database, lane=Lane.BACKLOG),
+            focus=queries.incidents(database, lane=Lane.FOCUS, status=_UNSETTLED),
+            backlog=queries.incidents(database, lane=Lane.BACKLOG, status=_UNSETTLED),
             noise=counts.get(Lane.NOISE, 0),
             total=sum(counts.values()),
             projects=queries.projects(database),
@@ -102,9 +103,12 @@ class Pages:
             answer=answer(incident, attempt),
             triage=triage,
             attempt=attempt,
-            event=events[-1] if events else None,
+            event=events[0] if events else None,
             occurrences=queries.occurrences(database, incident.id)[-_SHOWN_EVENTS:][::-1],
-            diffs={repo: diff_files(diff) for repo, diff in (attempt.patch.diffs if attempt and attempt.patch else {}).items()},
+            diffs={
+                repo: diff_files(diff)
+                for repo, diff in (attempt.patch.diffs if attempt and attempt.patch else {}).items()
+            },
             hunks=diff_files,
         )
 

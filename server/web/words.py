@@ -63,7 +63,8 @@ def of(pair: Sequence[int]) -> str:
 
 
 def folded(frames: Sequence[Frame]) -> list[tuple[bool, list[Frame]]]:
-    """Frames newest first, in runs: (own code or not, the run). Without own code, the last frame counts as own."""
+    """Frames newest first, in runs: (own code or not, the run). Without own code, the last frame counts as
+    own."""
     runs: list[tuple[bool, list[Frame]]] = []
     any_own = any(frame.in_app for frame in frames)
     for place, frame in enumerate(reversed(frames)):
@@ -90,7 +91,11 @@ def newest_first(exceptions: Sequence[ExceptionValue]) -> list[ExceptionValue]:
 
 def answer(incident: Incident, attempt: Attempt | None) -> list[tuple[str, str]]:
     """The answer in three lines: cause, change, fix. Each says what is known, or what to do to know it."""
-    return [("Cause", _cause(incident, attempt)), ("Change", _change(incident, attempt)), ("Fix", _fix(incident, attempt))]
+    return [
+        ("Cause", _cause(incident, attempt)),
+        ("Change", _change(incident, attempt)),
+        ("Fix", _fix(incident, attempt)),
+    ]
 
 
 def _cause(incident: Incident, attempt: Attempt | None) -> str:
@@ -111,7 +116,8 @@ def _change(incident: Incident, attempt: Attempt | None) -> str:
     if not named:
         return f"No change is proven. Find candidates: nightdesk causes {incident.id}"
     best = min(named, key=lambda change: _ANSWER_LINES.index(change.verdict))
-    return f"{best.commit[:10]} {best.title} ({best.author}, {best.authored_at:%Y-%m-%d}): {spoken(best.verdict.value)}."
+    by = f"{best.author}, {best.authored_at:%Y-%m-%d}"
+    return f"{best.commit[:10]} {best.title} ({by}): {spoken(best.verdict.value)}."
 
 
 def _fix(incident: Incident, attempt: Attempt | None) -> str:
