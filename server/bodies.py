@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from anyio import move_on_after
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from store.errors import BadPayload, OverLimit
@@ -16,26 +17,37 @@ from store.errors import BadPayload, OverLimit
 _STEP = 64 << 10  # bytes of compressed input, and of output, at a time
 
 
-async def collect(stream: AsyncIterator[bytes], limit: int) -> bytes:
-    """The whole body as it was sent. Raises OverLimit as soon as more than `limit` bytes have come."""
-    kept = bytearray()
-    async for chunk in stream:
-        kept += chunk
-        if len(kept) > limit:
-            raise OverLimit(f"The body is larger than {limit} bytes; send less, or raise max_body.")
-    return bytes(kept)
+class Incoming:
+    """The body of one request, as it arrives."""
 
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._more = True
 
-async def drain(receive: Receive, limit: int) -> None:
-    """Read on to the end of a request that is refused, up to `limit` bytes and five seconds.
+    async def read(self, limit: int) -> bytes:
+        """The whole body as sent. Raises OverLimit once it is more than `limit` bytes, ClientDisconnect."""
+        kept = bytearray()
+        while self._more:
+            kept += await self._next()
+            if len(kept) > limit:
+                raise OverLimit(f"The body is larger than {limit} bytes; send less, or raise max_body.")
+        return bytes(kept)
 
-    A server that closes while the sender still writes resets the connection, and the answer is never read."""
-    with move_on_after(5):
-        while limit > 0:
-            message = await receive()
-            limit -= len(message.get("body", b"")) or 1
-            if not message.get("more_body"):
-                return
+    async def drain(self, limit: int) -> None:
+        """Read on to the end of a request that is refused, up to `limit` bytes and five seconds.
+
+        A server that closes while the sender still writes resets the connection: its answer is never read."""
+        with move_on_after(5):
+            while self._more and limit > 0:
+                limit -= len(await self._next()) or 1
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._more = False
+            raise ClientDisconnect
+        self._more = message.get("more_body", False)
+        return bytes(message.get("body", b""))
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:

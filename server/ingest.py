@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.answers import Full, NoKey, refusal
-from server.bodies import collect, drain, inflate
+from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.parsing import own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
@@ -75,18 +75,23 @@ class Ingest:
         """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said."""
 
         async def endpoint(request: Request) -> Response:
+            try:
+                return await answered(request)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody reads it
+
+        async def answered(request: Request) -> Response:
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=_PREFLIGHT)
+            incoming = Incoming(request.receive)
             self._inside += 1
             try:
-                parcel = await self._take(request)
+                parcel = await self._take(request, incoming)
                 accepted = await to_thread.run_sync(accept, parcel, limiter=self._threads)
                 answer: Response = JSONResponse(accepted)
             except NightdeskError as error:
-                await drain(request.receive, self._house.config.max_body)
+                await incoming.drain(self._house.config.max_body)
                 answer = refusal(error)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
             finally:
                 self._inside -= 1
             answer.headers.update(_CORS)
@@ -94,7 +99,7 @@ class Ingest:
 
         return endpoint
 
-    async def _take(self, request: Request) -> Parcel:
+    async def _take(self, request: Request, incoming: Incoming) -> Parcel:
         """Read the request. A key in its head is checked first: strangers cannot make us hold much."""
         if self._inside > self._house.config.max_waiting:
             raise Full("Too many requests at the same time; send this one again in a few seconds.")
@@ -105,7 +110,7 @@ class Ingest:
             await to_thread.run_sync(self._key, secret, limiter=self._threads)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
-        body = await collect(request.stream(), limit)
+        body = await incoming.read(limit)
         return Parcel(request.path_params["project"], headers, query, body)
 
     def _sentry(self, parcel: Parcel) -> dict[str, Any]:
