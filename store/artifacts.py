@@ -1,7 +1,7 @@
 """Blobs by the hash of their content: redacted payloads, transcripts, logs, diffs.
 
-A name that is the hash can be cited in a proof, and writing the same thing twice costs nothing. Files and not rows,
-because they may be large and are read rarely.
+A name that is the hash can be cited in a proof, and writing the same thing twice costs nothing. Files and not
+rows, because they may be large and are read rarely.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Artifacts:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename, sync the folders: after a power cut the file is whole or absent, never half."""
+    """Write beside, sync, rename, sync the folders: after a power cut the file is whole or absent, never
+    half."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as stream:

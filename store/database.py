@@ -1,8 +1,9 @@
 """The engine, and the two ways into it: `read()` and `write()`.
 
-SQLite is shared by several processes (server, command line, assistants over stdio). What makes that work, all of it
-measured: the busy timeout is set before anything else, the journal is a write-ahead log, a writing transaction takes
-its lock at the start instead of failing half-way, and each process writes from one thread at a time.
+SQLite is shared by several processes (server, command line, assistants over stdio). What makes that work, all
+of it measured: the busy timeout is set before anything else, the journal is a write-ahead log, a writing
+transaction takes its lock at the start instead of failing half-way, and each process writes from one thread
+at a time.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session, select
 
 from store import migrations
@@ -42,13 +43,9 @@ class Database:
     def open(cls, url: str) -> Self:
         """Open "sqlite:///path", make it where it is absent, bring its schema to head.
 
-        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot be
-        written, a file of another program, a schema of a newer version."""
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-            shown = parsed.render_as_string(hide_password=True)
-            raise Unavailable(f"The database must be a file, as in sqlite:///nightdesk.sqlite, not {shown}.")
-        path = Path(parsed.database)
+        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot
+        be written, a file of another program, a schema of a newer version."""
+        path = _path(url)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,7 +67,8 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that holds the write lock from its start; committed at the end, rolled back on an error.
+        """A transaction that holds the write lock from its start; committed at the end, rolled back on an
+        error.
 
         Raises Unavailable (`retry` where another process held the lock for too long). Not to be nested."""
         with (
@@ -115,9 +113,26 @@ class Database:
             session.add(KeyRow(project_id=1, key=secrets.token_hex(16), created_at=now))
 
 
+def _path(url: str) -> Path:
+    """The file that a URL names. Raises Unavailable, without repeating a password, where it names none."""
+    wanted = "The database must be a file, as in sqlite:///nightdesk.sqlite"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Unavailable(f"{wanted}; what was given is not a URL.") from error
+    if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise Unavailable(f"{wanted}, not {parsed.render_as_string(hide_password=True)}.")
+    return Path(parsed.database or "")
+
+
 def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
-    """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched off."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT / 1000})
+    """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched
+    off."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT / 1000},
+        max_overflow=-1,  # as many readers as there are threads: none waits for a connection
+    )
 
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _record: object) -> None:
@@ -140,7 +155,8 @@ def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
 
 
 def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
-    """Past SQLAlchemy, because inside a transaction (and it starts one with the first statement) this has no effect."""
+    """Past SQLAlchemy, because inside a transaction (and it starts one with the first statement) this has no
+    effect."""
     cursor = connection.connection.cursor()
     cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
     cursor.close()
@@ -148,7 +164,8 @@ def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
 
 @contextmanager
 def _in_words(path: Path) -> Iterator[None]:
-    """Say what SQLite says so that a person knows what to do. Mistakes in our own statements stay what they are."""
+    """Say what SQLite says so that a person knows what to do. Mistakes in our own statements stay what they
+    are."""
     try:
         yield
     except DatabaseError as error:

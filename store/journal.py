@@ -1,7 +1,7 @@
 """All writes. Each is one transaction: it is done whole, or not at all.
 
-Whatever a person or an assistant does, and every change of an incident's state, leaves a row in the append-only
-table of acts with what was before, so that it can be explained and undone.
+Whatever a person or an assistant does, and every change of an incident's state, leaves a row in the
+append-only table of acts with what was before, so that it can be explained and undone.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _TRIAGE = "triage"
 _OPERATOR = "operator"
 
 
-# --- records of work ---------------------------------------------------------------------------------------
+# --- records of work ------------------------------------------------------------------------------
 
 
 def keep_triage(db: Database, incident_id: str, triage: Triage) -> None:
@@ -82,7 +82,8 @@ def keep_triage(db: Database, incident_id: str, triage: Triage) -> None:
 
 
 def start_attempt(db: Database, incident_id: str) -> Attempt:
-    """Begin the record of a repair; its id is the incident's with a running number ("INC-42-1"). Raises NotFound."""
+    """Begin the record of a repair; its id is the incident's with a running number ("INC-42-1"). Raises
+    NotFound."""
     with db.write() as session:
         row = incident_row(session, incident_id)
         last = session.exec(select(func.max(AttemptRow.number)).where(AttemptRow.incident_id == row.id)).one()
@@ -113,7 +114,7 @@ def keep_attempt(db: Database, attempt: Attempt) -> None:
         _add_steps(session, row, attempt.steps)
 
 
-# --- a person's or an assistant's word ---------------------------------------------------------------------
+# --- a person's or an assistant's word ------------------------------------------------------------
 
 
 def set_status(db: Database, incident_id: str, status: Status, by: str, reason: str) -> None:
@@ -131,7 +132,8 @@ def set_lane(db: Database, incident_id: str, lane: Lane, by: str, reason: str) -
 
 
 def claim(db: Database, incident_id: str, by: str) -> str | None:
-    """Say that one is working on an incident. None: it is yours now. A name: somebody else's, and nothing changed.
+    """Say that one is working on an incident. None: it is yours now. A name: somebody else's, and nothing
+    changed.
 
     Raises NotFound."""
     with db.write() as session:
@@ -154,7 +156,7 @@ def assign(db: Database, incident_id: str, owner: str | None, by: str = _OPERATO
         _change(session, incident_row(session, incident_id), "owner", owner, who=by)
 
 
-# --- what a team sets up -----------------------------------------------------------------------------------
+# --- what a team sets up --------------------------------------------------------------------------
 
 
 def add_project(db: Database, name: str, by: str = _OPERATOR) -> Project:
@@ -163,7 +165,8 @@ def add_project(db: Database, name: str, by: str = _OPERATOR) -> Project:
     Raises BadPayload for a name that could not stand in a route or would look like a number."""
     if not _PROJECT_NAME.fullmatch(name):
         raise BadPayload(
-            f"{name[:100]!r} cannot be a project's name: letters, digits, '.', '_' and '-', at most 64, not only digits."
+            f"{name[:100]!r} cannot be a project's name: it has letters, digits, '.', '_' and '-', "
+            "at most 64 of them, and not only digits."
         )
     with db.write() as session:
         row = session.exec(select(ProjectRow).where(ProjectRow.name == name)).first()
@@ -204,7 +207,8 @@ def revoke_key(db: Database, key: str, by: str = _OPERATOR) -> Key:
 
 
 def add_repository(db: Database, repository: RepositoryConfig, by: str = _OPERATOR) -> None:
-    """Add a repository to its project, or change the one of this name. Raises NotFound for an unknown project."""
+    """Add a repository to its project, or change the one of this name. Raises NotFound for an unknown
+    project."""
     with db.write() as session:
         owner = project_row(session, repository.project)
         places = (RepositoryRow.project_id == owner.id, RepositoryRow.name == repository.name)
@@ -222,7 +226,8 @@ def add_repository(db: Database, repository: RepositoryConfig, by: str = _OPERAT
 def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:
     """Add what is known of a version in an environment to what was known, and return both together.
 
-    Newer commits win; a deployment without a time does not forget the time of an earlier report. Raises NotFound."""
+    Newer commits win; a deployment without a time does not forget the time of an earlier report. Raises
+    NotFound."""
     with db.write() as session:
         owner = project_row(session, release.project)
         row = session.exec(

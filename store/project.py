@@ -1,4 +1,5 @@
-"""What a team sets up: projects, keys, repositories, releases; and the acts that are remembered of them. Frozen values; no I/O."""
+"""What a team sets up: projects, keys, repositories, releases; and the acts that are remembered of them.
+Frozen values; no I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Project(Value):
 
 
 class Key(Value):
-    """What a sender shows. A `public` one may be read by anybody (browsers, mobile), so its events are not trusted."""
+    """What a sender shows. A `public` one may be read by anybody (browsers, mobile), so its events are not
+    trusted."""
 
     id: int
     project: str  # the project's name
@@ -29,7 +31,8 @@ class Key(Value):
 
 
 class RepositoryConfig(Value):
-    """A git repository of a project. `root` is the folder inside it that is this project's; `config` its `.nightdesk.toml`."""
+    """A git repository of a project. `root` is the folder inside it that is this project's; `config` its
+    `.nightdesk.toml`."""
 
     name: str
     project: str
@@ -49,7 +52,8 @@ class Release(Value):
 
 
 class Act(Value):
-    """Something that somebody did, or a state that changed. Append-only; `before` is what an undo goes back to."""
+    """Something that somebody did, or a state that changed. Append-only; `before` is what an undo goes back
+    to."""
 
     id: int
     at: datetime

@@ -42,10 +42,11 @@ from store.tables import (
     TriageRow,
 )
 
+_AT_ONCE = 500  # incidents that one look-up asks for
 _RANK = {Lane.FOCUS.value: 0, Lane.BACKLOG.value: 1, Lane.NOISE.value: 2}
 
 
-# --- incidents -------------------------------------------------------------------------------------------------
+# --- incidents ------------------------------------------------------------------------------------
 
 
 def incidents(
@@ -63,8 +64,9 @@ def incidents(
 ) -> list[Incident]:
     """The list: focus, then backlog, then noise; within a lane by priority, then by what was seen last.
 
-    `since` is about the last event; `query` is looked for in title, culprit and reason, without regard to case;
-    `after` is the id of the last incident of the page before. Raises NotFound for an unknown project or `after`."""
+    `since` is about the last event; `query` is looked for in title, culprit and reason, without regard to
+    case; `after` is the id of the last incident of the page before. Raises NotFound for an unknown project or
+    `after`."""
     with db.read() as session:
         wanted: list[ColumnElement[bool]] = [*_in_status(status)]
         if lane is not None:
@@ -95,7 +97,8 @@ def incident(db: Database, ref: str) -> Incident:
 def lane_counts(
     db: Database, project: str | None = None, *, status: Status | Collection[Status] | None = None
 ) -> dict[Lane, int]:
-    """How many incidents each lane holds; every lane is in the answer. Raises NotFound for an unknown project."""
+    """How many incidents each lane holds; every lane is in the answer. Raises NotFound for an unknown
+    project."""
     with db.read() as session:
         statement = (
             select(IncidentRow.lane, func.count()).where(*_in_status(status)).group_by(col(IncidentRow.lane))
@@ -106,7 +109,7 @@ def lane_counts(
     return {lane: found.get(lane.value, 0) for lane in Lane}
 
 
-# --- events ----------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------
 
 
 def events(db: Database, incident_id: str, limit: int = 20) -> list[Event]:
@@ -173,7 +176,7 @@ def incident_of(db: Database, event_id: str, project: str | None = None) -> str 
     return None if number is None else f"INC-{number}"
 
 
-# --- records of work -------------------------------------------------------------------------------------------
+# --- records of work ------------------------------------------------------------------------------
 
 
 def triage(db: Database, incident_id: str) -> Triage | None:
@@ -219,7 +222,7 @@ def acts(db: Database, subject: str | None = None) -> list[Act]:
         return [Act(**row.model_dump()) for row in session.exec(statement)]
 
 
-# --- what a team has set up ------------------------------------------------------------------------------------
+# --- what a team has set up -----------------------------------------------------------------------
 
 
 def projects(db: Database) -> list[Project]:
@@ -245,7 +248,8 @@ def keys(db: Database, project: str) -> list[Key]:
 def key(db: Database, secret: str) -> Key | None:
     """The key with this secret, or None where nobody has it or it was revoked.
 
-    Every key is compared, each in constant time: how long the answer takes tells nothing about how near a guess was."""
+    Every key is compared, each in constant time: how long the answer takes tells nothing about how near a
+    guess was."""
     offered = secret.encode("utf-8", "replace")
     with db.read() as session:
         statement = select(KeyRow).where(col(KeyRow.revoked_at).is_(None))
@@ -284,7 +288,8 @@ def releases(db: Database, project: str) -> list[Release]:
 def release(db: Database, project: str, version: str, environment: str | None = None) -> Release | None:
     """A version with the commits that are known of it from any environment, or None.
 
-    Without `environment` it is the first deployment that is told: that is when the version was first exposed."""
+    Without `environment` it is the first deployment that is told: that is when the version was first
+    exposed."""
     known = [found for found in releases(db, project) if found.version == version]
     if not known:
         return None
@@ -297,7 +302,7 @@ def release(db: Database, project: str, version: str, environment: str | None = 
     return told.model_copy(update={"commits": commits})
 
 
-# --- from rows to values (for `journal` too) -------------------------------------------------------------------
+# --- from rows to values (for `journal` too) ------------------------------------------------------
 
 
 def incident_name(row: IncidentRow) -> str:
@@ -360,12 +365,14 @@ def attempt_value(session: Session, row: AttemptRow) -> Attempt:
 
 
 def _values(session: Session, rows: Sequence[IncidentRow]) -> list[Incident]:
-    """Rows as values: the fingerprints and project names of all of them in one statement each."""
-    ids = [row.id for row in rows]
+    """Rows as values: the fingerprints of many in one statement, but never more than SQLite takes as parameters."""
     prints: dict[int, list[Fingerprint]] = {}
-    for found in session.exec(select(FingerprintRow).where(col(FingerprintRow.incident_id).in_(ids))):
-        value = Fingerprint(key=found.key, mechanism=found.mechanism, parts=tuple(found.parts))
-        prints.setdefault(found.incident_id, []).append(value)
+    for start in range(0, len(rows), _AT_ONCE):
+        ids = [row.id for row in rows[start : start + _AT_ONCE]]
+        statement = select(FingerprintRow).where(col(FingerprintRow.incident_id).in_(ids))
+        for found in session.exec(statement.order_by(col(FingerprintRow.id))):
+            value = Fingerprint(key=found.key, mechanism=found.mechanism, parts=tuple(found.parts))
+            prints.setdefault(found.incident_id, []).append(value)
     names = {row.id: row.name for row in session.exec(select(ProjectRow))}
     return [_incident(row, names[row.project_id], prints.get(row.id or 0, ())) for row in rows]
 
@@ -436,7 +443,8 @@ def _order() -> tuple[ColumnElement[Any], ...]:
 
 
 def _behind(last: IncidentRow) -> ColumnElement[bool]:
-    """What comes after an incident in the list: a page starts where the one before ended, even if rows came between."""
+    """What comes after an incident in the list: a page starts where the one before ended, even if rows came
+    between."""
     rank, place = _rank(), _RANK[last.lane]
     priority, seen, number = col(IncidentRow.priority), col(IncidentRow.last_seen), col(IncidentRow.id)
     return or_(

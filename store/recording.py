@@ -1,7 +1,9 @@
-"""How events become rows: the hot path of `journal`, on its own because it is written for many events at once.
+"""How events become rows: the hot path of `journal`, on its own because it is written for many events at
+once.
 
-Of every event the id, times, release and environment are kept for ever; of the bodies a sample: the first ones, the
-newest, and a spread between that thins out, so that a storm of a million costs eighty bodies and not a million.
+Of every event the id, times, release and environment are kept for ever; of the bodies a sample: the first
+ones, the newest, and a spread between that thins out, so that a storm of a million costs eighty bodies and
+not a million.
 """
 
 from __future__ import annotations
@@ -45,10 +47,12 @@ class Recorded:
 def record(
     db: Database, artifacts: Artifacts, events: Sequence[tuple[Event, Fingerprint, str, str]]
 ) -> list[Recorded]:
-    """Keep events, each with its fingerprint, title and culprit, in one transaction; answers in the same order.
+    """Keep events, each with its fingerprint, title and culprit, in one transaction; answers in the same
+    order.
 
     An event id that its project has sent before is a duplicate and is not counted again. A reference to a raw
-    payload that `artifacts` does not hold is left out: nobody could open it. Raises NotFound for an unknown project."""
+    payload that `artifacts` does not hold is left out: nobody could open it. Raises NotFound for an unknown
+    project."""
     with db.write() as session:
         batch = _Batch(session, artifacts)
         return [batch.add(*each) for each in events]
@@ -77,7 +81,8 @@ def plain(text: str) -> str:
 
 
 def is_sampled(number: int) -> bool:
-    """Whether the body of an incident's n-th event (from 1) outlives being the newest: four in each doubling do."""
+    """Whether the body of an incident's n-th event (from 1) outlives being the newest: four in each doubling
+    do."""
     return number <= FIRST_BODIES or number % (1 << (number.bit_length() - 3)) == 0
 
 
@@ -137,7 +142,8 @@ class _Batch:
     def _incident(
         self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
     ) -> tuple[IncidentRow, bool]:
-        """The incident of this fingerprint; a new one, in the backlog until its triage, where there is none."""
+        """The incident of this fingerprint; a new one, in the backlog until its triage, where there is
+        none."""
         place = (project, fingerprint.mechanism, fingerprint.key)
         if place not in self._prints:
             found = self._session.exec(
@@ -208,7 +214,8 @@ class _Batch:
         return True
 
     def _keep(self, project: int, incident: IncidentRow, event: Event) -> None:
-        """Add the event's row with its body, and drop the body of the one that was the newest, unless sampled."""
+        """Add the event's row with its body, and drop the body of the one that was the newest, unless
+        sampled."""
         number = incident.event_count
         self._drop_body(incident.id or 0, number - 1)
         row = EventRow(

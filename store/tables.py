@@ -15,7 +15,8 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
+    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one
+    raises."""
 
     impl = DateTime
     cache_ok = True
@@ -139,7 +140,8 @@ class FingerprintRow(Row, table=True):
 
 
 class EventRow(Row, table=True):
-    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the incident."""
+    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the
+    incident."""
 
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("project_id", "event_id"), Index(None, "incident_id", "number"))
@@ -161,8 +163,8 @@ class EventRow(Row, table=True):
 class FacetRow(Row, table=True):
     """One distinct value that an incident was seen with: a user, a release, an environment, a service.
 
-    A table of its own makes "first time in this release" and "how many users" one look-up by primary key each,
-    however many events there are."""
+    A table of its own makes "first time in this release" and "how many users" one look-up by primary key
+    each, however many events there are."""
 
     __tablename__ = "facets"
 
@@ -181,7 +183,8 @@ class TriageRow(Row, table=True):
 
 
 class AttemptRow(Row, table=True):
-    """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it lands."""
+    """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it
+    lands."""
 
     __tablename__ = "attempts"
 

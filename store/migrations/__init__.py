@@ -1,7 +1,8 @@
-"""The way of a database from any schema we ever shipped to the newest. Run from here, without `alembic.ini` or `env.py`.
+"""The way of a database from any schema we ever shipped to the newest. Run from here, without `alembic.ini`
+or `env.py`.
 
-Foreign keys are off while tables are rebuilt: a batch rebuild drops the old table, and with them on SQLite fired
-ON DELETE CASCADE and lost the child rows. So they are checked afterwards, before the commit.
+Foreign keys are off while tables are rebuilt: a batch rebuild drops the old table, and with them on SQLite
+fired ON DELETE CASCADE and lost the child rows. So they are checked afterwards, before the commit.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def is_current(connection: Connection, folder: Path = FOLDER) -> bool:
 def upgrade(connection: Connection, folder: Path = FOLDER) -> None:
     """Bring the schema to head inside the caller's transaction, in which SQLite's foreign keys must be off.
 
-    Raises Unavailable where the rows that came out refer to rows that are not there; the caller then rolls back."""
+    Raises Unavailable where the rows that came out refer to rows that are not there; the caller then rolls
+    back."""
     scripts = ScriptDirectory(str(folder))
 
     def steps(revision: Any, context: MigrationContext) -> Sequence[Any]:
@@ -53,6 +55,6 @@ def upgrade(connection: Connection, folder: Path = FOLDER) -> None:
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
             raise Unavailable(
-                f"The database could not be migrated: {len(broken)} rows of '{broken[0][0]}' refer to missing rows. "
-                "Nothing was changed."
+                f"The database could not be migrated: {len(broken)} rows of '{broken[0][0]}' "
+                "refer to missing rows. Nothing was changed."
             )
