@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """A wire format: bytes to events. `parse` raises `BadPayload` with one sentence when the body is not what it says."""
+    """A wire format: bytes to events. `parse` raises `BadPayload` with one sentence when the body is not
+    what it says."""
 
     name: str
 

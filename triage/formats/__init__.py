@@ -17,12 +17,14 @@ FORMATS: Sequence[Format] = (Sentry(), ErrorJson(), TracebackText())
 
 
 def detect(body: bytes, headers: Mapping[str, str]) -> Format:
-    """The first format that recognises the body (header names in lower case). Raises BadPayload where none does."""
+    """The first format that recognises the body (header names in lower case). Raises BadPayload where none
+    does."""
     for candidate in FORMATS:
         if candidate.recognises(body, headers):
             return candidate
     raise BadPayload(
-        "This is none of the known formats: Sentry event or envelope, JSON with a traceback, text with a traceback."
+        "This is none of the known formats: Sentry event or envelope, JSON with a traceback, "
+        "text with a traceback."
     )
 
 

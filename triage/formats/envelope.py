@@ -58,7 +58,9 @@ def _payload(body: bytes, at: int, header: dict[str, Any], number: int) -> tuple
     if isinstance(length, bool) or not isinstance(length, int) or length < 0:
         raise BadPayload(f"The length of envelope item {number} is not a number of bytes.")
     if at + length > len(body):
-        raise BadPayload(f"Envelope item {number} is cut off: {length} bytes announced, {len(body) - at} sent.")
+        raise BadPayload(
+            f"Envelope item {number} is cut off: {length} bytes announced, {len(body) - at} sent."
+        )
     end = at + length
     if body[end : end + 2] == b"\r\n":
         return body[at:end], end + 2

@@ -1,4 +1,5 @@
-"""What an application's own error handler posts: `{"traceback", "message", "level", …}` (see docs: POST /ingest)."""
+"""What an application's own error handler posts: `{"traceback", "message", "level", …}` (see docs: POST
+/ingest)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from triage.formats.shapes import bounded, clean, mapping, moment, read_json, st
 from triage.formats.traceback_text import chains
 
 LOG_LINES = 100  # of `logs`, the newest
-_FIELDS = frozenset({"traceback", "message", "level", "environment", "release", "request", "tags", "user", "logs"})
+_FIELDS = frozenset(
+    {"traceback", "message", "level", "environment", "release", "request", "tags", "user", "logs"}
+)
 
 
 class ErrorJson:
@@ -35,7 +38,8 @@ class ErrorJson:
     def parse(
         self, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
     ) -> list[Event]:
-        """One event for each traceback in `traceback`, or one for the message. Raises BadPayload for anything else."""
+        """One event for each traceback in `traceback`, or one for the message. Raises BadPayload for
+        anything else."""
         sent = read_json(body, "body")
         if not isinstance(sent, dict):
             raise BadPayload('The body is not a JSON object with "traceback" or "message".')

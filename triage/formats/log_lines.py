@@ -1,7 +1,7 @@
 """What platforms put before each line of a program's output, taken off again.
 
-Docker (json-file and compose), Kubernetes CRI, Heroku, Render, syslog, journald, GCP and other one-JSON-object-a-line
-logs. Lines of several writers may be interleaved: each writer's lines come out as a text of their own.
+Docker (json-file and compose), Kubernetes CRI, Heroku, Render, syslog, journald, GCP and other logs that have one
+JSON object a line. Lines of several writers may be interleaved: each writer's lines become a text.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ _PREFIXES = tuple(
     for pattern in (
         rf"^(?P<at>{_STAMP}) (?P<who>stdout|stderr) (?P<partial>[FP]) (?P<rest>.*)$",  # Kubernetes CRI
         rf"^(?P<at>{_STAMP}) (?P<who>(?:app|heroku)\[[\w.-]+\]): ?(?P<rest>.*)$",  # Heroku
-        rf"^<\d+>1 (?P<at>{_STAMP}) (?P<who>\S+ \S+ \S+) \S+ (?:-|\[.*?\]) ?(?P<rest>.*)$",  # syslog, RFC 5424
-        r"^(?:<\d+>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<who>(?!AM |PM )[\w.-]+ [\w./@-]+(?:\[\d+\])?): ?(?P<rest>.*)$",
+        rf"^<\d+>1 (?P<at>{_STAMP}) (?P<who>\S+ \S+ \S+) \S+ (?:-|\[.*?\]) ?(?P<rest>.*)$",  # RFC 5424
+        r"^(?:<\d+>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d "  # syslog, RFC 3164, and journald
+        r"(?P<who>(?!AM |PM )[\w.-]+ [\w./@-]+(?:\[\d+\])?): ?(?P<rest>.*)$",
         r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<who>AM|PM)  (?P<rest>.*)$",  # Render
         r"^(?P<who>[\w.-]+-\d+|[\w.-]+) +\| ?(?P<rest>.*)$",  # docker compose
         r"^(?P<who>\[pod/[\w./-]+\]) (?P<rest>.*)$",  # kubectl logs --prefix

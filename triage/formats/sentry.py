@@ -31,7 +31,8 @@ class Sentry:
     name = "sentry"
 
     def recognises(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Whether it is an envelope (by content type or by its second line) or a JSON object with an event's fields."""
+        """Whether it is an envelope (by content type or by its second line) or a JSON object with an
+        event's fields."""
         if headers.get("content-type", "").startswith("application/x-sentry-envelope"):
             return True
         start = body.lstrip()[:1]
@@ -77,4 +78,8 @@ def _is_envelope(body: bytes) -> bool:
         header = read_json(first, "envelope header")
     except BadPayload:
         return False
-    return isinstance(header, dict) and bool({"dsn", "sdk", "sent_at"} & set(header)) and "platform" not in header
+    return (
+        isinstance(header, dict)
+        and bool({"dsn", "sdk", "sent_at"} & set(header))
+        and "platform" not in header
+    )

@@ -1,4 +1,5 @@
-"""One Sentry event (JSON) to an Event: shapes differ between SDKs and versions, and anything may be missing or wrong."""
+"""One Sentry event (JSON) to an Event: shapes differ between SDKs and versions, and anything may be missing
+or wrong."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _KNOWN_CONTEXTS = 50
 
 
 def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
-    """Read one event. Raises BadPayload where it is not an object; every single field may be wrong without harm."""
+    """Read one event. Raises BadPayload where it is not an object; every single field may be wrong without
+    harm."""
     if not isinstance(sent, dict):
         raise BadPayload("The event is not a JSON object.")
     platform = text(sent.get("platform"), 32) or "other"
@@ -145,7 +147,8 @@ def _chained(raised: list[dict[str, Any]], at: int) -> str | None:
 
 
 def frames_of(stacktrace: Any, platform: str) -> tuple[Frame, ...]:
-    """The frames, oldest first; of a deep recursion the first and the last fifty, with a mark between them."""
+    """The frames, oldest first; of a deep recursion the first and the last fifty, with a mark between
+    them."""
     sent = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
     if not isinstance(sent, list):
         return ()
@@ -177,15 +180,19 @@ def _frame(sent: dict[str, Any], platform: str) -> Frame:
 
 
 def _in_app(said: Any, path: str, platform: str) -> bool:
-    """The sender's word, except for frozen modules (the Python SDK calls them in-app); without it, the language's rule."""
+    """The sender's word, except for frozen modules (the Python SDK calls them in-app); without it, the
+    language's rule."""
     if isinstance(said, bool):
         return said and _FROZEN.search(path) is None
     language = by_name(platform)
     return language.in_app(path) if language else False
 
 
-def _stack_of_message(sent: Mapping[str, Any], message: str | None, platform: str) -> tuple[ExceptionValue, ...]:
-    """A message that was sent with a stack (of the calling thread) is a nameless exception with these frames."""
+def _stack_of_message(
+    sent: Mapping[str, Any], message: str | None, platform: str
+) -> tuple[ExceptionValue, ...]:
+    """A message that was sent with a stack (of the calling thread) is a nameless exception with these
+    frames."""
     threads = [thread for thread in values(sent.get("threads")) if isinstance(thread, dict)]
     chosen = next((thread for thread in threads if thread.get("crashed") or thread.get("current")), None)
     frames = frames_of((chosen or {}).get("stacktrace") or sent.get("stacktrace"), platform)

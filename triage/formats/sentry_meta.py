@@ -12,7 +12,8 @@ _KINDS = {"x": "cut", "s": "filtered", "d": "removed", "m": "masked", "p": "hash
 
 
 def marks_of(meta: Any, frame_counts: Sequence[int]) -> tuple[Redaction, ...]:
-    """A mark for each remark; `frame_counts` are the frames each exception was sent with (the middle may be gone)."""
+    """A mark for each remark; `frame_counts` are the frames each exception was sent with (the middle may be
+    gone)."""
     marks: list[Redaction] = []
     for path, rule, kind in _remarks(meta, ()):
         pointer = _pointer(path, frame_counts)
@@ -45,7 +46,12 @@ def _pointer(path: tuple[str, ...], frame_counts: Sequence[int]) -> str | None:
         parts[:2] = ["breadcrumbs"]
     elif parts[:1] == ["logentry"]:
         parts = ["message"]
-    if parts[2:4] == ["stacktrace", "frames"] and parts[1].isdigit() and len(parts) > 4 and parts[4].isdigit():
+    if (
+        parts[2:4] == ["stacktrace", "frames"]
+        and parts[1].isdigit()
+        and len(parts) > 4
+        and parts[4].isdigit()
+    ):
         which, number = int(parts[1]), int(parts[4])
         count = frame_counts[which] if which < len(frame_counts) else 0
         if count > 100 and number >= 50:

@@ -1,4 +1,5 @@
-"""Reading hostile JSON: every function takes anything and gives a bounded value of the wanted kind, or None."""
+"""Reading hostile JSON: every function takes anything and gives a bounded value of the wanted kind, or
+None."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def integer(value: Any) -> int | None:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value if it is a mapping; pairs (`[["k", "v"], …]` or `[{"key": …, "value": …}]`) are one too; else empty."""
+    """The value if it is a mapping; pairs (`[["k", "v"], …]` or `[{"key": …, "value": …}]`) are one too;
+    else empty."""
     if isinstance(value, Mapping):
         return {clean(str(key), 200): item for key, item in value.items()}
     if not isinstance(value, list):
@@ -69,7 +71,7 @@ def mapping(value: Any) -> dict[str, Any]:
 def values(value: Any) -> list[Any]:
     """The list inside Sentry's `{"values": […]}`, a bare list, or a single object as a list of one."""
     if isinstance(value, dict):
-        value = value["values"] if "values" in value else [value]
+        value = value.get("values", [value])
     return value if isinstance(value, list) else []
 
 

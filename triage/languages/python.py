@@ -28,11 +28,13 @@ class Python:
         return find_traces(text, self.in_app)
 
     def in_app(self, path: str) -> bool:
-        """False for site-packages, dist-packages, the standard library, frozen modules and code without a file."""
+        """False for site-packages, dist-packages, the standard library, frozen modules and code without a
+        file."""
         return bool(path) and _LIBRARY.search(path) is None
 
     def symbol_at(self, source: str, line: int) -> str | None:
-        """The dotted name of the innermost function or class around a line; broken code is read by indentation."""
+        """The dotted name of the innermost function or class around a line; broken code is read by
+        indentation."""
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -15,7 +15,8 @@ _REPEATED = re.compile(r"^\[Previous line repeated (?P<times>\d+) more times?\]$
 _RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]*(?:<locals>[\w.]*)*)(?:: ?(?P<value>.*))?$", re.DOTALL)
 _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
 _RECORD = re.compile(
-    r"^\W{0,3}(\d{2,4}[-/:.]\d\d|\d+\.\d+\.\d+\.\d+ |(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTICE|TRACE)\b"
+    r"^\W{0,3}(\d{2,4}[-/:.]\d\d|\d+\.\d+\.\d+\.\d+ "
+    r"|(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTICE|TRACE)\b"
     r"|[A-Z][a-z]{2} +\d+ \d\d:)|^Traceback \(|^\s*\{\""
 )
 _LINKS = {

@@ -1,0 +1,201 @@
+"""What is known about a failure before anybody judges it: facts, each from the event, its place or its
+history."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from store.event import Event, ExceptionValue, Frame
+from triage import families
+from triage.locate import Located
+from triage.words import words
+
+_RAISE = re.compile(r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b")
+_ENVIRON = re.compile(r"\bos\.environ\[|\benviron\[|\bgetenv\(")
+_MISSING_FILE = frozenset({"FileNotFoundError", "PermissionError", "IsADirectoryError", "NotADirectoryError"})
+
+
+@dataclass(frozen=True)
+class History:
+    """What the store knows of the incident so far; handed in by the server."""
+
+    event_count: int = 1
+    user_count: int = 0
+    first_seen: datetime | None = None
+    is_new: bool = True
+    regressed: bool = False
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The facts that rules decide on. None means: not known."""
+
+    type: str
+    module: str | None
+    value: str
+    level: str
+    handled: bool | None
+    deliberate: bool  # the innermost frame is a `raise` (or an abort)
+    raised_in: str  # "own", "library", "standard library" or "unknown": where the innermost frame is
+    own_frames: int
+    frames: int
+    own_share: float
+    http_status: int | None  # of a server framework's HTTP exception
+    upstream_status: int | None  # of another service's answer
+    errno: int | None
+    is_http: bool
+    method: str | None
+    path: str | None
+    scanner: bool
+    health_check: bool
+    disconnect: bool
+    broken_pipe: bool
+    interrupt: bool
+    cli_usage: bool
+    validation: bool
+    foreign_input: bool  # own code asked a validation library to judge input from outside
+    infrastructure: bool
+    programming: bool
+    malformed_input: bool
+    configuration: bool
+    argument_file: bool  # a file that the caller named on the command line
+    event_count: int
+    user_count: int
+    is_new: bool
+    regressed: bool
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON, without what is not known and without what is false."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, False, "")}
+
+
+def analyse(event: Event, located: Located, history: History) -> Analysis:
+    """Collect the facts. Never raises."""
+    raised = event.exception or ExceptionValue(type="", value=event.message or "")
+    own_frames = sum(located.own)
+    innermost = raised.frames[-1] if raised.frames else None
+    path, agent = _path(event), _agent(event)
+    wrapped = _wrapped(event, raised)
+    return Analysis(
+        type=raised.type,
+        module=raised.module,
+        value=raised.value,
+        level=event.level,
+        handled=raised.handled,
+        deliberate=_is_raise(innermost),
+        raised_in=_raised_in(innermost, located),
+        own_frames=own_frames,
+        frames=len(raised.frames),
+        own_share=round(own_frames / len(raised.frames), 3) if raised.frames else 0.0,
+        http_status=families.http_status(raised),
+        upstream_status=_upstream_status(raised),
+        errno=families.errno_of(raised),
+        is_http=event.request is not None,
+        method=event.request.method if event.request else None,
+        path=path or None,
+        scanner=event.request is not None and families.is_scanner(path, agent),
+        health_check=event.request is not None and families.is_health_check(path, agent),
+        disconnect=_is_disconnect(raised),
+        broken_pipe=raised.type == "BrokenPipeError" and not families.talks_outwards(raised),
+        interrupt=raised.type in families.INTERRUPTS,
+        cli_usage=families.is_cli_usage(raised),
+        validation=families.is_validation(raised),
+        foreign_input=_asks_for_validation(raised, located),
+        infrastructure=any(families.is_infrastructure(one, families.errno_of(one)) for one in wrapped),
+        programming=raised.type in families.PROGRAMMING,
+        malformed_input=raised.type in families.MALFORMED,
+        configuration=_is_configuration(raised),
+        argument_file=_names_argument(event, raised),
+        event_count=history.event_count,
+        user_count=history.user_count,
+        is_new=history.is_new,
+        regressed=history.regressed,
+    )
+
+
+def _is_raise(frame: Frame | None) -> bool:
+    return frame is not None and _RAISE.search(frame.context_line or "") is not None
+
+
+def _raised_in(innermost: Frame | None, located: Located) -> str:
+    if innermost is None or not located.own:
+        return "unknown"
+    if located.own[-1]:
+        return "own"
+    path = innermost.abs_path or innermost.filename or ""
+    return "library" if "-packages" in path else "standard library"
+
+
+def _path(event: Event) -> str:
+    if event.request is None:
+        return ""
+    try:
+        return urlsplit(event.request.url).path or event.request.url
+    except ValueError:
+        return event.request.url
+
+
+def _agent(event: Event) -> str:
+    headers = event.request.headers if event.request else {}
+    return next((value for name, value in headers.items() if name.lower() == "user-agent"), "")
+
+
+def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]:
+    """The exception and, where it was raised on purpose around others, those: a wrapper has its cause's
+    kind."""
+    if raised.type in families.PROGRAMMING or not _is_raise(raised.frames[-1] if raised.frames else None):
+        return (raised,)
+    return (raised, *event.exceptions[:-1])
+
+
+def _is_disconnect(raised: ExceptionValue) -> bool:
+    """The client went away while the server was reading from it or writing to it."""
+    if raised.type in families.DISCONNECTS:
+        return True
+    lost = raised.type in ("ConnectionResetError", "ConnectionAbortedError")
+    serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
+    return lost and serving and not families.talks_outwards(raised)
+
+
+_SERVERS = words(
+    """
+    wsgiref socketserver http.server werkzeug.serving gunicorn uvicorn hypercorn waitress daphne
+    aiohttp.web django.core.servers starlette.requests starlette.responses tornado.web werkzeug.wsgi
+    """
+)
+
+
+def _asks_for_validation(raised: ExceptionValue, located: Located) -> bool:
+    own = (
+        [frame for frame, is_own in zip(raised.frames, located.own, strict=True) if is_own]
+        if located.own
+        else []
+    )
+    return bool(own) and families.FOREIGN_INPUT.search(own[-1].context_line or "") is not None
+
+
+def _upstream_status(raised: ExceptionValue) -> int | None:
+    if (raised.module, raised.type) not in families.UPSTREAM_ANSWERS:
+        return None
+    match = re.search(r"\b([45]\d\d)\b", raised.value)
+    return int(match[1]) if match else None
+
+
+def _is_configuration(raised: ExceptionValue) -> bool:
+    if raised.type in families.CONFIGURATION:
+        return True
+    return raised.type == "KeyError" and any(
+        _ENVIRON.search(frame.context_line or "") for frame in raised.frames[-2:]
+    )
+
+
+def _names_argument(event: Event, raised: ExceptionValue) -> bool:
+    arguments = event.extra.get("sys.argv")
+    if raised.type not in _MISSING_FILE or not isinstance(arguments, list):
+        return False
+    named = re.findall(r"'([^']+)'", raised.value)
+    return len(named) == 1 and named[0] in [str(argument) for argument in arguments[1:]]

@@ -1,0 +1,73 @@
+"""Focus, backlog or noise, in which order, and the one reason that lists show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from store.incident import Kind, Lane, Verdict
+from triage.analyse import Analysis
+
+_QUIET = frozenset({"debug", "info", "log", "warning"})
+_WAITS = {
+    Kind.INFRASTRUCTURE: "infrastructure trouble: no code of the team is to blame",
+    Kind.DEPENDENCY: "another service is to blame",
+    Kind.CALLER: "what the caller gave is to blame",
+}
+
+
+@dataclass(frozen=True)
+class Priority:
+    """The place in the list: `value` sorts within a lane, higher first."""
+
+    lane: Lane
+    value: float
+    why: str
+
+
+def prioritise(verdict: Verdict, facts: Analysis) -> Priority:
+    """Noise stays apart with its reason; signal that someone must act on in code is focus; the rest can
+    wait."""
+    if not verdict.signal:
+        return Priority(Lane.NOISE, round(verdict.score, 3), _sentence(verdict))
+    lane, why = _lane(verdict, facts)
+    return Priority(lane, _value(verdict, facts), why)
+
+
+def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
+    if verdict.kind in _WAITS:
+        return Lane.BACKLOG, _WAITS[verdict.kind]
+    if not facts.type:
+        return Lane.BACKLOG, "a logged message: nothing crashed"
+    if facts.level in _QUIET:
+        return Lane.BACKLOG, f"reported as {facts.level}"
+    if facts.regressed:
+        return Lane.FOCUS, "it was resolved and has come back"
+    if verdict.kind is Kind.CONFIGURATION:
+        return Lane.FOCUS, "a setting or module is missing"
+    if not facts.handled:
+        return Lane.FOCUS, f"unhandled {facts.type}{_touching(facts)}"
+    if facts.programming and not facts.deliberate and facts.own_frames:
+        return Lane.FOCUS, f"{facts.type} that nobody raised on purpose, caught and logged{_touching(facts)}"
+    return Lane.BACKLOG, "it was caught: the work went on"
+
+
+def _value(verdict: Verdict, facts: Analysis) -> float:
+    spread = math.log2(1 + max(facts.event_count, 1)) + 2 * math.log2(1 + max(facts.user_count, 0))
+    bonus = (
+        3.0 * facts.regressed
+        + 1.0 * facts.is_new
+        + 1.0 * (not facts.handled)
+        + 1.0 * (facts.level == "fatal")
+    )
+    return round(10 * verdict.score + spread + bonus, 3)
+
+
+def _touching(facts: Analysis) -> str:
+    if facts.user_count > 1:
+        return f", {facts.user_count} users"
+    return f", {facts.event_count} times" if facts.event_count > 1 else ""
+
+
+def _sentence(verdict: Verdict) -> str:
+    return verdict.reasons[0].partition(": ")[2] if verdict.reasons else "set aside"

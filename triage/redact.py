@@ -1,0 +1,271 @@
+"""Secrets and personal data out of an event before anything is kept, each with an audit row.
+
+Two rules: what a *name* says (`password`, `X-Api-Key`, `access_token` at any depth, in texts and reprs too) and what
+a *shape* says (keys of known providers, JWTs, private keys, e-mail addresses, card numbers …). The same value becomes
+the same token under one project key. Running it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from store.event import Event, ExceptionValue, Frame, Redaction, Request
+from triage import sensitive
+from triage.detectors import DETECTORS, QUOTED, Hit, cookie_pairs, secret_token, wanted
+from triage.sensitive import looks_secret, name_strength
+from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
+
+AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
+ROUNDS = 4  # a text is read again until nothing more is found
+_PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
+
+
+class Redactor:
+    """Takes events apart under one project's key. Safe to share between threads: a call keeps its own
+    state."""
+
+    def __init__(self, key: bytes, *, keep_ips: bool = True) -> None:
+        self._tokens = Tokens(key)
+        self._keep_ips = keep_ips
+
+    def redact(self, event: Event) -> Event:
+        """The same event without secrets and personal data; `redactions` says where something was."""
+        return _Walk(self._tokens, self._keep_ips, _texts(event)).event(event)
+
+    def text(self, value: str) -> str:
+        """One text by itself."""
+        return _Walk(self._tokens, self._keep_ips, [value]).text(value)
+
+
+def redact(event: Event, key: bytes) -> Event:
+    """`Redactor(key).redact(event)`."""
+    return Redactor(key).redact(event)
+
+
+def _texts(event: Event) -> list[str]:
+    """Every text in the event, names included."""
+    found: list[str] = []
+    _collect(event.__dict__, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            found.append(key)
+            if isinstance(item, str):
+                found.append(item)
+            elif item is not None:
+                _collect(item, found)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _collect(item, found)
+    elif isinstance(value, BaseModel):
+        _collect(value.__dict__, found)
+
+
+class _Walk:
+    """One pass over one event."""
+
+    def __init__(self, tokens: Tokens, keep_ips: bool, texts: list[str]) -> None:
+        self._tokens = tokens
+        self._keep_ips = keep_ips
+        self._rows: list[Redaction] = []
+        self._path: list[str] = []
+        self._wanted = wanted(texts)
+
+    # --- texts ---
+
+    def text(self, value: str, *, source: bool = False) -> str:
+        """A text without what its shape or a name in it gives away; audit rows at the current path."""
+        detectors = self._wanted.get(value)
+        if detectors is None or len(value) < 6:
+            return value
+        hits: list[Hit] = []
+        for _ in range(ROUNDS):
+            before = value
+            for detector in detectors:
+                value = detector.replace(value, self._tokens, hits, source)
+            if value == before:
+                break
+            detectors = DETECTORS
+        for kind, rule in hits:
+            self._note(kind, rule)
+        return value
+
+    # --- structures ---
+
+    def value(self, value: Any, strength: int = 0) -> Any:
+        """Any JSON value under a name of the given strength; the same object where nothing was found."""
+        if isinstance(value, str):
+            return self._named(value, strength) if strength else self.text(value)
+        if isinstance(value, dict):
+            return self._mapping(value, strength)
+        if isinstance(value, list | tuple):
+            found = [self._at(str(place), self.value, item, strength) for place, item in enumerate(value)]
+            return value if all(new is old for new, old in zip(found, value, strict=True)) else found
+        if isinstance(value, bool) or value is None:
+            return value
+        if strength == 2 and isinstance(value, int | float):
+            self._note("secret", "name")
+            return self._tokens.secret(str(value))
+        if isinstance(value, int) and value > 10**13 and sensitive.is_card(str(value)):
+            self._note("card", "shape:card")
+            return int(self._tokens.card(str(value)))
+        return value
+
+    def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        changed = False
+        for key, item in value.items():
+            plain = isinstance(item, str) and not strength and not name_strength(key)
+            if plain and item not in self._wanted and key not in self._wanted:
+                found[key] = item
+                continue
+            name = self.text(key)
+            own = max(strength, name_strength(key))
+            new = self._at(key, self.value, item, own)
+            changed = changed or new is not item or name != key
+            found[name] = new
+        return found if changed else value
+
+    def _named(self, value: str, strength: int) -> str:
+        """A text that stands under a telling name: all of it goes, its quotes and scheme stay."""
+        outer = QUOTED.match(value)
+        inner = outer["value"] if outer else value
+        if strength == 1 and not looks_secret(inner):
+            return self.text(value)
+        token = secret_token(inner, self._tokens)
+        if token is None:
+            return self.text(value)
+        self._note("secret", "name")
+        return f"{outer['open']}{token}{outer['end']}" if outer else token
+
+    def _at(self, part: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """`work` with one more part on the path."""
+        self._path.append(part)
+        try:
+            return work(*arguments)
+        finally:
+            self._path.pop()
+
+    def _note(self, kind: str, rule: str) -> None:
+        if len(self._rows) < AUDIT_LIMIT:
+            pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
+            self._rows.append(Redaction(pointer=pointer[:500], kind=kind, rule=rule))
+
+    # --- the event ---
+
+    def event(self, event: Event) -> Event:
+        changes: dict[str, Any] = {}
+        for name in ("message", "transaction"):
+            self._change(changes, name, getattr(event, name), lambda text: self.text(text) if text else text)
+        for name in ("tags", "contexts", "extra"):
+            self._change(changes, name, getattr(event, name), self.value)
+        self._change(changes, "client_fingerprint", event.client_fingerprint, self._strings)
+        self._change(changes, "user", event.user, self._user)
+        self._change(changes, "request", event.request, self._request)
+        self._change(changes, "exceptions", event.exceptions, self._exceptions)
+        self._change(changes, "breadcrumbs", event.breadcrumbs, self._breadcrumbs)
+        if self._rows:
+            changes["redactions"] = event.redactions + tuple(self._rows)
+        return event.model_copy(update=changes) if changes else event
+
+    def _change(self, changes: dict[str, Any], name: str, old: Any, work: Callable[[Any], Any]) -> None:
+        new = self._at(name, work, old)
+        if new is not old and new != old:
+            changes[name] = new
+
+    def _strings(self, lines: tuple[str, ...], *, source: bool = False) -> tuple[str, ...]:
+        if not lines or self._wanted.keys().isdisjoint(lines):
+            return lines
+        key_block = source and any("PRIVATE KEY-----" in line for line in lines)
+        return tuple(
+            self._at(str(place), self._line, line, source, key_block) for place, line in enumerate(lines)
+        )
+
+    def _line(self, line: str, source: bool, key_block: bool) -> str:
+        if key_block and sensitive.KEY_BODY_LINE.match(line) and not is_token(line.strip("\"' \\n")):
+            self._note("private_key", "shape:private_key")
+            return self._tokens.secret(line)
+        return self.text(line, source=source)
+
+    def _exceptions(self, exceptions: tuple[ExceptionValue, ...]) -> tuple[ExceptionValue, ...]:
+        return tuple(self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions))
+
+    def _exception(self, raised: ExceptionValue) -> ExceptionValue:
+        changes: dict[str, Any] = {}
+        self._change(changes, "value", raised.value, self.text)
+        self._change(changes, "frames", raised.frames, self._frames)
+        return raised.model_copy(update=changes) if changes else raised
+
+    def _frames(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        return tuple(self._at(str(place), self._frame, frame) for place, frame in enumerate(frames))
+
+    def _frame(self, frame: Frame) -> Frame:
+        changes: dict[str, Any] = {}
+        if frame.vars:
+            self._change(changes, "vars", frame.vars, self.value)
+        if frame.context_line:
+            self._change(
+                changes, "context_line", frame.context_line, lambda line: self.text(line, source=True)
+            )
+        for name in ("pre_context", "post_context"):
+            self._change(changes, name, getattr(frame, name), lambda lines: self._strings(lines, source=True))
+        return frame.model_copy(update=changes) if changes else frame
+
+    def _breadcrumbs(self, crumbs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs))
+
+    def _crumb(self, crumb: Any) -> Any:
+        changes: dict[str, Any] = {}
+        if crumb.message:
+            self._change(changes, "message", crumb.message, self.text)
+        if crumb.data:
+            self._change(changes, "data", crumb.data, self.value)
+        return crumb.model_copy(update=changes) if changes else crumb
+
+    def _user(self, user: dict[str, Any]) -> dict[str, Any]:
+        found = dict(self.value(user))
+        for field, value in user.items():
+            if field in _PERSON_FIELDS and isinstance(value, str) and found[field] == value and value:
+                found[field] = self._at(field, self._person, value)
+        if not self._keep_ips and isinstance(found.get("ip_address"), str):
+            found["ip_address"] = self._at("ip_address", self._person, found["ip_address"])
+        return found if found != user else user
+
+    def _person(self, value: str) -> str:
+        if is_token(value) or value.endswith(EMAIL_DOMAIN):
+            return value
+        self._note("person", "name")
+        return self._tokens.person(value)
+
+    def _request(self, request: Request | None) -> Request | None:
+        if request is None:
+            return None
+        changes: dict[str, Any] = {}
+        for name in ("url", "query_string"):
+            self._change(changes, name, getattr(request, name), self.text)
+        for name in ("headers", "env", "data"):
+            self._change(
+                changes, name, getattr(request, name), self._headers if name == "headers" else self.value
+            )
+        self._change(changes, "cookies", request.cookies, lambda cookies: self.value(cookies, 2))
+        return request.model_copy(update=changes) if changes else request
+
+    def _headers(self, headers: dict[str, str]) -> dict[str, Any]:
+        """Like any mapping; of a cookie header the names stay."""
+        cookies = {name: value for name, value in headers.items() if name.lower() in ("cookie", "set-cookie")}
+        found = self.value({name: value for name, value in headers.items() if name not in cookies})
+        for name, value in cookies.items():
+            hits: list[Hit] = []
+            replaced = cookie_pairs(value, self._tokens, hits)
+            for kind, rule in hits:
+                self._at(name, self._note, kind, rule)
+            found = {**found, name: replaced}
+        return {name: found.get(name, value) for name, value in headers.items()} if cookies else found

@@ -1,0 +1,79 @@
+"""Stand-ins for what was taken out: the same input gives the same token, and a token keeps the shape of
+what it replaces."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from triage.sensitive import iban_remainder, passes_luhn
+
+_SECRET = re.compile(r"redacted-(?:s|m|l|xl)-[0-9a-f]{10}")
+_PERSON = re.compile(r"user-[0-9a-f]{10}")
+EMAIL_DOMAIN = "redacted.example"
+_CARD_PREFIX = "999999"  # no issuer has it
+
+
+def is_token(value: str) -> bool:
+    """Whether a value is one of our tokens already."""
+    return _SECRET.fullmatch(value) is not None or _PERSON.fullmatch(value) is not None
+
+
+class Tokens:
+    """Makes tokens under a project's key: without it they can be neither computed nor compared."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = hashlib.sha256(key).digest()
+
+    def secret(self, value: str) -> str:
+        """`redacted-m-3f2a9c1b77`: the letter is the length class (up to 8, 20, 64, more)."""
+        size = len(value)
+        length = "s" if size <= 8 else "m" if size <= 20 else "l" if size <= 64 else "xl"
+        return f"redacted-{length}-{self._hex('secret', value)}"
+
+    def person(self, value: str) -> str:
+        """A stable stand-in for a user name."""
+        return f"user-{self._hex('person', value)}"
+
+    def email(self, local: str, at: str, domain: str) -> str:
+        """An address that is valid and can never receive mail."""
+        return f"user-{self._hex('email', f'{local}@{domain}'.lower())}{at}{EMAIL_DOMAIN}"
+
+    def card(self, text: str) -> str:
+        """As many digits, in the same groups, in a range that no issuer has; the check digit holds."""
+        digits = "".join(character for character in text if character.isdigit())
+        body = (_CARD_PREFIX + self._digits("card", digits, len(digits)))[: len(digits) - 1]
+        check = next(number for number in "0123456789" if passes_luhn(body + number))
+        return _refill(text, body + check)
+
+    def ssn(self, text: str) -> str:
+        """Area 000, which is never given out."""
+        return _refill(text, "000" + self._digits("ssn", text, 6))
+
+    def phone(self, text: str) -> str:
+        """Country code 999 (or area 000 without one), the punctuation kept."""
+        digits = "".join(character for character in text if character.isdigit())
+        start = "999" if text.startswith("+") else "000"
+        return _refill(text, (start + self._digits("phone", digits, len(digits)))[: len(digits)])
+
+    def iban(self, text: str) -> str:
+        """Country ZZ, the same length, valid check digits."""
+        compact = text.replace(" ", "")
+        body = self._digits("iban", compact, len(compact) - 4)
+        made = f"ZZ{98 - iban_remainder(f'ZZ00{body}'):02d}{body}"
+        characters = iter(made)
+        return "".join(character if character == " " else next(characters) for character in text)
+
+    def _hex(self, kind: str, value: str) -> str:
+        digest = hashlib.blake2b(f"{kind}\0{value}".encode("utf-8", "replace"), key=self._key, digest_size=5)
+        return digest.hexdigest()
+
+    def _digits(self, kind: str, value: str, count: int) -> str:
+        digest = hashlib.blake2b(f"{kind}\0{value}".encode("utf-8", "replace"), key=self._key, digest_size=32)
+        return str(int.from_bytes(digest.digest(), "big")).zfill(78)[-count:]
+
+
+def _refill(shape: str, digits: str) -> str:
+    """The punctuation of `shape` with other digits."""
+    supply = iter(digits)
+    return "".join(next(supply) if character.isdigit() else character for character in shape)

@@ -1,0 +1,8 @@
+"""Word lists that read as text."""
+
+from __future__ import annotations
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The blank-separated words of a text."""
+    return tuple(text.split())
