@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -18,13 +20,20 @@ from server.sources import ProjectSources
 from store import journal, queries
 from store.artifacts import Artifacts
 from store.database import Database
-from store.errors import Unavailable
+from store.errors import NightdeskError, NotFound, Unavailable
 from store.event import Event
-from store.incident import Triage
+from store.incident import Incident, Status, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.project import RepositoryConfig
+from triage import Classifier
+from triage.analyse import History
+from triage.classify import Rules
 from triage.pipeline import triage
+
+log = logging.getLogger("nightdesk.house")
+
+_NEW = timedelta(days=1)  # how long an incident counts as new
 
 
 class House:
@@ -38,6 +47,7 @@ class House:
         self.database = database
         self.artifacts = Artifacts(config.data / "artifacts")
         self.mirrors = Mirrors(config.data / "mirrors")
+        self.classifier: Classifier = Rules()
         self._intake = Intake(database, self.artifacts, redaction_key)
 
     @classmethod
@@ -70,22 +80,27 @@ class House:
     def triage_incident(self, incident_id: str) -> Triage:
         """Triage an incident by its newest kept event, and keep what was decided. Raises NotFound."""
         incident = queries.incident(self.database, incident_id)
-        events = queries.events(self.database, incident.id)
-        result = triage(incident, events, self.sources_for(events[0]))
+        events = queries.events(self.database, incident.id, limit=1)
+        if not events:
+            raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
+        sources = self.sources_for(events[0])
+        result = triage(events[0], history_of(incident), sources, self.classifier, lambda: datetime.now(UTC))
+        stood = {repo: standing.said for repo, standing in sources.standings.items()}
+        result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
         journal.keep_triage(self.database, incident.id, result)
         return result
 
     def sources_for(self, event: Event) -> ProjectSources:
-        """The project's repositories at the commits that this event ran on."""
+        """The project's repositories at the commits that this event ran on; one that cannot be read is left out."""
         release = release_of(self.database, event)
-        known = set(self.mirrors.names())
-        rows = [row for row in queries.repositories(self.database, event.project) if row.name in known]
-        mirrors = {row.name: self.mirrors.get(row.name) for row in rows}
-        return ProjectSources(
-            mirrors,
-            {name: standing(mirror, event, release) for name, mirror in mirrors.items()},
-            {row.name: self.part(row, mirrors[row.name]) for row in rows},
-        )
+        sources = ProjectSources()
+        for row in queries.repositories(self.database, event.project):
+            try:
+                mirror = self.mirrors.get(row.name)
+                sources.add(mirror, standing(mirror, event, release), self.part(row, mirror))
+            except NightdeskError as error:  # one that is broken must not keep us from reading the others
+                log.warning("Repository %s is left out: %s", row.name, error)
+        return sources
 
     def part(self, repository: RepositoryConfig, mirror: Mirror) -> RepositoryPart:
         """The repository's own configuration: from `repo add --config`, else its default branch; the rest
@@ -100,9 +115,22 @@ class House:
         return detect(paths, lambda path: mirror.text(head, root + path), given)
 
 
+def history_of(incident: Incident) -> History:
+    """What triage is told of an incident's past. It is new for a day."""
+    return History(
+        event_count=incident.event_count,
+        user_count=incident.user_count,
+        first_seen=incident.first_seen,
+        is_new=incident.last_seen - incident.first_seen < _NEW,
+        regressed=incident.status is Status.REGRESSED,
+    )
+
+
 def needs_triage(recorded: Sequence[Recorded]) -> list[str]:
     """The incidents among these that changed enough for triage, each once, in order."""
-    changed = (one.incident_id for one in recorded if one.new_incident or one.first_in_release)
+    changed = (
+        one.incident_id for one in recorded if one.new_incident or one.first_in_release or one.regressed
+    )
     return list(dict.fromkeys(changed))
 
 

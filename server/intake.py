@@ -14,10 +14,9 @@ from store.incident import Fingerprint
 from store.journal import Recorded
 from triage.fingerprint import fingerprint
 from triage.redact import redact
+from triage.title import culprit, title
 
 log = logging.getLogger("nightdesk.intake")
-
-_TITLE = 200  # characters of a title in lists
 
 
 class Intake:
@@ -38,33 +37,9 @@ class Intake:
     def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
         try:
             clean = redact(event, self._key)
-            return clean, fingerprint(clean), title_of(clean), culprit_of(clean)
+            return clean, fingerprint(clean), title(clean), culprit(clean)
         except (
             Exception
         ) as error:  # what an event makes these steps raise is in the event, so the sender is told
             log.exception("Event %s could not be redacted or grouped.", event.event_id)
             raise BadPayload(f"Event {event.event_id} cannot be read; it was not kept.") from error
-
-
-def title_of(event: Event) -> str:
-    """What an incident is called until triage has looked: type and first line of the value, else the
-    message."""
-    exception = event.exception
-    if exception is None:
-        lines = (event.message or "").strip().splitlines()
-        text = lines[0] if lines else f"{event.level} without a message"
-    else:
-        value = exception.value.strip().splitlines()
-        text = f"{exception.type}: {value[0]}" if value else exception.type
-    return text if len(text) <= _TITLE else text[: _TITLE - 1] + "…"
-
-
-def culprit_of(event: Event) -> str:
-    """Where it happened until triage has looked: the last of the team's own frames, else the last one."""
-    frames = event.exception.frames if event.exception else ()
-    own = [frame for frame in frames if frame.in_app] or list(frames)
-    if not own:
-        return event.transaction or event.logger or ""
-    last = own[-1]
-    place = last.module or last.filename or last.abs_path or "?"
-    return f"{place} in {last.function}" if last.function else place

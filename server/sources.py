@@ -12,17 +12,18 @@ from store.mirrors import Mirror
 class ProjectSources:
     """Implements `triage.Sources` over mirrors. Reads are remembered, so one object serves one triage."""
 
-    def __init__(
-        self,
-        mirrors: Mapping[str, Mirror],
-        standings: Mapping[str, Standing],
-        parts: Mapping[str, RepositoryPart],
-    ) -> None:
-        self._mirrors = mirrors
-        self.standings = standings
-        self._parts = parts
+    def __init__(self) -> None:
+        self.standings: dict[str, Standing] = {}
+        self._mirrors: dict[str, Mirror] = {}
+        self._parts: dict[str, RepositoryPart] = {}
         self._paths: dict[str, Sequence[str]] = {}
         self._texts: dict[tuple[str, str], str | None] = {}
+
+    def add(self, mirror: Mirror, standing: Standing, part: RepositoryPart) -> None:
+        """Let triage look into a repository, as it stood."""
+        self._mirrors[mirror.name] = mirror
+        self.standings[mirror.name] = standing
+        self._parts[mirror.name] = part
 
     def repositories(self) -> Sequence[str]:
         """Names of the repositories of the project."""

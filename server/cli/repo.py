@@ -37,8 +37,8 @@ def add(
     name: str, url: str, project: str, root: str, file: Path | None, data: Path | None, as_json: bool
 ) -> None:
     """Mirror a repository and give it to a project. An existing NAME is mirrored anew."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
-        raise BadPayload("A repository's name is letters, digits, dot, dash, plus and underscore.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,99}", name):
+        raise BadPayload("A repository's name is letters, digits, dot, dash, plus, slash and underscore.")
     values = read_toml(file) if file else {}
     validate(values, str(file))
     local = Path(url).expanduser()
@@ -47,8 +47,8 @@ def add(
         owner = queries.project(house.database, project).name
         mirror = house.mirrors.add(name, origin)
         row = RepositoryConfig(name=name, project=owner, url=origin, root=root, config=values)
-        journal.add_repository(house.database, row)
         head = mirror.head()
+        journal.add_repository(house.database, row)
     emit(
         {**row.model_dump(), "head": head}, f"{name} is mirrored at {head[:10]} for {owner}.", as_json=as_json
     )
