@@ -38,7 +38,7 @@ def take_out(
             return None
         merged = merge(ours, base, theirs)
         if merged is None or merged == ours:
-            merged = swap_functions(ours, base, theirs)
+            merged = swap_functions(merge(ours, base, theirs, favour_ours=True) or ours, base, theirs)
         if merged is None or merged == ours:
             return None
         result[now] = merged
@@ -48,7 +48,8 @@ def take_out(
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 
-    None where the difference is not only inside functions that all three have.
+    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written since is
+    not thrown away. None where that is not so, or where there is no such function.
     """
     trees = [parse(text) for text in (ours, base, theirs)]
     if any(tree is None for tree in trees):
@@ -57,7 +58,8 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     changed = [
         name for name in after if name in before and ast.dump(after[name].node) != ast.dump(before[name].node)
     ]
-    if not changed or any(name not in mine for name in changed):
+    changed = [name for name in changed if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)]
+    if not changed or any(name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed):
         return None
     lines = ours.splitlines(keepends=True)
     source = theirs.splitlines(keepends=True)
