@@ -61,7 +61,8 @@ def test_the_json_of_an_incident_has_every_promised_key_even_before_any_repair(d
     promised = {
         "id", "project", "title", "culprit", "status", "lane", "priority", "first_seen", "last_seen",
         "event_count", "user_count", "environments", "releases", "fingerprint", "verdict", "location",
-        "owner", "claimed_by", "hypotheses", "changes", "reproducer", "patch", "validation", "proof", "rollback",
+        "owner", "claimed_by", "hypotheses", "changes", "reproducer",
+        "patch", "validation", "proof", "rollback",
         "drafts", "steps", "times", "ended",
     }  # fmt: skip
     assert promised <= set(shown)

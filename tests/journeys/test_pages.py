@@ -1,4 +1,4 @@
-"""The pages: hostile text stays text; only a browser on this machine sees them; an empty one says what to do."""
+"""The pages: hostile text stays text; only a browser on this machine sees them; empty ones say what to do."""
 
 from __future__ import annotations
 
