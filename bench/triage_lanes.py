@@ -2,7 +2,8 @@
 
     python bench/triage_lanes.py FOLDER      (FOLDER holds crashes/ and apps/dev/)
 
-Labels and mounts are read after triage has ended, for scoring only. Exits with 1 when a crash was set aside as noise.
+Labels and mounts are read after triage has ended, for scoring only.
+Exits with 1 when a crash was set aside as noise.
 """
 
 from __future__ import annotations

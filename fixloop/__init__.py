@@ -141,6 +141,8 @@ class Repository(Protocol):
 
     def blob(self, commit: str, path: str) -> bytes | None: ...
 
+    def blobs(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes | None]: ...
+
     def text(self, commit: str, path: str) -> str | None: ...
 
     def log(
@@ -154,6 +156,10 @@ class Repository(Protocol):
         ...
 
     def diff_between(self, old: str, new: str, *, paths: Sequence[str] = (), context: int = 3) -> str: ...
+
+    def renamed(self, old: str, new: str) -> Mapping[str, str]:
+        """Path at `old` to path at `new`, for files that moved and stayed much the same."""
+        ...
 
     def blame(self, commit: str, path: str, start: int, end: int) -> list[BlameLine]:
         """Lines start..end (1-based, inclusive), whitespace ignored."""

@@ -133,7 +133,7 @@ class Environments:
 def requirement_lines(requirements: str) -> tuple[str, ...]:
     """The requirements, one a line, sorted, without comments and hashes.
 
-    Raises Unavailable for options, paths, addresses and editable installs: those build code outside a sandbox.
+    Raises Unavailable for options, paths, addresses, editable installs: they build code outside a sandbox.
     """
     found = set()
     for line in requirements.replace("\\\n", " ").splitlines():

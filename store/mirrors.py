@@ -142,6 +142,12 @@ class Mirror:
         ends = (self._commit(old), self._commit(new))
         return git(self.folder, *wanted, *ends, "--", *paths).decode("utf-8", "replace")
 
+    def renamed(self, old: str, new: str) -> dict[str, str]:
+        """Path at `old` to path at `new`, for files that moved and stayed much the same."""
+        wanted = ("diff-tree", "-r", "-z", "--find-renames=40%", "--diff-filter=R", "--name-status")
+        fields = git(self.folder, *wanted, self._commit(old), self._commit(new)).split(b"\0")
+        return {os.fsdecode(fields[i + 1]): os.fsdecode(fields[i + 2]) for i in range(0, len(fields) - 2, 3)}
+
     def blame(self, commit: str, path: str, start: int, end: int) -> list[BlameLine]:
         """Who last touched lines start..end (1-based, inclusive, cut at the end of the file), whitespace
         ignored.
@@ -261,6 +267,7 @@ class Mirrors:
             followed = re.match(rb"ref: (refs/heads/[^\t\n]+)\tHEAD\n", told)
             if followed:
                 git(folder, "symbolic-ref", "HEAD", os.fsdecode(followed[1]))
+            _settle_head(folder)
             _index_history(folder)
 
     def get(self, name: str) -> Mirror:
@@ -317,7 +324,19 @@ def _clone(source: str, folder: Path) -> None:
         )
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info" / "attributes").write_text(_ATTRIBUTES)
+    _settle_head(folder)
     _index_history(folder)
+
+
+def _settle_head(folder: Path) -> None:
+    """Put HEAD on a branch that exists, where the source did not say which (a bundle need not hold its HEAD):
+    on `main` or `master`, else on the one with the newest commit."""
+    listed = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/heads")
+    branches = os.fsdecode(listed).split()
+    if not branches or os.fsdecode(git(folder, "symbolic-ref", "HEAD")).strip() in branches:
+        return
+    usual = [branch for branch in ("refs/heads/main", "refs/heads/master") if branch in branches]
+    git(folder, "symbolic-ref", "HEAD", (usual or branches)[0])
 
 
 def _index_history(folder: Path) -> None:

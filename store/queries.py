@@ -365,7 +365,7 @@ def attempt_value(session: Session, row: AttemptRow) -> Attempt:
 
 
 def _values(session: Session, rows: Sequence[IncidentRow]) -> list[Incident]:
-    """Rows as values: the fingerprints of many in one statement, but never more than SQLite takes as parameters."""
+    """Rows as values: the fingerprints of many in one statement, but no more than SQLite takes parameters."""
     prints: dict[int, list[Fingerprint]] = {}
     for start in range(0, len(rows), _AT_ONCE):
         ids = [row.id for row in rows[start : start + _AT_ONCE]]

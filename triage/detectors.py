@@ -43,7 +43,7 @@ _PLACEHOLDERS = frozenset(
     ]
 )
 _SCHEME = re.compile(r"(?i)^(?P<scheme>bearer|basic|token|digest|apikey)\s+(?P<value>\S.*)$", re.DOTALL)
-QUOTED = re.compile(r"""^(?P<open>[bBuUrR]{0,2}\\?["'])(?P<value>.*?)(?P<end>\\?["']?)$""", re.DOTALL)
+QUOTED = re.compile(r"""^(?P<open>[bBuUrR]{0,2}\\*["'])(?P<value>.*?)(?P<end>\\*["']?)$""", re.DOTALL)
 
 
 def secret_token(value: str, tokens: Tokens) -> str | None:
@@ -106,7 +106,7 @@ class Detector:
         return self._pattern.sub(substitute, text)
 
 
-_SECRET_RULES = frozenset({"provider_key", "jwt", "bearer", "url_password", "url_key", "pair", "cookie"})
+_SECRET_RULES = frozenset({"provider_key", "jwt", "bearer", "url_password", "url_key", "cookie"})
 
 
 def _whole(rule: str) -> Maker:
@@ -162,19 +162,26 @@ def _cookie(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
     )
 
 
-def _pair(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
+class PairDetector(Detector):
     """`name=value`, `name: value`, `"name": "value"` in a text, a repr, a query string or a source line."""
-    token = _pair_token(match, tokens, source)
-    if token is None:  # there may be a pair inside the value: `url=https://…?token=…`
-        start = match.start("value") - match.start()
-        inside = sensitive.PAIR.sub(
-            lambda inner: (_pair(inner, tokens, source) or (inner[0],))[0], match["value"]
-        )
-        return match[0][:start] + inside, "pair"
-    return match[0][: match.start("value") - match.start()] + token, "pair"
+
+    def replace(self, text: str, tokens: Tokens, hits: list[Hit], source: bool) -> str:
+        """Where a pair is left as it is, reading goes on inside its value: `url=https://…?token=…`."""
+        kept, at = [], 0
+        while match := sensitive.PAIR.search(text, at):
+            start = match.start("value")
+            token = _pair_token(match, tokens, source)
+            kept.append(text[at:start])
+            if token is not None:
+                hits.append(("secret", "shape:pair"))
+                kept.append(token)
+                start = match.end()
+            at = start
+        return "".join([*kept, text[at:]]) if kept else text
 
 
 def _pair_token(match: re.Match[str], tokens: Tokens, source: bool) -> str | None:
+    """What to put in the place of a pair's value; None to leave it."""
     strength = name_strength(match["name"])
     if not strength:
         return None
@@ -203,7 +210,7 @@ DETECTORS = [
     Detector(sensitive.URL_PASSWORD, _after("url_password"), ("://",)),
     Detector(sensitive.URL_KEY, _after("url_key"), ("://",)),
     Detector(sensitive.COOKIE_HEADER, _cookie, ("cookie:", "cookie :")),
-    Detector(sensitive.PAIR, _pair, sensitive.NAME_TRIGGERS),
+    PairDetector(sensitive.PAIR, _whole("pair"), sensitive.NAME_TRIGGERS),
     Detector(sensitive.JWT, _whole("jwt"), ("eyj",)),
     Detector(sensitive.BEARER, _bearer, ("bearer", "basic")),
     Detector(sensitive.PROVIDER_KEY, _whole("provider_key"), sensitive.PROVIDER_TRIGGERS),

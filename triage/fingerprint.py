@@ -58,9 +58,12 @@ def collapsed(calls: Sequence[str]) -> list[str]:
         at, shorter = 0, []
         while at < len(kept):
             group = kept[at : at + size]
+            if kept[at + size : at + 2 * size] != group:
+                shorter.append(kept[at])
+                at += 1
+                continue
             shorter.extend(group)
-            at += len(group)
-            while len(group) == size and kept[at : at + size] == group:
+            while kept[at : at + size] == group:
                 at += size
         kept = shorter
     return kept

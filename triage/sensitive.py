@@ -22,7 +22,7 @@ _SECRET_WORDS = frozenset(
 _AMBIGUOUS_WORDS = frozenset(
     words(
         """
-    token session auth sid key pin jwt credentialsfile
+    token session auth sid pin jwt credentialsfile
     """
     )
 )
@@ -61,10 +61,11 @@ NAME_TRIGGERS = words(
 )
 
 PAIR = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.-]{0,60})(?P<close>\\?["']?)(?P<sep>\s{0,3}(?:=>|[:=])\s{0,3})(?P<value>"""
+    r"""(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][\w.-]{0,60})(?P<close>\\{0,8}["']?)"""
+    r"""(?P<sep>\s{0,3}(?:=>|[:=])\s{0,3})(?P<value>"""
     r"""(?:Bearer|Basic|Token|Digest|bearer|basic)\s+[^\s"'\\,;]+"""
-    r"""|\\"(?:(?!\\").)*\\?"?|\\'(?:(?!\\').)*\\?'?"""
-    r"""|[bBuUrR]{0,2}"(?:[^"\\\n]|\\.)*"?|[bBuUrR]{0,2}'(?:[^'\\\n]|\\.)*'?"""
+    r"""|(?P<escape>\\{1,8})(?P<mark>["'])(?:(?!(?P=escape)(?P=mark)).)*(?:(?P=escape)(?P=mark))?"""
+    r"""|[bBuUrR]{0,2}"(?:[^"\\\n]|\\.|"(?=\w))*"?|[bBuUrR]{0,2}'(?:[^'\\\n]|\\.|'(?=\w))*'?"""
     r"""|[^\s"'\\&,;)}\]]+)"""
 )
 COOKIE_HEADER = re.compile(r"(?im)\b(?P<name>set-cookie|cookie)(?P<sep>:\s*)(?P<value>[^\r\n'\"]+)")
@@ -134,7 +135,7 @@ def name_strength(name: str) -> int:
         return 2
     if before == "session" and last in ("id", "key", "cookie"):
         return 2
-    return 1 if last in _AMBIGUOUS_WORDS and (last != "key" or len(words) > 1) else 0
+    return 1 if last in _AMBIGUOUS_WORDS else 0
 
 
 def looks_secret(value: str) -> bool:

@@ -107,19 +107,13 @@ def memory_bomb(memory: int) -> str | None:
     return f"got {len(bytearray(memory)) >> 20} MiB"
 
 
-def host_processes(commands: list[str], host_pid: int) -> str | None:
-    """See or signal a process of the host. `commands`: command lines of the host, as hex."""
+def host_processes(commands: list[str]) -> str | None:
+    """See a process of the host. `commands`: command lines of the host, as hex."""
     for found in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if found.read_bytes().hex() in commands:
                 return f"saw a process of the host at {found.parent}"
-    try:
-        os.kill(host_pid, 0)
-    except PermissionError:
-        return f"process {host_pid} answers"
-    except ProcessLookupError:
-        return None
-    return None if Path(f"/proc/{host_pid}/comm").exists() and host_pid < 10 else f"may signal {host_pid}"
+    return None
 
 
 def parent_environment(variables: dict[str, str]) -> str | None:
@@ -161,8 +155,10 @@ def leaked_descriptor(canary: str) -> str | None:
 
 def trace() -> str | None:
     """Use ptrace, the road into other processes."""
-    request = ctypes.CDLL(None, use_errno=True).ptrace(0, 0, 0, 0)  # PTRACE_TRACEME
-    return "ptrace is permitted" if request == 0 else None
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0 else 1)  # PTRACE_TRACEME
+    return "ptrace is permitted" if os.waitpid(child, 0)[1] == 0 else None
 
 
 def nested_namespace() -> str | None:

@@ -77,6 +77,8 @@ def start(job: Job, *, staged: bool) -> Child:
     with ExitStack() as stack:
         reading, writing = os.pipe()
         stack.callback(os.close, writing)
+        unclaimed = stack.enter_context(ExitStack())
+        unclaimed.callback(os.close, reading)
         inherited = [writing]
 
         def keep(content: bytes) -> int:
@@ -88,11 +90,13 @@ def start(job: Job, *, staged: bool) -> Child:
         chosen = command.options(
             job, _layout(job, staged), files, writing, None if code is None else keep(code)
         )
-        argv = [shutil.which("bwrap") or "bwrap", "--args", str(keep(_null_terminated(chosen))), "--"]
+        argv = [command.bwrap(), "--args", str(keep(_null_terminated(chosen))), "--"]
         argv += [*command.limits(job), *job.argv]
         if staged:
             argv = [sys.executable, "-I", "-S", "-B", stage.__file__, str(keep(_plan(job, argv)))]
-        return Child(argv, fds=inherited, channel=reading, wall=job.wall, output=job.output)
+        child = Child(argv, fds=inherited, channel=reading, wall=job.wall, output=job.output)
+        unclaimed.pop_all()
+        return child
 
 
 def _layout(job: Job, staged: bool) -> command.Layout:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fixloop import Job
@@ -40,7 +43,13 @@ def options(
     job: Job, layout: Layout, files: Mapping[str, int], channel: int, seccomp: int | None
 ) -> list[str]:
     """Everything before the command itself. `files`: path inside -> descriptor of its content."""
-    chosen = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
+    chosen = [
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--new-session",
+        *_no_nested_namespaces(bwrap()),
+    ]
     chosen += ["--clearenv", "--cap-drop", "ALL", "--uid", _ID, "--gid", _ID, "--hostname", "sandbox"]
     chosen += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     chosen += _writable("/dev/shm", layout.shm, min(SHM, job.scratch))  # noqa: S108 - inside
@@ -70,6 +79,18 @@ def limits(job: Job) -> list[str]:
         "--core=0",
         "--",
     ]
+
+
+def bwrap() -> str:
+    """The path of bubblewrap; its bare name where it is not installed."""
+    return shutil.which("bwrap") or "bwrap"
+
+
+@cache
+def _no_nested_namespaces(command: str) -> tuple[str, ...]:
+    """Since bubblewrap 0.8; the system call filter refuses them as well."""
+    asked = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=10, check=False)
+    return ("--disable-userns",) if "--disable-userns" in asked.stdout + asked.stderr else ()
 
 
 def _system() -> list[str]:

@@ -78,10 +78,7 @@ class Bait:
             "many_files": {"scratch": scratch, "files": 20_000},
             "fork_bomb": {"processes": PROCESSES + 8},
             "memory_bomb": {"memory": MEMORY + (64 << 20)},
-            "host_processes": {
-                "commands": [Path("/proc/self/cmdline").read_bytes().hex()],
-                "host_pid": os.getpid(),
-            },
+            "host_processes": {"commands": [Path("/proc/self/cmdline").read_bytes().hex()]},
             "parent_environment": {"variables": variables},
             "host_secrets": {"secrets": [str(self.secret), *(str(Path.home() / name) for name in _PRIVATE)]},
             "leaked_descriptor": {"canary": self.canary},
@@ -140,7 +137,10 @@ def reached(stdout: bytes) -> dict[str, str | None]:
 def quick(start: Callable[[Job], Child]) -> str | None:
     """Run the quick probes. None where all are stopped, otherwise what is wrong, in a few words."""
     with bait() as made:
-        child = start(job(made, QUICK))
+        try:
+            child = start(job(made, QUICK))
+        except OSError as error:
+            return f"it cannot be started: {error}"
         try:
             child.send(b"", last=True)
             result = child.finish()

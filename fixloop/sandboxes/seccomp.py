@@ -12,6 +12,7 @@ import errno
 import struct
 
 _LOAD, _JUMP_EQ, _JUMP_GE, _RETURN = 0x20, 0x15, 0x35, 0x06
+_JUMP_SET = 0x45
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets into struct seccomp_data
 _X32 = 0x40000000
@@ -20,6 +21,7 @@ _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
 _SHARED = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)  # io_uring, the new mount calls
 _CLONE3 = 435
+_CLONE_NEWUSER = 0x10000000
 
 _NAMES = (
     "ptrace process_vm_readv process_vm_writev kcmp keyctl add_key request_key bpf perf_event_open "
@@ -27,15 +29,15 @@ _NAMES = (
     "init_module finit_module delete_module kexec_load reboot swapon swapoff quotactl acct syslog "
     "settimeofday clock_settime clock_adjtime"
 )
-# audit architecture, socket, ioctl, and the numbers of the calls above in their order
+# audit architecture, socket, ioctl, clone, and the numbers of the calls above in their order
 _MACHINES = {
     "x86_64": (
-        (0xC000003E, 41, 16),
+        (0xC000003E, 41, 16, 56),
         "101 310 311 312 250 248 249 321 298 323 272 308 165 166 155 161 303 304 "
         "175 313 176 246 169 167 168 179 163 103 164 227 305",
     ),
     "aarch64": (
-        (0xC00000B7, 198, 29),
+        (0xC00000B7, 198, 29, 220),
         "117 270 271 272 219 217 218 280 241 282 97 268 40 39 41 51 264 265 "
         "105 273 106 104 142 224 225 60 89 116 170 112 266",
     ),
@@ -46,7 +48,7 @@ def program(machine: str) -> bytes | None:
     """The filter for `platform.machine()`, as `bwrap --seccomp` reads it; None for other machines."""
     if machine not in _MACHINES:
         return None
-    (architecture, socket, ioctl), numbers = _MACHINES[machine]
+    (architecture, socket, ioctl, clone), numbers = _MACHINES[machine]
     refused = [int(number) for _, number in zip(_NAMES.split(), numbers.split(), strict=True)]
     refuse = _statement(_RETURN, _ERRNO | errno.EPERM)
     code = [
@@ -63,6 +65,8 @@ def program(machine: str) -> bytes | None:
         code += [_jump(_JUMP_EQ, number, 0, 1), refuse]
     code += _only(socket, _FIRST_ARGUMENT, _FAMILIES)
     code += _never(ioctl, _SECOND_ARGUMENT, _TERMINAL_INPUT)
+    code += [_jump(_JUMP_EQ, clone, 0, 3), _statement(_LOAD, _FIRST_ARGUMENT)]
+    code += [_jump(_JUMP_SET, _CLONE_NEWUSER, 0, 1), refuse]
     code.append(_statement(_RETURN, _ALLOW))
     return b"".join(code)
 

@@ -261,6 +261,22 @@ def test_a_mirror_follows_its_source(mirrors: Mirrors, source: Source) -> None:
     assert (mirror.default_branch(), mirror.head()) == ("trunk", newer)
 
 
+@pytest.mark.parametrize(("branches", "expected"), [(["main", "zeta"], "main"), (["alpha", "zeta"], "zeta")])
+def test_a_bundle_without_its_head_gets_a_default_branch(
+    mirrors: Mirrors, source: Source, tmp_path: Path, branches: list[str], expected: str
+) -> None:
+    for name in branches:
+        source.run("checkout", "--quiet", "-B", name)
+        source.commit(name, a_py=name)
+    source.run("bundle", "create", str(tmp_path / "x.bundle"), *branches)
+
+    mirror = mirrors.add("x", str(tmp_path / "x.bundle"))
+    mirrors.sync("x")
+
+    assert mirror.default_branch() == expected
+    assert mirror.text("HEAD", "a.py") == expected
+
+
 def test_a_name_stands_for_one_repository(mirrors: Mirrors, source: Source, tmp_path: Path) -> None:
     source.commit("root", a_py="one\n")
     other = Source(tmp_path / "other")

@@ -1,0 +1,63 @@
+"""The workbench of one repair: the tools, handed in, and the worlds that are made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+from fixloop import Repositories, Sandbox
+from fixloop.environments import Environment
+from fixloop.runner import Runner
+from fixloop.worlds import Layout, Trees, World
+from store.errors import BudgetSpent
+
+
+@dataclass
+class Budget:
+    """Wall-clock seconds for one attempt."""
+
+    seconds: float = 900.0
+    started: float = field(default_factory=monotonic)
+
+    @property
+    def left(self) -> float:
+        return self.seconds - (monotonic() - self.started)
+
+    def check(self) -> None:
+        if self.left <= 0:
+            raise BudgetSpent(f"the {self.seconds:.0f} seconds of this attempt are used up")
+
+
+@dataclass
+class Bench:
+    """Everything a repair works with. `exposed` tells when a commit first ran in production, where that is known."""
+
+    repositories: Repositories
+    sandbox: Sandbox
+    environment: Environment
+    layout: Layout
+    trees: Trees
+    now: Callable[[], datetime]
+    exposed: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    protected: tuple[str, ...] = ()  # paths that a patch may not touch, by configuration
+    runs: int = 200
+    budget: Budget = field(default_factory=Budget)
+
+    def world(self, **commits: str) -> World:
+        """The running release; repositories named in `commits` at another commit."""
+        trees: dict[str, Path] = {}
+        for repo in self.layout.repositories:
+            trees[repo.name] = self.trees.at(repo.name, commits.get(repo.name, repo.commit))
+        return World(self.layout, trees, self.environment)
+
+    def at(self, repo: str, commit: str) -> World:
+        """The running release with one repository at another commit."""
+        return self.world().with_tree(repo, self.trees.at(repo, commit))
+
+    def runner(self, world: World) -> Runner:
+        """A runner in that world; raises BudgetSpent when the time is up."""
+        self.budget.check()
+        return Runner(self.sandbox, world, wall=max(10.0, min(300.0, self.budget.left)))

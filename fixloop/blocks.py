@@ -1,0 +1,173 @@
+"""Changes as blocks: the smallest contiguous pieces of a diff, which can be taken in or left out one by one.
+
+A block is a value; texts are composed from blocks in Python, so that any subset gives an exact text and no patch tool
+has to guess where a piece without context belongs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from unidiff import PatchSet
+from unidiff.errors import UnidiffParseError
+
+from store.errors import BadPayload
+
+Read: TypeAlias = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines `start .. start+len(old)` (1-based) of `path` become `new`. For an insertion `old` is empty and `start` is
+    the line before which it goes. `created`: the file did not exist; `deleted`: it is gone afterwards."""
+
+    path: str
+    start: int
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    created: bool = False
+    deleted: bool = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.path, self.start
+
+    def reversed(self, offset: int) -> Block:
+        """The block that undoes this one, in a text where earlier blocks have moved lines by `offset`."""
+        return Block(self.path, self.start + offset, self.new, self.old, self.deleted, self.created)
+
+
+def parse(diff: str) -> list[Block]:
+    """The blocks of a unified diff with any amount of context. Raises BadPayload with one sentence."""
+    try:
+        patches = PatchSet(diff)
+    except (UnidiffParseError, ValueError, IndexError) as problem:
+        raise BadPayload(f"the diff cannot be read: {str(problem)[:160]}") from None
+    blocks: list[Block] = []
+    for file in patches:
+        path = file.source_file if file.is_removed_file else file.target_file  # a rename: where it is now
+        path = path[2:] if path.startswith(("a/", "b/")) else path
+        for hunk in file:
+            blocks += _blocks_of(path, hunk, created=file.is_added_file, deleted=file.is_removed_file)
+    return blocks
+
+
+def _blocks_of(path: str, hunk: object, *, created: bool, deleted: bool) -> list[Block]:
+    blocks: list[Block] = []
+    line = hunk.source_start + (1 if hunk.source_length == 0 and not created else 0)  # type: ignore[attr-defined]
+    line = max(line, 1)
+    old: list[str] = []
+    new: list[str] = []
+    last: list[str] | None = None
+    begin = line
+
+    def close() -> None:
+        if old or new:
+            blocks.append(Block(path, begin, tuple(old), tuple(new), created, deleted))
+        old.clear()
+        new.clear()
+
+    for part in hunk:  # type: ignore[attr-defined]
+        if part.line_type == "\\":
+            if last:
+                last[-1] = last[-1].rstrip("\n")
+            continue
+        if part.line_type in (" ", ""):
+            close()
+            line += 1
+            last = None
+            begin = line
+        elif part.line_type == "-":
+            old.append(part.value)
+            last = old
+            line += 1
+        else:
+            new.append(part.value)
+            last = new
+    close()
+    return blocks
+
+
+def compose(text: str | None, blocks: Iterable[Block]) -> str | None:
+    """A file's text with some of its blocks taken in; None where the file does not exist afterwards.
+
+    Raises ValueError where a block's old lines are not there.
+    """
+    chosen = sorted(blocks, key=lambda block: block.start)
+    if any(block.deleted for block in chosen):
+        return None
+    lines = text.splitlines(keepends=True) if text is not None else []
+    out: list[str] = []
+    at = 0
+    for block in chosen:
+        start = block.start - 1
+        if start < at or [line.rstrip("\n") for line in lines[start : start + len(block.old)]] != [
+            line.rstrip("\n") for line in block.old
+        ]:
+            raise ValueError(f"{block.path}:{block.start} is not what the change expects")
+        out += lines[at:start]
+        out += block.new
+        at = start + len(block.old)
+    return "".join(out + lines[at:])
+
+
+def undo(text: str | None, blocks: Sequence[Block], chosen: Iterable[Block]) -> str | None:
+    """A file's text *after* all `blocks`, with the chosen ones taken out again."""
+    wanted = {block.key for block in chosen}
+    offset = 0
+    back: list[Block] = []
+    for block in sorted(blocks, key=lambda block: block.start):
+        if block.key in wanted:
+            back.append(block.reversed(offset))
+        offset += len(block.new) - len(block.old)
+    return compose(text, back)
+
+
+def by_file(blocks: Iterable[Block]) -> dict[str, list[Block]]:
+    """Blocks grouped by path, in order."""
+    grouped: dict[str, list[Block]] = {}
+    for block in blocks:
+        grouped.setdefault(block.path, []).append(block)
+    return grouped
+
+
+def unified(old: Mapping[str, str | None], new: Mapping[str, str | None], context: int = 3) -> str:
+    """A git-style unified diff between two sets of texts (None: the file is absent)."""
+    parts: list[str] = []
+    for path in sorted(set(old) | set(new)):
+        before, after = old.get(path), new.get(path)
+        if before == after:
+            continue
+        head = f"diff --git a/{path} b/{path}\n"
+        head += "new file mode 100644\n" if before is None else "deleted file mode 100644\n" if after is None else ""
+        lines = difflib.unified_diff(
+            (before or "").splitlines(keepends=True),
+            (after or "").splitlines(keepends=True),
+            "/dev/null" if before is None else f"a/{path}",
+            "/dev/null" if after is None else f"b/{path}",
+            n=context,
+        )
+        parts.append(head + "".join(_ended(line) for line in lines))
+    return "".join(parts)
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+
+
+def merge(ours: str, base: str, theirs: str) -> str | None:
+    """Three-way merge of one text with `git merge-file`; None on a conflict."""
+    with tempfile.TemporaryDirectory(prefix="nd-merge-") as folder:
+        paths = []
+        for name, text in (("ours", ours), ("base", base), ("theirs", theirs)):
+            path = Path(folder, name)
+            path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+            paths.append(str(path))
+        done = subprocess.run(["git", "merge-file", "-p", "-q", *paths], capture_output=True, timeout=30, check=False)
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

@@ -1,0 +1,34 @@
+"""Who proposes patches. All compete; the judge decides; ties go to the smaller diff that keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fixloop.bench import Bench
+    from fixloop.prove import Cause
+    from fixloop.reproduce.ladder import Reproduction
+    from fixloop.situation import Situation
+    from store.repair import Patch
+
+
+@dataclass(frozen=True)
+class FixCase:
+    """What a fixer may look at: the situation, how it fails, the cause if one was found, and the code through the bench."""
+
+    situation: Situation
+    reproduction: Reproduction
+    cause: Cause | None
+    bench: Bench
+
+
+class Fixer(Protocol):
+    """Proposes patches; none is trusted. Entry-point group `nightdesk.fixers`."""
+
+    name: str
+
+    def propose(self, case: FixCase) -> Sequence[Patch]:
+        """Patches, the likeliest first; none where it has no policy to go by."""
+        ...

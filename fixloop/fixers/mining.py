@@ -1,0 +1,72 @@
+"""Policies that the team's own code states: defaults that siblings use. Mined by syntax, never invented."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable
+
+from fixloop.reproduce.syntax import parse
+
+
+def default_for_key(key: str, texts: Iterable[str]) -> str | None:
+    """What the team's code takes where `key` is missing, as source: `.get(key, D)`, `.setdefault`, `.pop`, a field with
+    that name and a default. None where nobody says, or where they do not agree."""
+    votes: Counter[str] = Counter()
+    for text in texts:
+        tree = parse(text) if key in text else None
+        for node in ast.walk(tree) if tree else ():
+            found = _stated(node, key)
+            if found is not None:
+                votes[found] += 1
+    return votes.most_common(1)[0][0] if len(votes) == 1 else None
+
+
+def _stated(node: ast.AST, key: str) -> str | None:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="get" | "setdefault" | "pop"), args=[ast.Constant(value=k), default]) if k == key:
+            return _plain(default)
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as default) if name == key:
+            return _plain(default)
+        case ast.BoolOp(op=ast.Or(), values=[first, default]) if _reads(first, key):
+            return _plain(default)
+        case _:
+            return None
+
+
+def _reads(node: ast.expr, key: str) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=k), *_]):
+            return bool(k == key)
+        case ast.Subscript(slice=ast.Constant(value=k)):
+            return bool(k == key)
+        case _:
+            return False
+
+
+def _plain(default: ast.expr) -> str | None:
+    """Only defaults that say something: a literal other than None."""
+    try:
+        value = ast.literal_eval(default)
+    except (ValueError, SyntaxError, TypeError):
+        return None
+    return None if value is None else ast.unparse(default)
+
+
+def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> str | None:
+    """What siblings give for an empty collection: `max(x, default=D)` for that call, or `x[0] if x else D`."""
+    votes: Counter[str] = Counter()
+    trees = [tree for tree in (parse(text) for text in texts) if tree]
+    for node in (part for tree in (function, *trees) for part in ast.walk(tree)):
+        match node:
+            case ast.Call(func=ast.Name(id=name), keywords=words) if name == call:
+                for word in words:
+                    if word.arg == "default":
+                        votes[ast.unparse(word.value)] += 1
+            case ast.IfExp(body=ast.Subscript(), test=ast.Name(), orelse=default) if call == "[]":
+                plain = _plain(default)
+                if plain:
+                    votes[plain] += 1
+            case _:
+                continue
+    return votes.most_common(1)[0][0] if len(votes) == 1 else None

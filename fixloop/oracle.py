@@ -1,0 +1,81 @@
+"""What an outcome means: the same failure, a good answer, a feature that is not there, another failure.
+
+A good answer is a value, or an error that own code raises *on purpose* (its innermost line is a `raise`): a parent that
+refused an input properly has shown the right behaviour, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.same import Signature
+from fixloop.reproduce.write import assertable
+from fixloop.runner import CALL_PATH, Outcome, Raised
+from fixloop.worlds import SOURCES
+
+
+class Meaning(StrEnum):
+    SAME = "same"  # the incident's failure
+    GOOD = "good"  # a right answer
+    ABSENT = "absent"  # what is called is not there (yet)
+    OTHER = "other"  # fails in another way
+    BROKEN = "broken"  # cannot be run at all
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The meaning of an outcome. `expected` is the snapshot that a GOOD outcome stands for; `said` is for people."""
+
+    meaning: Meaning
+    said: str
+    expected: Any = None
+
+
+def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: frozenset[str]) -> Reading:
+    """What one outcome of a recipe means."""
+    if signature.matches(outcome) or any(_same_in_older_words(signature, raised) for raised in outcome.seen):
+        return Reading(Meaning.SAME, "fails the same way")
+    if outcome.status in ("died", "timeout"):
+        return Reading(Meaning.BROKEN, "did not end in time" if outcome.status == "timeout" else "ended without an answer")
+    if outcome.exception is not None:
+        return _raised(outcome.exception, own_modules)
+    if recipe.entry == "http":
+        return _answered(outcome)
+    if not assertable(outcome.value):
+        return Reading(Meaning.GOOD, "gives a value that cannot be written down", None)
+    return Reading(Meaning.GOOD, "gives a value", outcome.value)
+
+
+def _same_in_older_words(signature: Signature, raised: Raised) -> bool:
+    """The same error with the same words; in that version its line, or its function, may read differently."""
+    relaxed = Signature(signature.type, None if signature.message else signature.function, None, signature.message)
+    return relaxed.is_it(raised)
+
+
+def _raised(error: Raised, own_modules: frozenset[str]) -> Reading:
+    said = f"raises {error.type}: {error.message[:120]}"
+    if error.type in ("ImportError", "ModuleNotFoundError") and error.missing is not None:
+        own = error.missing.partition(".")[0] in {name.partition(".")[0] for name in own_modules}
+        return Reading(Meaning.ABSENT if own else Meaning.BROKEN, said)
+    last = str(error.last.get("path", ""))
+    if last == CALL_PATH and error.type in ("AttributeError", "TypeError", "ImportError", "NameError"):
+        return Reading(Meaning.ABSENT, said)
+    on_purpose = str(error.last.get("text", "")).startswith("raise ") and last.startswith(SOURCES + "/")
+    if on_purpose and error.type not in ("AssertionError", "NotImplementedError", "SystemExit"):
+        return Reading(Meaning.GOOD, said, {"$raises": error.dotted})
+    return Reading(Meaning.OTHER, said)
+
+
+def _answered(outcome: Outcome) -> Reading:
+    pair = outcome.value.get("$tuple") if isinstance(outcome.value, dict) else None
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int):
+        return Reading(Meaning.OTHER, "gave no HTTP answer")
+    if pair[0] in (404, 405, 501):
+        return Reading(Meaning.ABSENT, f"answers {pair[0]}")
+    if pair[0] >= 500:
+        told = outcome.seen[-1] if outcome.seen else None
+        return Reading(Meaning.OTHER, f"answers {pair[0]}" + (f" ({told.type}: {told.message[:100]})" if told else ""))
+    return Reading(Meaning.GOOD, f"answers {pair[0]}", outcome.value if assertable(outcome.value) else None)

@@ -1,0 +1,328 @@
+"""Prove a cause by running it: the parent against the change, then the release without the change's hunks.
+
+Exactly the plan's words. `proven`: in one pinned environment the reproducer passes on the parent and fails on the
+change; the parent reaches the same function and its answer is good; the culprit hunks taken out of the running release
+make it pass. The flip alone is `supported`. A parent without the feature is `introduced_with_feature`; one that fails
+in another way is `fails_otherwise`, and the search goes on behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixloop.bench import Bench
+from fixloop.blocks import Block, by_file, parse, undo, unified
+from fixloop.oracle import Meaning, Reading, read
+from fixloop.reproduce.ladder import Reproduction
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.write import call_source
+from fixloop.reverting import take_out
+from fixloop.runner import Outcome
+from fixloop.situation import Situation, is_test
+from fixloop.worlds import World
+from store.repair import CandidateChange, ChangeVerdict
+
+TRIED = 14  # candidates that are run before the search goes over to bisection
+BISECTED = 16  # further commits that bisection may run
+TAKEN_OUT = 40  # sets of hunks that are tried at the release
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The change that did it. `expected` is what its parent gave; `reverted` are the release's files without the
+    smallest set of its hunks (path -> text, None: deleted), absent where that could not be made."""
+
+    change: CandidateChange
+    expected: Any
+    parent: str
+    reverted: dict[str, str | None] | None = None
+    diff: str = ""
+
+
+@dataclass
+class Search:
+    """What was found: every candidate with its verdict, and the cause if there is one."""
+
+    changes: list[CandidateChange]
+    cause: Cause | None = None
+    runs: int = 0
+
+
+@dataclass
+class _Known:
+    """What is known of one repository's commits."""
+
+    readings: dict[str, tuple[Reading, Outcome]] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+    good: set[str] = field(default_factory=set)
+
+
+class Prover:
+    """Runs one reproduction on many commits."""
+
+    def __init__(self, situation: Situation, reproduction: Reproduction, bench: Bench) -> None:
+        self._situation, self._reproduction, self._bench = situation, reproduction, bench
+        self._recipe = reproduction.recipe
+        self._source = call_source(self._recipe)
+        self._modules = frozenset(situation.modules)
+        self._known = {repo.name: _Known(bad={repo.commit}) for repo in bench.layout.repositories}
+        self._runs = 0
+
+    def search(self, candidates: Sequence[CandidateChange]) -> Search:
+        """Run the candidates in their order; then bisect. Stops at the first proven cause."""
+        judged: dict[tuple[str, str], CandidateChange] = {}
+        supported: Cause | None = None
+        runnable = [change for change in candidates if change.score > 0 or len(candidates) <= TRIED]
+        for change in runnable:
+            if self._runs >= 2 * TRIED:
+                break
+            cause = self._judge(change, judged)
+            if cause and cause.change.verdict == ChangeVerdict.PROVEN:
+                return self._result(candidates, judged, cause)
+            supported = supported or cause
+        for repo in sorted({change.repo for change in candidates}, key=lambda name: self._best(name, candidates)):
+            if supported is not None or self._introduced(judged):
+                break
+            boundary = self._bisect(repo, candidates)
+            if boundary is not None:
+                supported = self._judge(boundary, judged)
+        return self._result(candidates, judged, supported)
+
+    def _best(self, repo: str, candidates: Sequence[CandidateChange]) -> float:
+        return -max((change.score for change in candidates if change.repo == repo), default=0.0)
+
+    def _introduced(self, judged: dict[tuple[str, str], CandidateChange]) -> bool:
+        return any(change.verdict == ChangeVerdict.INTRODUCED_WITH_FEATURE for change in judged.values())
+
+    def _result(
+        self,
+        candidates: Sequence[CandidateChange],
+        judged: dict[tuple[str, str], CandidateChange],
+        cause: Cause | None,
+    ) -> Search:
+        listed = {(change.repo, change.commit): change for change in candidates} | judged
+        order = {ChangeVerdict.PROVEN: 0, ChangeVerdict.SUPPORTED: 1, ChangeVerdict.INTRODUCED_WITH_FEATURE: 2,
+                 ChangeVerdict.REFUTED: 9}  # fmt: skip
+        changes = sorted(listed.values(), key=lambda change: (order.get(change.verdict, 5), -change.score))
+        return Search(changes, cause, self._runs)
+
+    # --- one candidate -----------------------------------------------------------------------------------------
+
+    def _judge(self, change: CandidateChange, judged: dict[tuple[str, str], CandidateChange]) -> Cause | None:
+        verdict, said, cause = self._verdict(change)
+        settled = change.model_copy(update={"verdict": verdict, "said": said})
+        if cause is not None:
+            settled = settled.model_copy(update={"hunks": cause.change.hunks})
+            cause = Cause(settled, cause.expected, cause.parent, cause.reverted, cause.diff)
+        judged[(change.repo, change.commit)] = settled
+        return cause
+
+    def _verdict(self, change: CandidateChange) -> tuple[ChangeVerdict, str, Cause | None]:
+        mirror = self._bench.repositories.get(change.repo)
+        info = mirror.log(change.commit, limit=1)[0]
+        if not info.parents:
+            first, _ = self._at(change.repo, change.commit)
+            if first.meaning == Meaning.SAME:
+                return ChangeVerdict.INTRODUCED_WITH_FEATURE, "it failed so from the repository's first commit on", None
+            return ChangeVerdict.REFUTED, f"the repository's first commit {first.said}", None
+        parent = info.parents[0]
+        known = self._known[change.repo]
+        for bad in known.bad:
+            if bad == parent or mirror.is_ancestor(bad, parent):
+                return ChangeVerdict.REFUTED, f"it failed the same way at {bad[:9]}, before this change", None
+        for good in known.good:
+            if good == change.commit or mirror.is_ancestor(change.commit, good):
+                return ChangeVerdict.REFUTED, f"at {good[:9]}, which has this change, it still worked", None
+        before, outcome = self._at(change.repo, parent)
+        if before.meaning == Meaning.SAME:
+            return ChangeVerdict.REFUTED, "its parent fails the same way", None
+        after, _ = self._at(change.repo, change.commit)
+        return self._flip(change, parent, before, outcome, after)
+
+    def _flip(
+        self, change: CandidateChange, parent: str, before: Reading, outcome: Outcome, after: Reading
+    ) -> tuple[ChangeVerdict, str, Cause | None]:
+        if before.meaning == Meaning.GOOD and after.meaning == Meaning.GOOD:
+            return ChangeVerdict.REFUTED, "it works with this change, too", None
+        if after.meaning != Meaning.SAME:
+            broken = Meaning.BROKEN in (after.meaning, before.meaning)
+            verdict = ChangeVerdict.NOT_RUNNABLE if broken else ChangeVerdict.FAILS_OTHERWISE
+            return verdict, f"the parent {before.said}, the change {after.said}", None
+        if before.meaning == Meaning.ABSENT:
+            return ChangeVerdict.INTRODUCED_WITH_FEATURE, f"the parent {before.said}: it came with the feature", None
+        if before.meaning == Meaning.BROKEN:
+            return ChangeVerdict.NOT_RUNNABLE, f"the parent {before.said}", None
+        if before.meaning == Meaning.OTHER:
+            return ChangeVerdict.FAILS_OTHERWISE, f"the parent {before.said}", None
+        cause = Cause(change, before.expected, parent)
+        if not self._reaches(outcome):
+            return ChangeVerdict.SUPPORTED, "the parent works, but does not reach the function that fails", cause
+        taken = self._without(change, before)
+        if taken is None:
+            return ChangeVerdict.SUPPORTED, (
+                f"the parent {before.said} and the change fails; its hunks do not come out of the running release"
+            ), cause  # fmt: skip
+        reverted, chosen, diff = taken
+        proven = change.model_copy(update={"hunks": self._hunks(change, chosen)})
+        said = f"the parent {before.said}, the change fails, and the running release without its hunks works again"
+        return ChangeVerdict.PROVEN, said, Cause(proven, before.expected, parent, reverted, diff)
+
+    def _reaches(self, outcome: Outcome) -> bool:
+        wanted = self._reproduction.signature.function
+        if wanted is None or wanted.startswith("<"):
+            own = self._situation.first.own
+            names = [f.frame.function for f in own if f.frame.function and not f.frame.function.startswith("<")]
+            wanted = names[-1].rpartition(".")[2] if names else None
+        return wanted is None or any(call.rpartition(":")[2].rpartition(".")[2] == wanted for call in outcome.calls)
+
+    def _at(self, repo: str, commit: str) -> tuple[Reading, Outcome]:
+        known = self._known[repo]
+        if commit not in known.readings:
+            reading, outcome = self._read(self._bench.at(repo, commit))
+            known.readings[commit] = (reading, outcome)
+            if reading.meaning == Meaning.SAME:
+                known.bad.add(commit)
+            elif reading.meaning == Meaning.GOOD:
+                known.good.add(commit)
+        return known.readings[commit]
+
+    def _read(self, world: World) -> tuple[Reading, Outcome]:
+        """Run twice in a world: what differs between two runs is no answer."""
+        self._runs += 1
+        with self._bench.runner(world) as runner:
+            outcomes = runner.run(self._source, times=2)
+        readings = [read(self._recipe, self._reproduction.signature, outcome, self._modules) for outcome in outcomes]
+        first, second = readings[0], readings[-1]
+        if first.meaning != second.meaning:
+            return Reading(Meaning.OTHER, "does not do the same twice"), outcomes[0]
+        if first.expected != second.expected:
+            return Reading(first.meaning, first.said, self._stable(first.expected, second.expected)), outcomes[0]
+        return first, outcomes[0]
+
+    def _stable(self, first: Any, second: Any) -> Any:
+        """Of two HTTP answers that differ, the status is what holds; of anything else nothing."""
+        pairs = [v.get("$tuple") if isinstance(v, dict) else None for v in (first, second)]
+        if self._recipe.entry == "http" and pairs[0] and pairs[1] and pairs[0][0] == pairs[1][0]:
+            return {"$tuple": [pairs[0][0], None]}
+        return None
+
+    # --- the release without the change ------------------------------------------------------------------------
+
+    def _without(
+        self, change: CandidateChange, before: Reading
+    ) -> tuple[dict[str, str | None], list[Block], str] | None:
+        """The smallest set of the change's hunks without which the running release gives the parent's answer."""
+        mirror = self._bench.repositories.get(change.repo)
+        release = self._bench.layout.repo(change.repo).commit
+        blocks = [b for b in parse(mirror.diff(change.commit, context=0)) if not is_test(b.path)]
+        moved = mirror.renamed(change.commit, release)
+        tries = 0
+
+        def works(chosen: Sequence[Block]) -> tuple[dict[str, str | None], str] | None:
+            nonlocal tries
+            tries += 1
+            if tries > TAKEN_OUT:
+                return None
+            texts = take_out(
+                blocks, chosen,
+                lambda path: mirror.text(change.commit, path), lambda path: mirror.text(release, path), moved,
+            )  # fmt: skip
+            if texts is None:
+                return None
+            diff = unified({path: mirror.text(release, path) for path in texts}, texts)
+            tree = self._bench.trees.patched(change.repo, self._bench.trees.at(change.repo, release), diff)
+            if tree is None:
+                return None
+            reading, _ = self._read(self._bench.world().with_tree(change.repo, tree))
+            good = reading.meaning == Meaning.GOOD and reading.expected == before.expected
+            return (texts, diff) if good else None
+
+        chosen = _smallest(blocks, works)
+        return (chosen[1][0], chosen[0], chosen[1][1]) if chosen else None
+
+    def _hunks(self, change: CandidateChange, chosen: Sequence[Block]) -> str:
+        """The culprit hunks as the change made them."""
+        mirror = self._bench.repositories.get(change.repo)
+        everything = by_file(parse(mirror.diff(change.commit, context=0)))
+        after = {path: mirror.text(change.commit, path) for path in by_file(chosen)}
+        before = {path: undo(after[path], everything[path], mine) for path, mine in by_file(chosen).items()}
+        return unified(before, after)
+
+    # --- bisection ---------------------------------------------------------------------------------------------
+
+    def _bisect(self, repo: str, candidates: Iterable[CandidateChange]) -> CandidateChange | None:
+        """The first commit on the release's main line that fails the same way, when its parent does not."""
+        mirror = self._bench.repositories.get(repo)
+        line = self._main_line(repo)
+        newest_bad, step, budget = 0, 1, BISECTED
+        not_bad: int | None = None
+        while budget > 0 and not_bad is None and newest_bad < len(line) - 1:
+            at = min(newest_bad + step, len(line) - 1)
+            budget -= 1
+            if self._at(repo, line[at])[0].meaning == Meaning.SAME:
+                newest_bad, step = at, step * 2
+            else:
+                not_bad = at
+        while not_bad is not None and not_bad - newest_bad > 1 and budget > 0:
+            middle = (newest_bad + not_bad) // 2
+            budget -= 1
+            if self._at(repo, line[middle])[0].meaning == Meaning.SAME:
+                newest_bad = middle
+            else:
+                not_bad = middle
+        if not_bad is None or not_bad - newest_bad > 1:
+            return None
+        sha = line[newest_bad]
+        listed = next((c for c in candidates if c.repo == repo and c.commit == sha), None)
+        if listed is not None:
+            return listed
+        info = mirror.log(sha, limit=1)[0]
+        return CandidateChange(
+            repo=repo, commit=sha, title=info.subject, author=info.author, authored_at=info.authored_at,
+            merged_at=info.committed_at, files=info.files[:50], reasons=("found by bisection",),
+            first_exposed_at=self._bench.exposed.get((repo, sha)),
+        )  # fmt: skip
+
+    def _main_line(self, repo: str) -> list[str]:
+        """First parents of the release, newest first, that touch more than tests."""
+        release = self._bench.layout.repo(repo).commit
+        by_sha = {info.sha: info for info in self._bench.repositories.get(repo).log(release)}
+        line, at = [], release
+        while at in by_sha:
+            info = by_sha[at]
+            if at == release or any(path.endswith(".py") and not is_test(path) for path in info.files):
+                line.append(at)
+            if not info.parents:
+                break
+            at = info.parents[0]
+        return line
+
+
+def _smallest(blocks: Sequence[Block], works: object) -> tuple[list[Block], Any] | None:
+    """The smallest set for which `works` gives something: single blocks, single files, all, then shrinking."""
+    check = works
+    groups = by_file(blocks)
+    whole: list[list[Block]] = [list(blocks), *groups.values()] if len(groups) > 1 else [list(blocks)]
+    for start in whole:
+        got = check(start)  # type: ignore[operator]
+        if got is None:
+            continue
+        best = list(start)
+        for block in list(start):
+            fewer = [other for other in best if other is not block]
+            smaller = check(fewer) if fewer else None  # type: ignore[operator]
+            if smaller is not None:
+                best, got = fewer, smaller
+        return best, got
+    for block in blocks:  # the whole does not come out, but a single piece may
+        got = check([block]) if len(blocks) > 1 else None  # type: ignore[operator]
+        if got is not None:
+            return [block], got
+    return None
+
+
+def recipe_of(reproducer_recipe: dict[str, Any]) -> Recipe:
+    """The recipe that a stored reproducer was written from."""
+    return Recipe.model_validate(reproducer_recipe)

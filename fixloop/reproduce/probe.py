@@ -1,0 +1,317 @@
+"""What runs inside the sandbox: execute a call many times, each in a fork of its own, and tell what happened.
+
+Standard library only, and written for old interpreters, for it runs under the application's Python. It is put into
+the sandbox as one file; the rest of Nightdesk is not there. One JSON line in, one JSON line out over the channel
+(``ND_CHANNEL``), each reply carrying the nonce of its request. The code under judgement runs in a child that has
+neither the channel nor the nonce: a child that ends by itself, by ``os._exit`` or by a signal, has simply not answered.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import io
+import json
+import linecache
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+SCRATCH = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the sandbox's own bounded tmpfs
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+TEXT = 20_000  # characters of any text that is reported
+CALLS = 4_000  # calls and raises that are reported
+
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+
+def snapshot(value: Any, depth: int = 0) -> Any:
+    """A JSON picture of a value: containers as they are, what JSON lacks as {"$kind": …}, objects as type and repr."""
+    if value is None or isinstance(value, (bool, int, str)) and type(value) in (bool, int, str):
+        return value[:TEXT] if isinstance(value, str) else value
+    if type(value) is float:
+        return value if value == value and abs(value) != float("inf") else {"$repr": "float(%r)" % repr(value)}
+    if depth > 12:
+        return {"$object": type(value).__name__, "repr": None}
+    if type(value) is list:
+        return [snapshot(item, depth + 1) for item in value[:2000]]
+    if type(value) is tuple:
+        return {"$tuple": [snapshot(item, depth + 1) for item in value[:2000]]}
+    if type(value) is dict and all(isinstance(key, str) and not key.startswith("$") for key in value):
+        return {key: snapshot(item, depth + 1) for key, item in list(value.items())[:2000]}
+    if type(value) in (set, frozenset):
+        return {"$set": sorted((snapshot(item, depth + 1) for item in value), key=repr)}
+    if type(value) is bytes:
+        return {"$repr": repr(value[:TEXT])}
+    return _object(value)
+
+
+def _object(value: Any) -> Any:
+    kind = type(value)
+    try:
+        text = repr(value)
+    except BaseException:
+        text = ""
+    stable = bool(text) and len(text) < TEXT and not ADDRESS.search(text)
+    return {"$object": "%s.%s" % (kind.__module__, kind.__qualname__), "repr": text if stable else None}
+
+
+# --- watching --------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """Records which own functions were called, which exceptions passed through them and, if asked, which lines ran."""
+
+    def __init__(self, own: list[str], cover: bool) -> None:
+        self.own = tuple(root.rstrip("/") + "/" for root in own)
+        self.cover = cover
+        self.calls: dict[str, None] = {}
+        self.raised: list[dict[str, Any]] = []
+        self.lines: dict[str, set[int]] = {}
+        self._seen: set[int] = set()
+
+    def __call__(self, frame: Any, event: str, arg: Any) -> Any:
+        path = frame.f_code.co_filename
+        if not path.startswith(self.own):
+            return None
+        if len(self.calls) < CALLS:
+            self.calls[self._name(frame)] = None
+        if self.cover:
+            self.lines.setdefault(path, set()).add(frame.f_lineno)
+        return self._inside
+
+    def _name(self, frame: Any) -> str:
+        code = frame.f_code
+        return "%s:%s" % (frame.f_globals.get("__name__", "?"), getattr(code, "co_qualname", code.co_name))
+
+    def _inside(self, frame: Any, event: str, arg: Any) -> Any:
+        if event == "line":
+            if self.cover:
+                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+        elif event == "exception" and len(self.raised) < 200:
+            error = arg[1]
+            if isinstance(error, BaseException) and id(error) not in self._seen and not isinstance(error, StopIteration):
+                self._seen.add(id(error))
+                self.raised.append(describe(error, arg[2], self.own, holder=error))
+        return self._inside
+
+    def report(self) -> dict[str, Any]:
+        for entry in self.raised:
+            entry.pop("holder", None)
+        return {
+            "calls": list(self.calls),
+            "raised": self.raised,
+            "lines": {path: sorted(lines) for path, lines in self.lines.items()},
+        }
+
+
+def describe(error: BaseException, trace: Any, own: tuple[str, ...], holder: Any = None) -> dict[str, Any]:
+    """An exception as type, message and own frames (oldest first). `holder` keeps it alive so that its id stays its own."""
+    kind = type(error)
+    frames = []
+    for frame, line in walk(trace):
+        path = frame.f_code.co_filename
+        if path.startswith(own):
+            code = frame.f_code
+            frames.append(
+                {
+                    "path": path,
+                    "module": frame.f_globals.get("__name__", "?"),
+                    "function": getattr(code, "co_qualname", code.co_name),
+                    "line": line,
+                    "text": linecache.getline(path, line).strip()[:400],
+                }
+            )
+    last = None
+    for frame, line in walk(trace):
+        last = {"path": frame.f_code.co_filename, "line": line, "function": frame.f_code.co_name,
+                "text": linecache.getline(frame.f_code.co_filename, line).strip()[:400]}
+    try:
+        message = str(error)
+    except BaseException:
+        message = ""
+    told = {"type": kind.__name__, "module": kind.__module__, "message": message[:2000],
+            "frames": frames[-60:], "last": last}
+    if isinstance(error, ImportError):
+        told["missing"] = getattr(error, "name", None)
+    if holder is not None:
+        told["holder"] = holder
+    return told
+
+
+def walk(trace: Any) -> Any:
+    while trace is not None:
+        yield trace.tb_frame, trace.tb_lineno
+        trace = trace.tb_next
+
+
+# --- one run ---------------------------------------------------------------------------------------------------
+
+
+def execute(request: dict[str, Any]) -> dict[str, Any]:
+    """Run the request's function once, in this process. Returns the outcome."""
+    own = [*request["own"], request["path"]]
+    linecache.cache[request["path"]] = (
+        len(request["source"]), None, request["source"].splitlines(True), request["path"])
+    watch = Watch(own, request.get("cover", False)) if request.get("watch", True) else None
+    random.seed(0)
+    started = time.perf_counter()
+    outcome: dict[str, Any] = {}
+    try:
+        if watch:
+            threading.settrace(watch)  # an application may serve a request in a thread of its own
+            sys.settrace(watch)
+        try:
+            namespace: dict[str, Any] = {"__name__": "nightdesk_reproducer", "__file__": request["path"]}
+            exec(compile(request["source"], request["path"], "exec"), namespace)  # noqa: S102 - our own text
+            value = namespace[request["function"]]()
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)  # type: ignore[arg-type]
+        outcome = {"status": "ok", "value": snapshot(value)}
+    except BaseException as error:
+        trace = error.__traceback__
+        outcome = {"status": "raised", "exception": describe(error, trace, tuple(r.rstrip("/") for r in own))}
+    if watch:
+        outcome.update(watch.report())
+    outcome["took"] = round(time.perf_counter() - started, 4)
+    return outcome
+
+
+def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
+    """Run once in a child. The child closes every descriptor in `keep` first; its silence is an outcome, too."""
+    mine, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _child(request, theirs, (*keep, mine))
+    os.close(theirs)
+    text = _collect(mine, time.monotonic() + request.get("wall", 20.0))
+    os.close(mine)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        pass
+    try:
+        os.kill(child, signal.SIGKILL)
+    except OSError:
+        pass
+    os.waitpid(child, 0)
+    if text is None:
+        return {"status": "timeout"}
+    try:
+        outcome = json.loads(text)
+    except ValueError:
+        return {"status": "died"}
+    return outcome if isinstance(outcome, dict) else {"status": "died"}
+
+
+def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...]) -> None:
+    try:
+        os.setpgid(0, 0)
+        for descriptor in unwanted:
+            os.close(descriptor)
+        os.environ.pop("ND_CHANNEL", None)
+        silent = os.open(os.devnull, os.O_RDWR)
+        os.dup2(silent, 0)
+        noise = os.open(os.path.join(SCRATCH, ".nd-output"), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(noise, 1)
+        os.dup2(noise, 2)
+        sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0, closefd=False), write_through=True)
+        sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", 0, closefd=False), write_through=True)
+        body = json.dumps(execute(request)).encode()
+        with os.fdopen(out, "wb") as pipe:
+            pipe.write(body)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _collect(descriptor: int, until: float) -> bytes | None:
+    parts = []
+    while True:
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            return None
+        part = os.read(descriptor, 1 << 16)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+# --- the scratch folder is part of the state -------------------------------------------------------------------
+
+
+def scratch_state() -> dict[str, bytes]:
+    """Every file in the scratch folder with its bytes; larger trees than 16 MB are not kept."""
+    kept, size = {}, 0
+    for folder, _, names in os.walk(SCRATCH):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and os.path.isfile(path):
+                size += os.path.getsize(path)
+                if size > 16 << 20:
+                    return {}
+                with open(path, "rb") as file:
+                    kept[path] = file.read()
+    return kept
+
+
+def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
+    """Put the scratch folder back: a run must not see what an earlier run has left."""
+    for folder, children, names in os.walk(SCRATCH, topdown=False):
+        for name in [*names, *children]:
+            path = os.path.join(folder, name)
+            if path in kept or path in folders:
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                try:
+                    os.unlink(path)
+                except OSError:
+                    pass
+    for path, body in kept.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(body)
+
+
+# --- the loop --------------------------------------------------------------------------------------------------
+
+
+def serve(channel: int) -> None:
+    """Answer requests until stdin closes."""
+    for line in iter(sys.stdin.buffer.readline, b""):
+        request = json.loads(line)
+        for name in request.get("preload", ()):
+            try:
+                __import__(name)
+            except BaseException:  # the run itself will tell, with its trace
+                traceback.print_exc()
+        gc.freeze()
+        kept = scratch_state()
+        folders = {os.path.join(folder, child) for folder, children, _ in os.walk(SCRATCH) for child in children}
+        outcomes = []
+        for _ in range(int(request.get("times", 1))):
+            outcomes.append(fork_once(request, (channel,)))
+            scratch_restore(kept, folders)
+        reply = json.dumps({"nonce": request["nonce"], "outcomes": outcomes}).encode() + b"\n"
+        view = memoryview(reply)
+        while view:
+            view = view[os.write(channel, view):]
+
+
+if __name__ == "__main__":
+    inspect.getmodule(serve)  # warms the import machinery before the first fork
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", SCRATCH)]
+    serve(int(os.environ["ND_CHANNEL"]))

@@ -1,0 +1,154 @@
+"""From an event's HTTP request to a call through the application's own test client.
+
+The application object is found in the team's sources: by what the command line of the failing process named, by the
+modules of the trace, by what the source says. Nothing is imported to find it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.syntax import parse
+from store.event import Event, Request
+
+_KINDS = {"Flask": "flask", "APIFlask": "flask", "OpenAPI": "flask", "FastAPI": "starlette", "Starlette": "starlette"}
+_SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
+_ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
+# Headers that a test client sets by itself, that belong to the hop, or that say who the user was.
+_NOT_SENT = frozenset(
+    "host content-length content-type connection accept-encoding user-agent cookie authorization x-forwarded-for "
+    "x-real-ip x-request-id traceparent tracestate baggage sentry-trace forwarded via x-forwarded-proto "
+    "x-forwarded-host x-forwarded-port accept-language cache-control pragma te dnt upgrade-insecure-requests".split()
+)
+
+
+@dataclass(frozen=True)
+class Application:
+    """Where an application object is: `module.attribute`, called first when it is a factory."""
+
+    framework: str  # flask, starlette, django
+    repo: str
+    module: str
+    attribute: str = ""
+    factory: bool = False
+    settings: str | None = None
+
+
+def find_applications(
+    sources: Mapping[str, tuple[str, str]], event: Event, preferred: Iterable[str], env: Mapping[str, str]
+) -> list[Application]:
+    """Application objects, the likeliest first. `sources`: module name -> (repository, text); `preferred`: modules of
+    the trace, outermost first."""
+    found: list[Application] = []
+    for module, (repo, text) in sources.items():
+        if any(f"{name}(" in text for name in _KINDS):
+            found += _in_module(module, repo, text)
+    django = _django_settings(sources, env)
+    if django is not None:
+        found.append(django)
+    named = _named_on_command_line(event)
+    order = list(preferred)
+
+    def rank(app: Application) -> tuple[int, int, int, str]:
+        by_name = 0 if (app.module, app.attribute) in named else 1
+        by_trace = order.index(app.module) if app.module in order else len(order)
+        return by_name, by_trace, int("test" in app.module), app.module
+
+    return sorted(found, key=rank)
+
+
+def _in_module(module: str, repo: str, text: str) -> list[Application]:
+    tree = parse(text)
+    if tree is None:
+        return []
+    found = []
+    for node in tree.body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+            kind = _KINDS.get(_called(node.value))
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if kind and isinstance(targets[0], ast.Name):
+                found.append(Application(kind, repo, module, targets[0].id))
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "test")):
+            kinds = [_KINDS[_called(c)] for c in ast.walk(node) if isinstance(c, ast.Call) and _called(c) in _KINDS]
+            arguments = node.args
+            optional = len(arguments.args) == len(arguments.defaults) and None not in arguments.kw_defaults
+            if kinds and optional and any(isinstance(part, ast.Return) and part.value for part in ast.walk(node)):
+                found.append(Application(kinds[0], repo, module, node.name, factory=True))
+    return found
+
+
+def _called(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _django_settings(sources: Mapping[str, tuple[str, str]], env: Mapping[str, str]) -> Application | None:
+    name = env.get("DJANGO_SETTINGS_MODULE")
+    for module, (repo, text) in sources.items():
+        match = _SETTINGS.search(text)
+        if match and not name:
+            name = match.group(1)
+        if match and name:
+            return Application("django", repo, module="", settings=name)
+    if name and name in sources:
+        return Application("django", sources[name][0], module="", settings=name)
+    return None
+
+
+def _named_on_command_line(event: Event) -> set[tuple[str, str]]:
+    argv = event.extra.get("sys.argv")
+    words = [word for word in argv if isinstance(word, str)] if isinstance(argv, list) else []
+    return {(m.group(1), m.group(2)) for m in map(_ARGV_APP.match, words) if m}
+
+
+def request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
+    """The request as a call through the application's test client."""
+    framework = app.framework
+    if framework == "starlette" and not has_httpx():
+        framework = "asgi"
+    target: dict[str, Any] = {"framework": framework, "module": app.module, "attribute": app.attribute,
+                              "factory": app.factory}  # fmt: skip
+    if app.settings:
+        target["settings"] = app.settings
+    inputs, notes = _inputs(request)
+    return Recipe(
+        entry="http", repo=app.repo, target=target, inputs=inputs, guessed=tuple(notes["guessed"]),
+        redacted=tuple(notes["redacted"]),
+    )  # fmt: skip
+
+
+def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    notes: dict[str, list[str]] = {"guessed": [], "redacted": []}
+    split = urlsplit(request.url)
+    inputs: dict[str, Any] = {"method": request.method.upper() or "GET", "path": split.path or "/"}
+    query = request.query_string or split.query
+    if query:
+        inputs["query"] = query
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_SENT}
+    notes["redacted"] += [f"header {n}" for n, v in request.headers.items() if v in ("[Filtered]", "[redacted]")]
+    headers = {name: value for name, value in headers.items() if value not in ("[Filtered]", "[redacted]")}
+    if headers:
+        inputs["headers"] = headers
+    kind = next((v for n, v in request.headers.items() if n.lower() == "content-type"), "").partition(";")[0].strip()
+    _body(request.data, kind, inputs, notes["guessed"])
+    return inputs, notes
+
+
+def _body(data: Any, kind: str, inputs: dict[str, Any], guessed: list[str]) -> None:
+    if data in (None, "", {}, []) and kind != "application/json":
+        return
+    if kind == "application/json" or (isinstance(data, (dict, list)) and not kind):
+        inputs["json"] = data
+    elif kind in ("application/x-www-form-urlencoded", "multipart/form-data") and isinstance(data, dict):
+        if any(value == "" for value in data.values()) and kind == "multipart/form-data":
+            guessed.append("request body: uploaded files are not in the event")
+        inputs["form"] = data
+    elif isinstance(data, str):
+        inputs["body"] = data
+        if kind:
+            inputs.setdefault("headers", {})["Content-Type"] = kind

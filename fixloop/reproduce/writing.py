@@ -1,0 +1,97 @@
+"""From a reproduction to the reproducer that is kept: minimal, written as a test, scanned for flakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fixloop.bench import Bench
+from fixloop.minimise import minimise
+from fixloop.oracle import Meaning, read
+from fixloop.prove import Cause
+from fixloop.reproduce.ladder import Reproduction
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.values import size
+from fixloop.reproduce.write import assertable, call_source, test_source
+from fixloop.runner import Runner
+from fixloop.worlds import World
+from store.repair import ChangeVerdict, Oracle, Reproducer
+
+KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",))
+
+
+def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
+    """The recipe with the smallest input that fails for the same reason and that the parent, where there is one, still
+    answers well: what only the bug can tell apart from right is kept."""
+    with bench.runner(bench.world()) as runner:
+        with bench.runner(parents or bench.world()) as before:
+
+            def fails(inputs: Any) -> bool:
+                candidate = found.recipe.model_copy(update={"inputs": inputs})
+                source = call_source(candidate)
+                if not _same(runner, source, candidate, found):
+                    return False
+                if parents is None:
+                    return True
+                outcome = before.run(source, preload=candidate.preload)[0]
+                return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
+
+            smaller = minimise(found.recipe.inputs, fails, keep=_kept(found.recipe))
+    return found.recipe.model_copy(update={"inputs": smaller})
+
+
+def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
+    return found.signature.matches(runner.run(source, preload=recipe.preload)[0])
+
+
+def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
+    """What a call cannot do without: its shape, and each positional argument (which would move the others)."""
+    positions = tuple(("args", i) for i in range(len(recipe.inputs.get("args", ()))))
+    return (*KEEP, *positions)
+
+
+def write_reproducer(
+    incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any, bench: Bench
+) -> Reproducer:
+    """Write the test and run it `bench.runs` times on the running release; it has to fail every time."""
+    oracle = Oracle.NO_CRASH
+    if cause is not None and expected is not None and assertable(expected):
+        oracle = Oracle.PARENT_VALUE
+    name = "test_" + incident_id.lower().replace("-", "_")
+    asserted = oracle == Oracle.PARENT_VALUE
+    source = test_source(recipe, name, _doc(incident_id, found, recipe, cause, oracle), expected, asserted)
+    with bench.runner(bench.world()) as runner:
+        outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
+        seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
+    failures = sum(outcome.status != "ok" for outcome in outcomes)
+    folder = _test_folder(recipe.repo, bench)
+    return Reproducer(
+        repo=recipe.repo, framework="pytest", test_path=f"{folder}/{name}.py", source=source,
+        command=f"python -m pytest {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
+        guessed=recipe.guessed, redacted=recipe.redacted,
+        controls={"hash_seed": "0", "random_seed": "0", "network": "closed", "timezone": "UTC"},
+        runs=len(outcomes), failures=failures, same_failure=found.signature.matches(seen),
+        size_before=size(found.recipe.inputs), size_after=size(recipe.inputs),
+        recipe=recipe.model_dump(mode="json"), expected=expected,
+    )  # fmt: skip
+
+
+def _test_folder(repo: str, bench: Bench) -> str:
+    """Where the repository keeps its tests."""
+    commit = bench.layout.repo(repo).commit
+    tops = {path.partition("/")[0] for path in bench.repositories.get(repo).paths(commit) if "/" in path}
+    return next((folder for folder in ("tests", "test") if folder in tops), "tests")
+
+
+def _doc(incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | None, oracle: Oracle) -> str:
+    """The docstring: which incident, what failed, how the test knows what is right, what was guessed."""
+    signature = found.signature
+    lines = [f"{incident_id}: {signature.type} in {signature.function or 'unknown'}.", ""]
+    if oracle == Oracle.PARENT_VALUE and cause is not None:
+        change = cause.change
+        proven = "the proven cause" if change.verdict == ChangeVerdict.PROVEN else "the change that it began with"
+        lines.append(f"Right (oracle parent_value) is what the code gave before {change.repo} {change.commit[:9]}, {proven}.")
+    else:
+        lines.append("Nothing says what is right: only that this failure is gone is asked (oracle no_crash).")
+    lines += [f"Guessed: {guess}." for guess in recipe.guessed[:5]]
+    lines += [f"Redacted, and left out: {what}." for what in recipe.redacted[:5]]
+    return "\n".join(lines)

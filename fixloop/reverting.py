@@ -1,0 +1,73 @@
+"""Take blocks of an old change out of a newer text: by three-way merge, else function by function.
+
+A formatter or a move between the change and the release makes the merge conflict; then the functions that the blocks
+touch are put back as they were before, which is what a person would do by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from fixloop.blocks import Block, Read, by_file, merge, undo
+from fixloop.reproduce.syntax import Function, functions, parse
+
+
+def take_out(
+    blocks: Sequence[Block], chosen: Sequence[Block], at_change: Read, at_release: Read, moved: Mapping[str, str]
+) -> dict[str, str | None] | None:
+    """The release's files without the chosen blocks of a change: path -> new text (None: deleted).
+
+    `blocks` are all blocks of the change, `at_change` reads files as the change left them, `moved` maps a path then to
+    its path now. None where they do not come out.
+    """
+    result: dict[str, str | None] = {}
+    for path, mine in by_file(chosen).items():
+        now = moved.get(path, path)
+        ours, base = at_release(now), at_change(path)
+        everything = [block for block in blocks if block.path == path]
+        if ours is None or base is None:
+            return None
+        if mine[0].created:
+            if len(mine) == len(everything) and ours == base:
+                result[now] = None
+                continue
+            return None
+        theirs = undo(base, everything, mine)
+        if theirs is None:
+            return None
+        merged = merge(ours, base, theirs)
+        if merged is None or merged == ours:
+            merged = swap_functions(ours, base, theirs)
+        if merged is None or merged == ours:
+            return None
+        result[now] = merged
+    return result or None
+
+
+def swap_functions(ours: str, base: str, theirs: str) -> str | None:
+    """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
+
+    None where the difference is not only inside functions that all three have.
+    """
+    trees = [parse(text) for text in (ours, base, theirs)]
+    if any(tree is None for tree in trees):
+        return None
+    mine, before, after = ({f.qualname: f for f in functions(tree) if not f.nested} for tree in trees if tree)
+    changed = [
+        name for name in after if name in before and ast.dump(after[name].node) != ast.dump(before[name].node)
+    ]
+    if not changed or any(name not in mine for name in changed):
+        return None
+    lines = ours.splitlines(keepends=True)
+    source = theirs.splitlines(keepends=True)
+    for name in sorted(changed, key=lambda name: -_first(mine[name])):
+        lines[_first(mine[name]) - 1 : mine[name].node.end_lineno] = source[
+            _first(after[name]) - 1 : after[name].node.end_lineno
+        ]
+    text = "".join(lines)
+    return text if parse(text) is not None else None
+
+
+def _first(function: Function) -> int:
+    return min([function.node.lineno, *(d.lineno for d in function.node.decorator_list)])

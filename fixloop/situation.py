@@ -1,0 +1,146 @@
+"""What is known when a repair begins: the events, where their frames are in the team's code, what must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from fixloop import Repositories
+from fixloop.reproduce.frames import OwnFrame, own_classes
+from fixloop.reproduce.same import Signature, signature
+from fixloop.reproduce.values import OwnClass
+from fixloop.worlds import CONVENTIONAL_ROOTS, Layout
+from store.event import Event
+from store.incident import CodeLocation
+from triage.locate import locate
+
+MAX_SOURCES = 4_000  # modules that are looked through for application objects and classes
+
+
+class ReleaseSources:
+    """`triage.Sources` over the repositories at the commits of the running release."""
+
+    def __init__(
+        self, repositories: Repositories, commits: Mapping[str, str], path_maps: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._repositories, self._commits, self._maps = repositories, commits, path_maps
+        self._paths: dict[str, Sequence[str]] = {}
+        self._texts: dict[tuple[str, str], str | None] = {}
+
+    def repositories(self) -> Sequence[str]:
+        return list(self._commits)
+
+    def commit(self, repo: str) -> str:
+        return self._commits[repo]
+
+    def paths(self, repo: str) -> Sequence[str]:
+        if repo not in self._paths:
+            self._paths[repo] = self._repositories.get(repo).paths(self._commits[repo])
+        return self._paths[repo]
+
+    def text(self, repo: str, path: str) -> str | None:
+        key = (repo, path)
+        if key not in self._texts:
+            self._texts[key] = self._repositories.get(repo).text(self._commits[repo], path)
+        return self._texts[key]
+
+    def read_ahead(self, repo: str, paths: Sequence[str]) -> None:
+        """Read many files by one process; what `text` is asked afterwards is there already."""
+        for path, content in self._repositories.get(repo).blobs(self._commits[repo], paths).items():
+            try:
+                self._texts[(repo, path)] = None if content is None else content.decode("utf-8")
+            except UnicodeDecodeError:
+                self._texts[(repo, path)] = None
+
+    def path_map(self, repo: str) -> Mapping[str, str]:
+        return self._maps.get(repo, {})
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One event with its frames in the team's code, oldest first."""
+
+    event: Event
+    own: tuple[OwnFrame, ...]
+    signature: Signature | None
+
+
+class Situation:
+    """All events of an incident against the code that ran."""
+
+    def __init__(self, events: Sequence[Event], sources: ReleaseSources, layout: Layout) -> None:
+        self.events, self.sources, self.layout = tuple(events), sources, layout
+
+    @cached_property
+    def sightings(self) -> tuple[Sighting, ...]:
+        return tuple(self._see(event) for event in self.events)
+
+    @property
+    def first(self) -> Sighting:
+        return self.sightings[0]
+
+    def _see(self, event: Event) -> Sighting:
+        error = event.exception
+        if error is None:
+            return Sighting(event, (), None)
+        located = locate(event, self.sources)
+        own = tuple(
+            own_frame
+            for frame, place, mine in zip(error.frames, located.frames, located.own, strict=True)
+            if mine and place is not None and (own_frame := self._own(frame, place)) is not None
+        )
+        text = None
+        if own and own[-1].location.line:
+            lines = own[-1].source.splitlines()
+            line = own[-1].location.line
+            text = lines[line - 1] if 0 < line <= len(lines) else None
+        return Sighting(event, own, signature(event, [frame.frame for frame in own], text))
+
+    def _own(self, frame: object, place: CodeLocation) -> OwnFrame | None:
+        text = self.sources.text(place.repo, place.path)
+        if text is None or not place.path.endswith(".py"):
+            return None
+        return OwnFrame(frame, place, self.module_name(place.repo, place.path), text)  # type: ignore[arg-type]
+
+    def module_name(self, repo: str, path: str) -> str:
+        """The import name of a file: its path below the source root that it stands under."""
+        pure = PurePosixPath(path)
+        roots = [root for root in self.layout.repo(repo).source_roots if root not in (".", "")]
+        for root in [*roots, *(root for root in CONVENTIONAL_ROOTS if root != ".")]:
+            if pure.is_relative_to(root):
+                pure = pure.relative_to(root)
+                break
+        parts = list(pure.with_suffix("").parts)
+        if parts and parts[-1] == "__init__":
+            parts.pop()
+        return ".".join(parts)
+
+    @cached_property
+    def modules(self) -> dict[str, tuple[str, str]]:
+        """Module name -> (repository, text) of the team's Python files, tests left out."""
+        found: dict[str, tuple[str, str]] = {}
+        for repo in self.layout.repositories:
+            paths = [path for path in self.sources.paths(repo.name) if path.endswith(".py") and not is_test(path)]
+            self.sources.read_ahead(repo.name, paths[:MAX_SOURCES])
+            for path in paths[:MAX_SOURCES]:
+                text = self.sources.text(repo.name, path)
+                if text is not None:
+                    found.setdefault(self.module_name(repo.name, path), (repo.name, text))
+        return found
+
+    @cached_property
+    def own_class(self) -> OwnClass:
+        return own_classes(lambda: {module: text for module, (_, text) in self.modules.items()})
+
+
+def is_test(path: str) -> bool:
+    """Whether a path is a test's or only serves tests."""
+    pure = PurePosixPath(path)
+    return (
+        any(part in ("tests", "test", "testing") for part in pure.parts[:-1])
+        or pure.name.startswith("test_")
+        or pure.name.endswith("_test.py")
+        or pure.name == "conftest.py"
+    )
