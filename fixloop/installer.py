@@ -170,6 +170,15 @@ def _closure(name: str) -> list[importlib.metadata.Distribution]:
     return list(found.values())
 
 
+def copy_from_here(site: Path, names: Sequence[str]) -> list[str]:
+    """Copy distributions of the environment that runs us, with all they require, to another. Needs no network."""
+    if not names:
+        return []
+    for distribution in {d.name: d for name in names for d in _closure(name)}.values():
+        _copy(distribution, site)
+    return ["Every pinned requirement was in Nightdesk's own environment, and was copied from there."]
+
+
 def _copy(distribution: importlib.metadata.Distribution, folder: Path) -> None:
     for file in distribution.files or ():
         if ".." in file.parts or file.suffix == ".pyc":
