@@ -53,7 +53,9 @@ class Job:
 
     argv: tuple[str, ...]
     mounts: tuple[Mount, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict)  # small read-only files: absolute path inside -> bytes
+    files: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # small read-only files: absolute path inside -> bytes
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/tmp"  # noqa: S108 - a path inside the sandbox, on its own bounded tmpfs
     wall: float = 60.0  # seconds, for the whole job; a session counts from its start
@@ -146,7 +148,12 @@ class Repository(Protocol):
     def text(self, commit: str, path: str) -> str | None: ...
 
     def log(
-        self, commit: str, *, paths: Sequence[str] = (), since: datetime | None = None, limit: int | None = None
+        self,
+        commit: str,
+        *,
+        paths: Sequence[str] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
     ) -> list[CommitInfo]:
         """Commits reachable from `commit`, newest first, with the files each touched (merges against their first parent)."""
         ...

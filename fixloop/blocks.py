@@ -145,7 +145,13 @@ def unified(old: Mapping[str, str | None], new: Mapping[str, str | None], contex
         if before == after:
             continue
         head = f"diff --git a/{path} b/{path}\n"
-        head += "new file mode 100644\n" if before is None else "deleted file mode 100644\n" if after is None else ""
+        head += (
+            "new file mode 100644\n"
+            if before is None
+            else "deleted file mode 100644\n"
+            if after is None
+            else ""
+        )
         lines = difflib.unified_diff(
             (before or "").splitlines(keepends=True),
             (after or "").splitlines(keepends=True),
@@ -169,5 +175,7 @@ def merge(ours: str, base: str, theirs: str) -> str | None:
             path = Path(folder, name)
             path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
             paths.append(str(path))
-        done = subprocess.run(["git", "merge-file", "-p", "-q", *paths], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            ["git", "merge-file", "-p", "-q", *paths], capture_output=True, timeout=30, check=False
+        )
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

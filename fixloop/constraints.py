@@ -56,7 +56,10 @@ def structure(diff: str, blocks: Sequence[Block], protected: Iterable[str] = ())
         if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not path:
             return Refusal("path_traversal", f"{path!r} leaves the repository")
         if any(_fits(path, pattern) for pattern in READ_BY_JUDGE):
-            return Refusal("touches_judge", f"{path} decides how tests are run: the judge reads it, a patch may not write it")
+            return Refusal(
+                "touches_judge",
+                f"{path} decides how tests are run: the judge reads it, a patch may not write it",
+            )
         for pattern in (*PROTECTED, *protected):
             if _fits(path, pattern):
                 return Refusal("protected_path", f"{path} is protected ({pattern})")
@@ -64,7 +67,9 @@ def structure(diff: str, blocks: Sequence[Block], protected: Iterable[str] = ())
 
 
 def _fits(path: str, pattern: str) -> bool:
-    return fnmatch(path, pattern) or fnmatch(PurePosixPath(path).name, pattern) or fnmatch(path, f"*/{pattern}")
+    return (
+        fnmatch(path, pattern) or fnmatch(PurePosixPath(path).name, pattern) or fnmatch(path, f"*/{pattern}")
+    )
 
 
 def split_tests(blocks: Sequence[Block]) -> tuple[list[Block], list[Block]]:
@@ -83,8 +88,19 @@ _DANGER = {"eval", "exec", "compile", "__import__", "importlib.import_module", "
            "os.execv", "pickle.loads", "marshal.loads"}  # fmt: skip
 _DANGEROUS_MODULES = {"subprocess", "socket", "ctypes", "requests", "httpx", "urllib3", "aiohttp", "ftplib", "smtplib",
                       "telnetlib", "paramiko", "multiprocessing", "pty", "builtins"}  # fmt: skip
-_TEST_MODULES = {"pytest", "_pytest", "unittest", "nose", "hypothesis", "freezegun", "time_machine", "nightdesk_probe"}
-_TEST_TEXT = re.compile(r"PYTEST|pytest|unittest|nightdesk|ND_CHANNEL|ND_NONCE|freezegun|time_machine|FakeDatetime|test_inc")
+_TEST_MODULES = {
+    "pytest",
+    "_pytest",
+    "unittest",
+    "nose",
+    "hypothesis",
+    "freezegun",
+    "time_machine",
+    "nightdesk_probe",
+}
+_TEST_TEXT = re.compile(
+    r"PYTEST|pytest|unittest|nightdesk|ND_CHANNEL|ND_NONCE|freezegun|time_machine|FakeDatetime|test_inc"
+)
 
 
 def before_running(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> Refusal | None:
@@ -118,7 +134,9 @@ def after_running(old: Mapping[str, str | None], new: Mapping[str, str | None]) 
     return None
 
 
-def _newly(old: Mapping[str, str | None], new: Mapping[str, str | None], find: object) -> Iterable[tuple[str, str]]:
+def _newly(
+    old: Mapping[str, str | None], new: Mapping[str, str | None], find: object
+) -> Iterable[tuple[str, str]]:
     """(path, thing) for each thing that a file has more of than before."""
     for path, text in new.items():
         tree = parse(text) if text is not None and path.endswith(".py") else None
@@ -137,7 +155,9 @@ def _aliases(tree: ast.AST) -> dict[str, str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                names[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
@@ -206,9 +226,18 @@ def _patched_modules(tree: ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _head(node) in imported:
             found.append(ast.unparse(node))
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "sys.modules":
+        elif (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) == "sys.modules"
+        ):
             found.append("sys.modules")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr" and node.args and _head(node.args[0]) in imported:
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "setattr"
+            and node.args
+            and _head(node.args[0]) in imported
+        ):
             found.append(f"setattr({ast.unparse(node.args[0])})")
     return found
 

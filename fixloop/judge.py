@@ -121,7 +121,10 @@ class Judge:
                     return Refusal("does_not_apply", f"the patch does not apply to {repo}")
                 world = world.with_tree(repo, tree)
         if not any(blocks.values()):
-            return Refusal("no_code_change", "without its tests the patch changes nothing: tests in a patch are set aside")
+            return Refusal(
+                "no_code_change",
+                "without its tests the patch changes nothing: tests in a patch are set aside",
+            )
         case = _Case(patch, blocks, old, new, world)
         case.findings["aside"] = aside
         return case
@@ -144,7 +147,9 @@ class Judge:
         new: dict[str, str | None] = {}
         try:
             new = {path: compose(old[path], mine) for path, mine in by_file(code).items()}
-        except ValueError:  # line numbers a little off: git places the hunks, and the blocks are read off the result
+        except (
+            ValueError
+        ):  # line numbers a little off: git places the hunks, and the blocks are read off the result
             placed = self._placed(repo, unified_only(diff, set(old)), old)
             if placed is None:
                 return Refusal("does_not_apply", f"the patch does not apply to {repo} at {commit[:9]}")
@@ -159,7 +164,10 @@ class Judge:
         tree = self._bench.trees.patched(repo, self._base.trees[repo], diff)
         if tree is None:
             return None
-        return {path: (tree / path).read_text("utf-8", "surrogateescape") if (tree / path).is_file() else None for path in old}
+        return {
+            path: (tree / path).read_text("utf-8", "surrogateescape") if (tree / path).is_file() else None
+            for path in old
+        }
 
     def _named(self, case: _Case) -> Refusal | None:
         for repo in case.new:
@@ -177,7 +185,9 @@ class Judge:
         case.findings["fails_before"] = self._before
         self._note(case, "reproducer on the base", f"fails {self._before[0]} of {self._before[1]}")
         if self._before[0] < self._before[1]:
-            return Refusal("not_deterministic", f"the reproducer fails only {self._before[0]} of {self._before[1]} times")
+            return Refusal(
+                "not_deterministic", f"the reproducer fails only {self._before[0]} of {self._before[1]} times"
+            )
         return None
 
     def _passes_after(self, case: _Case) -> Refusal | None:
@@ -193,7 +203,9 @@ class Judge:
         self._note(case, "reproducer on the patch", f"passes {passed} of {len(outcomes)}")
         if passed < len(outcomes):
             worst = next(outcome for outcome in outcomes if outcome.status != "ok")
-            return Refusal("oracle", f"the reproducer passes only {passed} of {len(outcomes)} times: {self._told(worst)}")
+            return Refusal(
+                "oracle", f"the reproducer passes only {passed} of {len(outcomes)} times: {self._told(worst)}"
+            )
         return None
 
     def _run_test(self, world: World, times: int, *, cold: bool = False) -> list[Outcome]:
@@ -205,7 +217,9 @@ class Judge:
 
     def _told(self, outcome: Outcome) -> str:
         if outcome.exception is None:
-            return {"died": "the process ended without an answer", "timeout": "it does not end"}.get(outcome.status, outcome.status)
+            return {"died": "the process ended without an answer", "timeout": "it does not end"}.get(
+                outcome.status, outcome.status
+            )
         line = str(outcome.exception.last.get("text", ""))
         message = outcome.exception.message.splitlines()[0][:300] if outcome.exception.message else ""
         where = f" in `{line[:160]}`" if line else ""
@@ -264,7 +278,9 @@ class Judge:
         case.findings["hunks_necessary"] = (needed, counted)
         self._note(case, "each piece left out", f"{needed} of {counted} needed")
         if spare is not None:
-            return Refusal("necessity", f"the piece at {spare} is not needed: the reproducer passes without it")
+            return Refusal(
+                "necessity", f"the piece at {spare} is not needed: the reproducer passes without it"
+            )
         return None
 
     def _left_out(self, case: _Case, repo: str, block: Block) -> World | None:
@@ -295,7 +311,12 @@ class Judge:
                 kept += wrong is None
             if wrong is not None and bad is None:
                 bad = f"{wrong} for {_shown(recipe)}"
-        case.findings["neighbours"] = {"tried": len(family), "failed_before": same, "right_after": fixed, "unchanged": kept}
+        case.findings["neighbours"] = {
+            "tried": len(family),
+            "failed_before": same,
+            "right_after": fixed,
+            "unchanged": kept,
+        }
         self._note(case, "neighbours of the input", json.dumps(case.findings["neighbours"], sort_keys=True))
         return Refusal("neighbours", bad) if bad is not None else None
 
@@ -316,7 +337,8 @@ class Judge:
     def _answers(self, world: World, recipes: Sequence[Recipe]) -> list[Reading]:
         with self._bench.runner(world) as runner:
             return [
-                self._reading(recipe, runner.run(call_source(recipe), preload=recipe.preload)[0]) for recipe in recipes
+                self._reading(recipe, runner.run(call_source(recipe), preload=recipe.preload)[0])
+                for recipe in recipes
             ]
 
     def _reading(self, recipe: Recipe, outcome: Outcome) -> Reading:
@@ -342,12 +364,18 @@ class Judge:
         return None
 
     def _notices(
-        self, world: World, family: Sequence[tuple[Recipe, Reading, Reading | None]], reference: Sequence[Reading]
+        self,
+        world: World,
+        family: Sequence[tuple[Recipe, Reading, Reading | None]],
+        reference: Sequence[Reading],
     ) -> bool:
         if self._run_test(world, 1, cold=True)[0].status != "ok":
             return True
         answers = self._answers(world, [recipe for recipe, _, _ in family])
-        return any((a.meaning, a.expected) != (r.meaning, r.expected) for a, r in zip(answers, reference, strict=True))
+        return any(
+            (a.meaning, a.expected) != (r.meaning, r.expected)
+            for a, r in zip(answers, reference, strict=True)
+        )
 
     def _suites_hold(self, case: _Case) -> Refusal | None:
         repos = [repo for repo in case.blocks if case.blocks[repo]]
@@ -385,9 +413,19 @@ class Judge:
     # --- the record --------------------------------------------------------------------------------------------
 
     def _note(self, case: _Case, what: str, outcome: str) -> None:
-        text = json.dumps([case.patch.diffs, self._bench.layout.commits, self._test, what, outcome], sort_keys=True)
+        text = json.dumps(
+            [case.patch.diffs, self._bench.layout.commits, self._test, what, outcome], sort_keys=True
+        )
         digest = hashlib.sha256(text.encode()).hexdigest()
-        case.runs.append(Run(id=f"run-{len(case.runs) + 1}", what=what, outcome=outcome, hash=digest, took=round(perf_counter(), 3)))
+        case.runs.append(
+            Run(
+                id=f"run-{len(case.runs) + 1}",
+                what=what,
+                outcome=outcome,
+                hash=digest,
+                took=round(perf_counter(), 3),
+            )
+        )
 
     def _refused(self, refusal: Refusal, findings: dict[str, Any], runs: list[Run]) -> Validation:
         failed = refusal.rule in ("oracle", "suite", "not_deterministic")
@@ -395,7 +433,12 @@ class Judge:
         return self._validation(verdict, refusal.rule, refusal.said, findings, runs)
 
     def _validation(
-        self, verdict: ValidationVerdict, rule: str | None, said: str, findings: dict[str, Any], runs: list[Run]
+        self,
+        verdict: ValidationVerdict,
+        rule: str | None,
+        said: str,
+        findings: dict[str, Any],
+        runs: list[Run],
     ) -> Validation:
         aside = findings.pop("aside", [])
         notes = [f"tests set aside: {', '.join(aside)}"] if aside else []
@@ -410,7 +453,9 @@ def unified_only(diff: str, paths: set[str]) -> str:
     kept, keep = [], False
     for line in diff.splitlines(keepends=True):
         if line.startswith("diff --git ") or (line.startswith("--- ") and not keep):
-            keep = any(f"/{path}\n" in line + "\n" or f"/{path} " in line or f"/{path}\t" in line for path in paths)
+            keep = any(
+                f"/{path}\n" in line + "\n" or f"/{path} " in line or f"/{path}\t" in line for path in paths
+            )
         if keep:
             kept.append(line)
     return "".join(kept)
@@ -438,7 +483,9 @@ def keeps(expected: Any, actual: Any) -> bool:
     if expected is None:
         return True
     if isinstance(expected, dict) and not any(key.startswith("$") for key in expected):
-        return isinstance(actual, dict) and all(k in actual and keeps(v, actual[k]) if v is not None else k in actual for k, v in expected.items())
+        return isinstance(actual, dict) and all(
+            k in actual and keeps(v, actual[k]) if v is not None else k in actual for k, v in expected.items()
+        )
     if isinstance(expected, dict) and "$tuple" in expected:
         return isinstance(actual, dict) and keeps(expected["$tuple"], actual.get("$tuple"))
     if isinstance(expected, list):
@@ -447,7 +494,9 @@ def keeps(expected: Any, actual: Any) -> bool:
 
 
 def _shown(recipe: Recipe) -> str:
-    text = json.dumps({k: v for k, v in recipe.inputs.items() if k not in ("headers",)}, ensure_ascii=False, default=str)
+    text = json.dumps(
+        {k: v for k, v in recipe.inputs.items() if k not in ("headers",)}, ensure_ascii=False, default=str
+    )
     return text[:160]
 
 

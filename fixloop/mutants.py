@@ -39,7 +39,10 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             other = ast.And() if isinstance(op, ast.Or) else ast.Or()
             yield "and/or exchanged", f"({ast.unparse(ast.BoolOp(op=other, values=values))})"
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            yield "the condition's branches exchanged", f"({ast.unparse(ast.IfExp(test=test, body=orelse, orelse=body))})"
+            yield (
+                "the condition's branches exchanged",
+                f"({ast.unparse(ast.IfExp(test=test, body=orelse, orelse=body))})",
+            )
         case _:
             return
 

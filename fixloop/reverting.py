@@ -14,7 +14,11 @@ from fixloop.reproduce.syntax import Function, functions, parse
 
 
 def take_out(
-    blocks: Sequence[Block], chosen: Sequence[Block], at_change: Read, at_release: Read, moved: Mapping[str, str]
+    blocks: Sequence[Block],
+    chosen: Sequence[Block],
+    at_change: Read,
+    at_release: Read,
+    moved: Mapping[str, str],
 ) -> dict[str, str | None] | None:
     """The release's files without the chosen blocks of a change: path -> new text (None: deleted).
 

@@ -39,7 +39,11 @@ class SuiteResult:
 
 def lost(before: SuiteResult, after: SuiteResult) -> list[str]:
     """Tests that passed and do not pass any more, those that are gone included."""
-    return sorted(test for test, outcome in before.outcomes.items() if outcome == "passed" and after.outcomes.get(test) != "passed")
+    return sorted(
+        test
+        for test, outcome in before.outcomes.items()
+        if outcome == "passed" and after.outcomes.get(test) != "passed"
+    )
 
 
 def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) -> SuiteResult:
@@ -49,13 +53,25 @@ def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) 
     if arguments is None:
         return SuiteResult(said=f"the test command {layout.test_command!r} is not pytest: it was not run")
     nonce = secrets.token_hex(16)
-    argv = (world.environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, *arguments)
+    argv = (
+        world.environment.python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        PLUGIN,
+        *arguments,
+    )
     job = world.job(argv, cwd=f"{SOURCES}/{repo}", wall=wall)
     env = dict(job.env)
     env["PYTHONPATH"] = f"{env['PYTHONPATH']}:/opt/nightdesk"
     env["ND_NONCE"] = nonce
     source = (Path(__file__).parent / "reproduce" / "results.py").read_bytes()
-    result = sandbox.run(type(job)(**{**job.__dict__, "env": env, "files": {**job.files, _PLUGIN_PATH: source}}))
+    result = sandbox.run(
+        type(job)(**{**job.__dict__, "env": env, "files": {**job.files, _PLUGIN_PATH: source}})
+    )
     return _read(result.channel, nonce, result.timed_out, (result.stdout + result.stderr)[-300:])
 
 
@@ -89,5 +105,7 @@ def _read(channel: bytes, nonce: str, timed_out: bool, tail: bytes) -> SuiteResu
     if timed_out:
         said = "the suite did not end within its time"
     elif not complete:
-        said = "the suite did not come to its end: " + " ".join(tail.decode("utf-8", "replace").split())[-200:]
+        said = (
+            "the suite did not come to its end: " + " ".join(tail.decode("utf-8", "replace").split())[-200:]
+        )
     return SuiteResult(outcomes, collected, complete and not timed_out, said)

@@ -90,7 +90,10 @@ class World:
 
     def job(self, argv: Sequence[str], *, cwd: str | None = None, wall: float = 120.0, **bounds: int) -> Job:
         """A job in this world: sources and environment read-only, the probe beside them."""
-        mounts = (*self.environment.mounts, *(Mount(tree, f"{SOURCES}/{name}") for name, tree in self.trees.items()))
+        mounts = (
+            *self.environment.mounts,
+            *(Mount(tree, f"{SOURCES}/{name}") for name, tree in self.trees.items()),
+        )
         path = [*self.roots(), *self.environment.path]
         return Job(
             argv=tuple(argv),
@@ -166,7 +169,12 @@ def apply_diff(tree: Path, diff: str, *, reverse: bool = False) -> str | None:
 
 
 def git(
-    args: Sequence[str], *, cwd: Path, stdin: bytes = b"", inside_repository: bool = True, env: Mapping[str, str] | None = None
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: bytes = b"",
+    inside_repository: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with the machine's and the user's configuration switched off."""
     surroundings = {**os.environ, **_GIT, **(env or {})}

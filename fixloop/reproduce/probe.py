@@ -36,10 +36,12 @@ CALLS = 4_000  # calls and raises that are reported
 
 def snapshot(value: Any, depth: int = 0) -> Any:
     """A JSON picture of a value: containers as they are, what JSON lacks as {"$kind": …}, objects as type and repr."""
-    if value is None or isinstance(value, (bool, int, str)) and type(value) in (bool, int, str):
+    if value is None or (isinstance(value, (bool, int, str)) and type(value) in (bool, int, str)):
         return value[:TEXT] if isinstance(value, str) else value
     if type(value) is float:
-        return value if value == value and abs(value) != float("inf") else {"$repr": "float(%r)" % repr(value)}
+        return (
+            value if value == value and abs(value) != float("inf") else {"$repr": "float(%r)" % repr(value)}
+        )
     if depth > 12:
         return {"$object": type(value).__name__, "repr": None}
     if type(value) is list:
@@ -99,7 +101,11 @@ class Watch:
                 self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
         elif event == "exception" and len(self.raised) < 200:
             error = arg[1]
-            if isinstance(error, BaseException) and id(error) not in self._seen and not isinstance(error, StopIteration):
+            if (
+                isinstance(error, BaseException)
+                and id(error) not in self._seen
+                and not isinstance(error, StopIteration)
+            ):
                 self._seen.add(id(error))
                 self.raised.append(describe(error, arg[2], self.own, holder=error))
         return self._inside
@@ -133,14 +139,23 @@ def describe(error: BaseException, trace: Any, own: tuple[str, ...], holder: Any
             )
     last = None
     for frame, line in walk(trace):
-        last = {"path": frame.f_code.co_filename, "line": line, "function": frame.f_code.co_name,
-                "text": linecache.getline(frame.f_code.co_filename, line).strip()[:400]}
+        last = {
+            "path": frame.f_code.co_filename,
+            "line": line,
+            "function": frame.f_code.co_name,
+            "text": linecache.getline(frame.f_code.co_filename, line).strip()[:400],
+        }
     try:
         message = str(error)
     except BaseException:
         message = ""
-    told = {"type": kind.__name__, "module": kind.__module__, "message": message[:2000],
-            "frames": frames[-60:], "last": last}
+    told = {
+        "type": kind.__name__,
+        "module": kind.__module__,
+        "message": message[:2000],
+        "frames": frames[-60:],
+        "last": last,
+    }
     if isinstance(error, ImportError):
         told["missing"] = getattr(error, "name", None)
     if holder is not None:
@@ -161,7 +176,11 @@ def execute(request: dict[str, Any]) -> dict[str, Any]:
     """Run the request's function once, in this process. Returns the outcome."""
     own = [*request["own"], request["path"]]
     linecache.cache[request["path"]] = (
-        len(request["source"]), None, request["source"].splitlines(True), request["path"])
+        len(request["source"]),
+        None,
+        request["source"].splitlines(True),
+        request["path"],
+    )
     watch = Watch(own, request.get("cover", False)) if request.get("watch", True) else None
     random.seed(0)
     started = time.perf_counter()
@@ -300,7 +319,9 @@ def serve(channel: int) -> None:
                 traceback.print_exc()
         gc.freeze()
         kept = scratch_state()
-        folders = {os.path.join(folder, child) for folder, children, _ in os.walk(SCRATCH) for child in children}
+        folders = {
+            os.path.join(folder, child) for folder, children, _ in os.walk(SCRATCH) for child in children
+        }
         outcomes = []
         for _ in range(int(request.get("times", 1))):
             outcomes.append(fork_once(request, (channel,)))
@@ -308,7 +329,7 @@ def serve(channel: int) -> None:
         reply = json.dumps({"nonce": request["nonce"], "outcomes": outcomes}).encode() + b"\n"
         view = memoryview(reply)
         while view:
-            view = view[os.write(channel, view):]
+            view = view[os.write(channel, view) :]
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from store.event import Value
 
 
@@ -24,7 +22,9 @@ class Recipe(Value):
     repo: str
     target: dict[str, Any]
     inputs: dict[str, Any]
-    repeat: int = 1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
+    repeat: int = (
+        1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
+    )
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 

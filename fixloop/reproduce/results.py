@@ -18,7 +18,7 @@ _outcomes: dict[str, str] = {}
 def _send(message: dict[str, Any]) -> None:
     body = json.dumps({"nonce": _NONCE, **message}).encode() + b"\n"
     while body:
-        body = body[os.write(_CHANNEL, body):]
+        body = body[os.write(_CHANNEL, body) :]
 
 
 def pytest_collection_finish(session: Any) -> None:

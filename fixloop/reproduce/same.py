@@ -36,7 +36,8 @@ class Signature:
         if self.function is None:
             return True
         return any(
-            _last(frame["function"]) == self.function and (self.text is None or normal_line(frame["text"]) == self.text)
+            _last(frame["function"]) == self.function
+            and (self.text is None or normal_line(frame["text"]) == self.text)
             for frame in raised.frames
         )
 

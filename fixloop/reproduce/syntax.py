@@ -10,8 +10,29 @@ from typing import TypeAlias
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _MUTATORS = frozenset(
-    "append extend insert pop remove clear sort reverse update setdefault popitem add discard read readline "
-    "readlines send appendleft popleft __next__ rotate".split()
+    [
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "remove",
+        "clear",
+        "sort",
+        "reverse",
+        "update",
+        "setdefault",
+        "popitem",
+        "add",
+        "discard",
+        "read",
+        "readline",
+        "readlines",
+        "send",
+        "appendleft",
+        "popleft",
+        "__next__",
+        "rotate",
+    ]
 )
 
 
@@ -26,7 +47,7 @@ class Function:
 
     @property
     def kind(self) -> str:
-        """"function", "method", "classmethod" or "staticmethod"."""
+        """ "function", "method", "classmethod" or "staticmethod"."""
         if not self.classes:
             return "function"
         names = {ast.unparse(decorator) for decorator in self.node.decorator_list}
@@ -59,7 +80,9 @@ def parse(source: str) -> ast.Module | None:
 def functions(tree: ast.AST) -> Iterator[Function]:
     """Every function, outer before inner."""
 
-    def visit(node: ast.AST, names: tuple[str, ...], classes: tuple[ast.ClassDef, ...], nested: bool) -> Iterator[Function]:
+    def visit(
+        node: ast.AST, names: tuple[str, ...], classes: tuple[ast.ClassDef, ...], nested: bool
+    ) -> Iterator[Function]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield Function(".".join((*names, child.name)), child, classes, nested)
@@ -77,7 +100,9 @@ def function_at(tree: ast.AST, line: int, name: str | None = None) -> Function |
     best: Function | None = None
     for function in functions(tree):
         first = min([function.node.lineno, *(d.lineno for d in function.node.decorator_list)])
-        if first <= line <= (function.node.end_lineno or first) and (name is None or function.node.name == name):
+        if first <= line <= (function.node.end_lineno or first) and (
+            name is None or function.node.name == name
+        ):
             best = function
     return best
 
@@ -104,7 +129,9 @@ def spoiled(node: FunctionNode, line: int) -> dict[str, str]:
         if getattr(part, "lineno", line + 1) > last and not _same_statement_store(part, line):
             continue
         for name, why in _touches(part):
-            found.setdefault(name, f"{name} is {why} in line {getattr(part, 'lineno', '?')}, before the crash")
+            found.setdefault(
+                name, f"{name} is {why} in line {getattr(part, 'lineno', '?')}, before the crash"
+            )
     return {name: why for name, why in found.items() if name in parameter_names(node)}
 
 
@@ -151,4 +178,6 @@ def required(node: FunctionNode) -> set[str]:
     a = node.args
     positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
     needed = set(positional[: len(positional) - len(a.defaults)])
-    return needed | {arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is None}
+    return needed | {
+        arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is None
+    }

@@ -179,7 +179,11 @@ def render(value: Any, imports: set[str]) -> str:
         items = [render(item, imports) for item in value["$tuple"]]
         return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
     if "$set" in value:
-        return "{" + ", ".join(render(item, imports) for item in value["$set"]) + "}" if value["$set"] else "set()"
+        return (
+            "{" + ", ".join(render(item, imports) for item in value["$set"]) + "}"
+            if value["$set"]
+            else "set()"
+        )
     if "$dict" in value:
         pairs = (f"{render(key, imports)}: {render(item, imports)}" for key, item in value["$dict"])
         return "{" + ", ".join(pairs) + "}"
