@@ -1,8 +1,9 @@
-"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value tree.
+"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value
+tree.
 
-Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006). The empty
-container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so that the same failure
-always gives the same test.
+Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006).
+The empty container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so
+that the same failure always gives the same test.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class _Spent(Exception):
 
 
 def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = ()) -> Any:
-    """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not removed
-    (the method of a request). At most `budget` checks are made."""
+    """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not
+    removed (the method of a request). At most `budget` checks are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:

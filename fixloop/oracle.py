@@ -1,7 +1,7 @@
 """What an outcome means: the same failure, a good answer, a feature that is not there, another failure.
 
-A good answer is a value, or an error that own code raises *on purpose* (its innermost line is a `raise`): a parent that
-refused an input properly has shown the right behaviour, too.
+A good answer is a value, or an error that own code raises *on purpose* (its innermost line is a `raise`): a
+parent that refused an input properly has shown the right behaviour, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """The meaning of an outcome. `expected` is the snapshot that a GOOD outcome stands for; `said` is for people."""
+    """The meaning of an outcome. `expected` is the snapshot that a GOOD outcome stands for; `said` is for
+    people."""
 
     meaning: Meaning
     said: str

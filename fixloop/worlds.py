@@ -1,8 +1,8 @@
 """Worlds: the team's code at chosen commits, laid out in the sandbox with one pinned environment.
 
-A world is a value: which tree stands for which repository. The release, a parent, a patched release differ only in
-one tree; everything else (interpreter, dependencies, variables, the other repositories) stays the same, which is what
-makes a flip between two worlds mean something.
+A world is a value: which tree stands for which repository. The release, a parent, a patched release differ
+only in one tree; everything else (interpreter, dependencies, variables, the other repositories) stays the
+same, which is what makes a flip between two worlds mean something.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class World:
         return replace(self, trees={**self.trees, repo: tree})
 
     def roots(self) -> list[str]:
-        """The import path inside: configured roots first, then the conventional ones that exist in the tree."""
+        """The import path inside: configured roots first, then the conventional ones that exist in the
+        tree."""
         found: list[str] = []
         for repo in self.layout.repositories:
             for root in (*repo.source_roots, *CONVENTIONAL_ROOTS):

@@ -1,4 +1,5 @@
-"""What the source at the release says of a function: where it is, its parameters, what happened to them by a line."""
+"""What the source at the release says of a function: where it is, its parameters, what happened to them by a
+line."""
 
 from __future__ import annotations
 
@@ -120,8 +121,8 @@ def own_parts(node: FunctionNode) -> Iterator[ast.AST]:
 def spoiled(node: FunctionNode, line: int) -> dict[str, str]:
     """Parameters whose local value at `line` may not be the call's argument any more, each with the reason.
 
-    Locals in an event are *post mortem*: what was rebound, mutated or consumed on the way is not what went in.
-    Loops make later lines earlier ones, so inside a loop around `line` the whole loop counts.
+    Locals in an event are *post mortem*: what was rebound, mutated or consumed on the way is not what went
+    in. Loops make later lines earlier ones, so inside a loop around `line` the whole loop counts.
     """
     last = max([line - 1, *(_end(part) for part in own_parts(node) if _is_loop_around(part, line))])
     found: dict[str, str] = {}
