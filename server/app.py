@@ -1,0 +1,72 @@
+"""The ASGI application: routes and nothing else. A fresh one for each call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from server.answers import refused
+from server.house import House
+from server.ingest import Ingest
+from server.web.guard import SecurityHeaders
+from server.web.pages import Pages
+from server.work import Worker
+from store import queries
+from store.errors import NightdeskError
+
+
+def make_app(house: House) -> Starlette:
+    """The application over an open house. Background triage runs as long as the application does."""
+    worker = Worker(house.triage_incident)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        waiting = await to_thread.run_sync(_untriaged, house)
+        with worker:
+            worker.put(waiting)
+            yield
+
+    app = Starlette(
+        routes=[
+            *Ingest(house, worker.put).routes(),
+            Route("/healthz", _alive),
+            Route("/readyz", _Ready(house).answer),
+            *Pages(house).routes(),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={NightdeskError: refused},
+        lifespan=lifespan,
+    )
+    app.state.worker = worker
+    return app
+
+
+def _untriaged(house: House) -> list[str]:
+    """Incidents that were kept by a process that ended before it had triaged them."""
+    return [incident.id for incident in queries.incidents(house.database) if incident.verdict is None]
+
+
+async def _alive(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+class _Ready:
+    """Readiness: the database answers."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def answer(self, request: Request) -> Response:
+        """200 when a read succeeds, else 503; says nothing else."""
+        try:
+            await to_thread.run_sync(queries.lane_counts, self._house.database)
+        except NightdeskError:
+            return PlainTextResponse("not ready", status_code=503)
+        return PlainTextResponse("ok")

@@ -1,0 +1,72 @@
+"""The command line: one module a command, imported when it is called, so that `--help` stays instant.
+
+To add a command, write `server/cli/NAME.py` with a click command called `command` and give it a line in
+COMMANDS. This module imports click and nothing else that is slow; what a command needs is its own business.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from store.errors import NightdeskError
+
+COMMANDS = {
+    "serve": "Web page and ingest in one process.",
+    "ingest": "Take events from files or standard input.",
+    "incidents": "The list, most urgent first.",
+    "show": "Everything known of one incident.",
+    "events": "Ids, times and releases of every event kept.",
+    "triage": "Run triage again and say what changed.",
+    "project": "Projects: add, list.",
+    "key": "Keys that senders use: add, rotate, revoke.",
+    "repo": "Git repositories: add, list, sync.",
+    "release": "What runs where since when: add, list.",
+    "resolve": "Say that an incident is fixed.",
+    "mute": "Keep an incident quiet.",
+    "reopen": "Take an incident up again.",
+    "noise": "Say that an incident is noise.",
+    "not-noise": "Say that an incident matters.",
+    "assign": "Name an incident's owner.",
+    "doctor": "Every part with its state and the fix in words.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; their one-line help stands in COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found = import_module(f"server.cli.{cmd_name.replace('-', '_')}").command
+        assert isinstance(found, click.Command)  # noqa: S101 - a contract between our own modules
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="nightdesk")
+def cli() -> None:
+    """The night shift for production errors. Options stand after the command.
+
+    Exit codes: 0 done, 1 it failed (one sentence says why), 2 wrong use, 3 "no" as a result.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code. Errors of the house are one sentence on stderr."""
+    try:
+        cli(prog_name="nightdesk")
+    except NightdeskError as error:
+        click.echo(f"nightdesk: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,29 @@
+"""`nightdesk doctor`: every part with its state, and what to do where it is not well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from server.checks import State, configuration, examine
+from server.cli.output import common, emit, table
+from server.config import load
+from server.house import House
+
+
+@click.command()
+@common
+@click.pass_context
+def command(context: click.Context, data: Path | None, as_json: bool) -> None:
+    """Every part with its state and the fix in words. Exit code 1 where a part does not work."""
+    config = load(data)
+    with House.open(config) as house:
+        checks = [*examine(house), *configuration(config)]
+    text = table(
+        [check.state.value, check.part, check.said] for check in checks if check.state is not State.SETTING
+    )
+    settings = table([check.part, check.said] for check in checks if check.state is State.SETTING)
+    emit(checks, f"{text}\n\nSettings\n{settings}", as_json=as_json)
+    if any(check.state is State.BROKEN for check in checks):
+        context.exit(1)

@@ -1,0 +1,63 @@
+"""`nightdesk ingest`: events from files or standard input; triaged when it returns."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from server.cli.incidents import incident_lines
+from server.cli.output import NO, common, emit, open_house
+from server.parsing import NAMES, file_events
+from store import queries
+from store.errors import BadPayload
+from store.event import Event
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE…|-]")
+@click.option("--project", default="default", show_default=True, help="The project the events belong to.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(list(NAMES)),
+    default="auto",
+    show_default=True,
+    help="What the files are.",
+)
+@common
+@click.pass_context
+def command(
+    context: click.Context, files: tuple[str, ...], project: str, name: str, data: Path | None, as_json: bool
+) -> None:
+    """Take events from files (Sentry events and envelopes, log text with traces, JSON) and print the
+    incidents touched.
+
+    Without FILE, or with `-`, standard input is read. Nothing is refused for its size. Exit code 3: no event
+    in it.
+    """
+    with open_house(data) as house:
+        owner = queries.project(house.database, project).name
+        events = [event for file in files or ("-",) for event in _read(file, name, owner)]
+        recorded = house.receive(events)
+        touched = [
+            queries.incident(house.database, ref)
+            for ref in dict.fromkeys(one.incident_id for one in recorded)
+        ]
+    emit(touched, incident_lines(touched) or "No event was found.", as_json=as_json)
+    if not touched:
+        context.exit(NO)
+
+
+def _read(file: str, name: str, project: str) -> list[Event]:
+    """The events of one file. Raises BadPayload naming the file."""
+    try:
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise BadPayload(f"{file} cannot be read: {error.strerror}.") from error
+    try:
+        return file_events(body, name, project=project, received_at=datetime.now(UTC))
+    except BadPayload as error:
+        raise BadPayload(f"{'standard input' if file == '-' else file}: {error}") from error

@@ -1,0 +1,75 @@
+"""`nightdesk serve`: web page and ingest in one process."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from pathlib import Path
+
+import click
+import uvicorn
+
+from server.app import make_app
+from server.cli.output import data_option, table
+from server.cli.project import project_row
+from server.config import Config, load
+from server.house import House
+from store import queries
+from store.errors import Unavailable
+
+
+@click.command()
+@click.option("--host", default=None, help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Port to listen on; 0 takes a free one.  [default: 8731]",
+)
+@data_option
+def command(host: str | None, port: int | None, data: Path | None) -> None:
+    """Serve the web page and take events, until interrupted."""
+    config = load(data, overrides={"host": host, "port": port})
+    with _listen(config.host, config.port) as listener:
+        config = config.model_copy(update={"port": listener.getsockname()[1]})
+        with House.open(config) as house:
+            click.echo(welcome(house))
+            settings = uvicorn.Config(
+                make_app(house),
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,  # pages trust the peer's address: no header may change it
+                server_header=False,
+                timeout_graceful_shutdown=10,
+            )
+            uvicorn.Server(settings).run(sockets=[listener])
+
+
+def welcome(house: House) -> str:
+    """What to do next: the DSN of each project, the page, the line that connects an assistant."""
+    config: Config = house.config
+    rows = [project_row(house, project) for project in queries.projects(house.database)]
+    dsns = [[f"DSN of {row['name']}", row["dsn"] or "no key; `nightdesk key add` makes one"] for row in rows]
+    folder = shlex.quote(str(config.data))
+    return table(
+        [
+            *dsns,
+            ["Page", config.address + "/"],
+            ["Assistants", f"claude mcp add nightdesk -- nightdesk mcp --data {folder}"],
+        ]
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises Unavailable when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port."
+        ) from error
+    return listener

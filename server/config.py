@@ -1,0 +1,190 @@
+"""The settings of one installation: one model, every field documented, every value knows where it came from.
+
+The order, later wins: the default, ``nightdesk.toml`` in the data folder, ``NIGHTDESK_…`` in the environment,
+the command line. An unknown key is an error that names the nearest known one, because a mistyped limit that
+is silently ignored is a limit that does not exist.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from store.errors import NightdeskError
+
+DraftPolicy = Literal["proven", "ask", "never"]
+
+_PREFIX = "NIGHTDESK_"
+_FILE = "nightdesk.toml"
+_NOT_SETTINGS = frozenset(
+    {"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_SHARED"}
+)  # the folder, senders, the tests
+
+
+class BadConfiguration(NightdeskError):
+    """A setting is unknown or has a value that cannot be used."""
+
+
+class Config(BaseModel):
+    """One installation. Sizes are bytes, times are seconds unless a field says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(description="The data folder: everything Nightdesk keeps is in here.")
+    database: str = Field(
+        default="", description="Database URL. Empty: `sqlite:///` and `nightdesk.sqlite` in the data folder."
+    )
+    host: str = Field(default="127.0.0.1", description="Address that `serve` listens on.")
+    port: int = Field(
+        default=8731, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one."
+    )
+    public_url: str = Field(
+        default="", description="How senders and browsers reach the server. Empty: `http://HOST:PORT`."
+    )
+    drafts: DraftPolicy | None = Field(
+        default=None,
+        description="When a draft opens by itself: `proven`, `ask` or `never`. "
+        "Unset: `proven` for a local git repository, `ask` for a remote forge.",
+    )
+    draft_cap: int = Field(
+        default=3, ge=0, description="Open drafts a repository may have before Nightdesk asks."
+    )
+    min_users: int = Field(
+        default=5,
+        ge=1,
+        description="Users an incident known only from public keys must touch before a repair.",
+    )
+    max_body: int = Field(default=20 << 20, ge=1024, description="Largest request body as sent, in bytes.")
+    max_inflated: int = Field(
+        default=50 << 20, ge=1024, description="Largest request body once inflated, in bytes."
+    )
+    max_waiting: int = Field(
+        default=128,
+        ge=1,
+        description="Requests from senders taken at the same time; more are told to come back.",
+    )
+    runs: int = Field(
+        default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky."
+    )
+
+    sources: Mapping[str, str] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="Where each value came from: set by `load`, not a setting.",
+    )
+
+    def source(self, name: str) -> str:
+        """Where the value of a setting came from, in words."""
+        return self.sources.get(name, "default")
+
+    @property
+    def database_url(self) -> str:
+        """The database to open, with the default filled in."""
+        return self.database or f"sqlite:///{self.data / 'nightdesk.sqlite'}"
+
+    @property
+    def address(self) -> str:
+        """The URL under which senders and browsers reach this server, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+    def draft_policy(self, *, remote: bool) -> DraftPolicy:
+        """The policy for a repository that has none of its own."""
+        return self.drafts or ("ask" if remote else "proven")
+
+
+SETTINGS = tuple(name for name in Config.model_fields if name not in {"data", "sources"})
+
+
+def data_folder(given: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Path, str]:
+    """The data folder and how it was chosen: ``--data``, ``$NIGHTDESK_DATA``, ``./.nightdesk``, the user's
+    own."""
+    env = os.environ if environ is None else environ
+    if given is not None:
+        return given.expanduser().absolute(), "--data"
+    if named := env.get("NIGHTDESK_DATA"):
+        return Path(named).expanduser().absolute(), "NIGHTDESK_DATA in the environment"
+    if (here := Path.cwd() / ".nightdesk").is_dir():
+        return here, "./.nightdesk"
+    return _user_folder(env), "the user's data folder"
+
+
+def _user_folder(env: Mapping[str, str]) -> Path:
+    """Where this platform keeps an application's files for one user."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "nightdesk"
+    if sys.platform == "win32":
+        return Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nightdesk"
+    return Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nightdesk"
+
+
+def load(
+    data: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """The settings in force. `overrides` are command-line options; None among them means "not given".
+
+    Raises BadConfiguration with one sentence for an unknown key, a value of the wrong kind or a file that is
+    not TOML.
+    """
+    env = os.environ if environ is None else environ
+    folder, chosen_by = data_folder(data, env)
+    values: dict[str, Any] = {"data": folder}
+    sources = {"data": chosen_by}
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        (_FILE, read_toml(folder / _FILE)),
+        ("environment", _from_environment(env)),
+        ("command line", {key: value for key, value in (overrides or {}).items() if value is not None}),
+    ]
+    for source, layer in layers:
+        refuse_unknown(layer, SETTINGS, source)
+        values.update(layer)
+        sources.update(dict.fromkeys(layer, source))
+    try:
+        return Config.model_validate({**values, "sources": sources})
+    except ValidationError as error:
+        raise BadConfiguration(first_problem(error, sources)) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dictionary; empty where there is no such file. Raises BadConfiguration."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadConfiguration(f"{path} cannot be read as TOML: {error}.") from error
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise BadConfiguration for the first key that is not known, naming the nearest one that is."""
+    names = sorted(known)
+    for key in given:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+            raise BadConfiguration(f"Unknown setting {key!r} ({where}); did you mean {near[0]!r}?")
+
+
+def first_problem(error: ValidationError, sources: Mapping[str, str]) -> str:
+    """The first complaint of a validation in one sentence, with the place where the value was set."""
+    problem = error.errors(include_url=False)[0]
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    where = sources.get(name, "settings")
+    return f"Setting {name!r} ({where}) cannot be {problem['input']!r}: {problem['msg']}."
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Every ``NIGHTDESK_…`` variable as a setting's name and text."""
+    return {
+        name.removeprefix(_PREFIX).lower(): value
+        for name, value in env.items()
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS
+    }

@@ -1,0 +1,169 @@
+"""The one place where the parts are put together. Blocking: the doors call it in threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from fixloop import Sandbox, sandboxes
+from server.config import Config
+from server.intake import Intake
+from server.releases import release_of, standing
+from server.repository_part import FILE, RepositoryPart, detect, parse, validate
+from server.sources import ProjectSources
+from store import journal, queries
+from store.artifacts import Artifacts
+from store.database import Database
+from store.errors import NightdeskError, NotFound, Unavailable
+from store.event import Event
+from store.incident import Incident, Status, Triage
+from store.journal import Recorded
+from store.mirrors import Mirror, Mirrors
+from store.project import RepositoryConfig
+from triage import Classifier
+from triage.analyse import History
+from triage.classify import Rules
+from triage.pipeline import triage
+
+log = logging.getLogger("nightdesk.house")
+
+_NEW = timedelta(days=1)  # how long an incident counts as new
+
+
+class House:
+    """Everything that one data folder holds, opened. Use `House.open`.
+
+    The repair is not in here: it takes a house and drives `fixloop` with its parts.
+    """
+
+    def __init__(self, config: Config, database: Database, redaction_key: bytes) -> None:
+        self.config = config
+        self.database = database
+        self.artifacts = Artifacts(config.data / "artifacts")
+        self.mirrors = Mirrors(config.data / "mirrors")
+        self.classifier: Classifier = Rules()
+        self._intake = Intake(database, self.artifacts, redaction_key)
+
+    @classmethod
+    @contextmanager
+    def open(cls, config: Config) -> Iterator[House]:
+        """Open the data folder, making it where it is absent. Raises Unavailable with what to do."""
+        make_folder(config.data)
+        database = Database.open(config.database_url)
+        try:
+            yield cls(config, database, redaction_key(config.data))
+        finally:
+            database.close()
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """The best sandbox of this machine, found when it is first asked for."""
+        return sandboxes.best()
+
+    def keep(self, events: Iterable[Event]) -> list[Recorded]:
+        """Redact, group and keep events; when this returns they are on disk. Triage is not done yet."""
+        return self._intake.keep(events)
+
+    def receive(self, events: Iterable[Event]) -> list[Recorded]:
+        """Keep events, then triage the incidents that are new or new in their release."""
+        recorded = self.keep(events)
+        for incident_id in needs_triage(recorded):
+            self.triage_incident(incident_id)
+        return recorded
+
+    def triage_incident(self, incident_id: str) -> Triage:
+        """Triage an incident by its newest kept event, and keep what was decided. Raises NotFound."""
+        incident = queries.incident(self.database, incident_id)
+        events = queries.events(self.database, incident.id, limit=1)
+        if not events:
+            raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
+        sources = self.sources_for(events[0])
+        result = triage(events[0], history_of(incident), sources, self.classifier, lambda: datetime.now(UTC))
+        stood = {repo: standing.said for repo, standing in sources.standings.items()}
+        result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
+        journal.keep_triage(self.database, incident.id, result)
+        return result
+
+    def sources_for(self, event: Event) -> ProjectSources:
+        """The project's repositories at the commits that this event ran on; one that cannot be read is left out."""
+        release = release_of(self.database, event)
+        sources = ProjectSources()
+        for row in queries.repositories(self.database, event.project):
+            try:
+                mirror = self.mirrors.get(row.name)
+                sources.add(mirror, standing(mirror, event, release), self.part(row, mirror))
+            except NightdeskError as error:  # one that is broken must not keep us from reading the others
+                log.warning("Repository %s is left out: %s", row.name, error)
+        return sources
+
+    def part(self, repository: RepositoryConfig, mirror: Mirror) -> RepositoryPart:
+        """The repository's own configuration: from `repo add --config`, else its default branch; the rest
+        detected."""
+        head = mirror.head()
+        root = "" if repository.root in {"", "."} else f"{repository.root.strip('/')}/"
+        if repository.config:
+            given = validate(repository.config, f"configuration of {repository.name}")
+        else:
+            given = parse(mirror.text(head, root + FILE) or "", f"{repository.name}/{root}{FILE}")
+        paths = [path.removeprefix(root) for path in mirror.paths(head) if path.startswith(root)]
+        return detect(paths, lambda path: mirror.text(head, root + path), given)
+
+
+def history_of(incident: Incident) -> History:
+    """What triage is told of an incident's past. It is new for a day."""
+    return History(
+        event_count=incident.event_count,
+        user_count=incident.user_count,
+        first_seen=incident.first_seen,
+        is_new=incident.last_seen - incident.first_seen < _NEW,
+        regressed=incident.status is Status.REGRESSED,
+    )
+
+
+def needs_triage(recorded: Sequence[Recorded]) -> list[str]:
+    """The incidents among these that changed enough for triage, each once, in order."""
+    changed = (
+        one.incident_id for one in recorded if one.new_incident or one.first_in_release or one.regressed
+    )
+    return list(dict.fromkeys(changed))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder, for its owner only. Raises Unavailable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"The data folder {folder} cannot be made: {error.strerror}. Name another with --data."
+        ) from error
+
+
+def redaction_key(folder: Path) -> bytes:
+    """The key that makes redaction's tokens equal for equal values, and unguessable. Made once, mode 0600."""
+    path = folder / "redaction.key"
+    try:
+        fresh = folder / f".redaction.key.{os.getpid()}.{secrets.token_hex(4)}"
+        if not path.exists():
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
+            try:
+                os.link(fresh, path)  # atomic, and never replaces the key another process has just made
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        key = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"The redaction key {path} cannot be used: {error.strerror}.") from error
+    if len(key) != 32:
+        raise Unavailable(
+            f"The redaction key {path} is damaged; restore it, or remove it to have a new one made."
+        )
+    return key

@@ -1,0 +1,45 @@
+"""From parsed events to kept ones: redact, group, record. Nothing unredacted touches the disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from store import journal
+from store.artifacts import Artifacts
+from store.database import Database
+from store.errors import BadPayload
+from store.event import Event
+from store.incident import Fingerprint
+from store.journal import Recorded
+from triage.fingerprint import fingerprint
+from triage.redact import redact
+from triage.title import culprit, title
+
+log = logging.getLogger("nightdesk.intake")
+
+
+class Intake:
+    """Keeps events. Safe to use from several threads."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, key: bytes) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._key = key
+
+    def keep(self, events: Iterable[Event]) -> list[Recorded]:
+        """Redact, group and record events in one transaction; when this returns they are on disk.
+
+        Raises BadPayload for an event that cannot be redacted or grouped: then none of them is kept."""
+        ready = [self._ready(event) for event in events]
+        return journal.record(self._database, self._artifacts, ready) if ready else []
+
+    def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
+        try:
+            clean = redact(event, self._key)
+            return clean, fingerprint(clean), title(clean), culprit(clean)
+        except (
+            Exception
+        ) as error:  # what an event makes these steps raise is in the event, so the sender is told
+            log.exception("Event %s could not be redacted or grouped.", event.event_id)
+            raise BadPayload(f"Event {event.event_id} cannot be read; it was not kept.") from error

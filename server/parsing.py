@@ -1,0 +1,83 @@
+"""Bodies to events, for each door: what comes at a Sentry address, at our own, and from files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from store.errors import BadPayload
+from store.event import Event
+from triage import formats
+from triage.formats.sentry import receive
+
+NAMES = {"auto": "auto", "sentry": "sentry", "text": "traceback", "json": "json"}
+_EVENT_FIELDS = frozenset({"exception", "logentry", "traceback", "message", "event_id"})
+
+
+def sentry_events(
+    body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
+) -> tuple[list[Event], str | None]:
+    """The events of an envelope or a bare event, and the id that its sender wants to be answered.
+
+    Items of other types (sessions, transactions, …) are skipped: there may be no event at all. Raises
+    BadPayload.
+    """
+    received = receive(body, project=project, received_at=received_at)
+    return list(received.events), received.events[0].event_id if received.events else received.event_id
+
+
+def own_events(
+    body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
+) -> tuple[list[Event], str | None]:
+    """The events of JSON or log text from an application's own error handler. Raises BadPayload."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    name = "traceback" if kind == "text/plain" else "json"
+    events = formats.by_name(name).parse(body, headers, project=project, received_at=received_at)
+    return events, events[0].event_id if events else None
+
+
+def file_events(body: bytes, name: str, *, project: str, received_at: datetime) -> list[Event]:
+    """The events of a file in the format of that NAME; `auto` looks. JSON lines are taken line by line.
+
+    Raises BadPayload where there is nothing that can be read as an event.
+    """
+    if name in {"auto", "json"} and (lines := _json_lines(body)):
+        parts = [_one_part(line, "auto", project, received_at) for line in lines]
+        return [event for part in parts for event in part]
+    return _one_part(body, NAMES[name], project, received_at)
+
+
+def _one_part(body: bytes, name: str, project: str, received_at: datetime) -> list[Event]:
+    if name == "auto" and _is_log_text(body):
+        name = "traceback"
+    chosen = formats.detect(body, {}) if name == "auto" else formats.by_name(name)
+    try:
+        return chosen.parse(body, {}, project=project, received_at=received_at)
+    except BadPayload:
+        if chosen.name == "traceback":  # text in which nothing crashed is a fine file with no event in it
+            return []
+        raise
+
+
+def _is_log_text(body: bytes) -> bool:
+    """Whether it is text and not JSON."""
+    try:
+        return not body.decode("utf-8").lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    except UnicodeDecodeError:
+        return False
+
+
+def _json_lines(body: bytes) -> list[bytes]:
+    """The lines of a file in which each line is an event by itself; empty where it is something else."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip().startswith(b"{") for line in lines):
+        return []
+    try:
+        first = json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return []
+    is_event = (
+        isinstance(first, dict) and _EVENT_FIELDS & set(first) and not {"dsn", "sent_at", "log"} & set(first)
+    )
+    return lines if is_event and b'"type"' not in lines[1].partition(b"{")[2][:12] else []

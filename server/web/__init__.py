@@ -1,0 +1,1 @@
+"""Pages: server-rendered, readable with `curl` and without scripts."""

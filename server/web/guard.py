@@ -1,0 +1,66 @@
+"""Who may see pages, and the headers that every answer carries.
+
+Until there are accounts, a page is for a browser on the same machine: the connection comes from loopback, no
+proxy stands in between, and the name in the address is loopback's (else a web site could point its own name
+here).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from store.errors import NotAllowed
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class SecurityHeaders:
+    """Pure ASGI middleware that adds SECURITY_HEADERS to every HTTP answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on; the start of an answer gets the headers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def only_loopback(peer: str | None, headers: Mapping[str, str]) -> None:
+    """Raise NotAllowed unless the request was made on this machine, directly and under a loopback name."""
+    proxied = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    named = urlsplit(f"//{headers.get('host', '')}").hostname
+    if not _is_loopback(peer) or proxied or not (named == "localhost" or _is_loopback(named)):
+        raise NotAllowed(
+            "Pages are shown to a browser on the same machine only: open http://127.0.0.1 there."
+        )
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return address is not None and ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

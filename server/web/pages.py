@@ -1,0 +1,122 @@
+"""The pages: the list, what was set aside, one incident read from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from server.answers import status_of
+from server.house import House
+from server.incident_json import compose
+from server.web.diffs import diff_files
+from server.web.guard import only_loopback
+from server.web.words import FILTERS, answer
+from store import queries
+from store.errors import NightdeskError
+from store.incident import Incident, Lane, Status
+
+_HERE = Path(__file__).parent
+_SHOWN_EVENTS = 20  # occurrences on the page of an incident
+_SHOWN_NOISE = 500
+_UNSETTLED = (Status.OPEN, Status.REGRESSED)
+
+Work = Callable[[Request], Response]
+
+
+class Pages:
+    """Server-rendered HTML over one house. Text is escaped by the template engine, everywhere and always."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(FILTERS)
+
+    def routes(self) -> list[BaseRoute]:
+        """Every page, for loopback only, and the style sheet."""
+        return [
+            Route("/", self._guarded(self._list)),
+            Route("/noise", self._guarded(self._noise)),
+            Route("/incidents/{ref:str}.json", self._guarded(self._json)),
+            Route("/incidents/{ref:str}", self._guarded(self._incident)),
+            Mount("/static", StaticFiles(directory=_HERE / "static")),
+        ]
+
+    def _guarded(self, work: Work) -> Callable[[Request], Awaitable[Response]]:
+        """Run a page in a thread; errors of the house become a page with one sentence."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                only_loopback(request.client.host if request.client else None, request.headers)
+                return await to_thread.run_sync(work, request)
+            except NightdeskError as error:
+                return self._page("error.html", status=status_of(error), sentence=str(error))
+
+        return endpoint
+
+    def _page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._templates.get_template(template).render(**values), status_code=status)
+
+    def _list(self, request: Request) -> Response:
+        database = self._house.database
+        counts = queries.lane_counts(database, status=_UNSETTLED)
+        return self._page(
+            "list.html",
+            focus=queries.incidents(database, lane=Lane.FOCUS, status=_UNSETTLED),
+            backlog=queries.incidents(database, lane=Lane.BACKLOG, status=_UNSETTLED),
+            noise=counts.get(Lane.NOISE, 0),
+            total=sum(counts.values()),
+            projects=queries.projects(database),
+        )
+
+    def _noise(self, request: Request) -> Response:
+        rows = queries.incidents(self._house.database, lane=Lane.NOISE, limit=_SHOWN_NOISE)
+        return self._page("noise.html", rows=rows, shown=_SHOWN_NOISE)
+
+    def _json(self, request: Request) -> Response:
+        return JSONResponse(self._compose(self._find(request)))
+
+    def _incident(self, request: Request) -> Response:
+        database = self._house.database
+        incident = self._find(request)
+        events = queries.events(database, incident.id, limit=1)
+        triage = queries.triage(database, incident.id)
+        attempt = queries.latest_attempt(database, incident.id)
+        values = compose(incident, triage, attempt)
+        return self._page(
+            "incident.html",
+            incident=incident,
+            values=values,
+            answer=answer(incident, attempt),
+            triage=triage,
+            attempt=attempt,
+            event=events[0] if events else None,
+            occurrences=queries.occurrences(database, incident.id)[-_SHOWN_EVENTS:][::-1],
+            diffs={
+                repo: diff_files(diff)
+                for repo, diff in (attempt.patch.diffs if attempt and attempt.patch else {}).items()
+            },
+            hunks=diff_files,
+        )
+
+    def _find(self, request: Request) -> Incident:
+        return queries.incident(self._house.database, request.path_params["ref"])
+
+    def _compose(self, incident: Incident) -> dict[str, Any]:
+        database = self._house.database
+        return compose(
+            incident, queries.triage(database, incident.id), queries.latest_attempt(database, incident.id)
+        )

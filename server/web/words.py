@@ -1,0 +1,142 @@
+"""Times, numbers and the three-line answer in words, for pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from store.event import ExceptionValue, Frame
+from store.incident import Incident, Verdict
+from store.repair import Attempt, ChangeVerdict, Ended, ValidationVerdict
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+_ENDINGS = {
+    Ended.NOT_REPRODUCED: "Not reproduced, so no fix was proposed.",
+    Ended.UNDETERMINED: "The cause could not be determined.",
+    Ended.NOT_RUNNABLE: "The application could not be run here, so nothing was proven.",
+    Ended.NEEDS_DECISION: "There is more than one way to put this right; a person has to choose.",
+    Ended.OVER_BUDGET: "The attempt was stopped when its budget was used up.",
+    Ended.CANCELLED: "The attempt was cancelled.",
+}
+_ANSWER_LINES = (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE)
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that fits: `3 h ago`."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def stamp(moment: datetime) -> str:
+    """A moment in full: `2026-11-20 11:30:00 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def count(number: int, word: str) -> str:
+    """`1 user`, `12 users`, with thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\u202f") + f" {word}{'' if number == 1 else 's'}"
+
+
+def kind(verdict: Verdict) -> str:
+    """The kind of a failure in words: `app bug`."""
+    return verdict.kind.value.replace("_", " ")
+
+
+def spoken(value: object) -> str:
+    """A name from an enumeration in words: `needs decision`."""
+    return str(value).replace("_", " ")
+
+
+def compact(value: Any) -> str:
+    """A small structure on one line; nothing at all where there is nothing in it."""
+    return json.dumps(value, ensure_ascii=False, default=str) if value else ""
+
+
+def of(pair: Sequence[int]) -> str:
+    """A pair of counts: `10 of 10`; a dash where nothing was tried."""
+    return f"{pair[0]} of {pair[1]}" if pair[1] else "–"
+
+
+def folded(frames: Sequence[Frame]) -> list[tuple[bool, list[Frame]]]:
+    """Frames newest first, in runs: (own code or not, the run). Without own code, the last frame counts as
+    own."""
+    runs: list[tuple[bool, list[Frame]]] = []
+    any_own = any(frame.in_app for frame in frames)
+    for place, frame in enumerate(reversed(frames)):
+        own = frame.in_app if any_own else place == 0
+        if runs and runs[-1][0] == own:
+            runs[-1][1].append(frame)
+        else:
+            runs.append((own, [frame]))
+    return runs
+
+
+def numbered(frame: Frame) -> list[tuple[int | None, str, bool]]:
+    """The source lines that came with a frame: (number, text, is the line that ran)."""
+    first = frame.lineno - len(frame.pre_context) if frame.lineno is not None else None
+    texts = [*frame.pre_context, frame.context_line or "", *frame.post_context] if frame.context_line else []
+    at = len(frame.pre_context)
+    return [(None if first is None else first + place, text, place == at) for place, text in enumerate(texts)]
+
+
+def newest_first(exceptions: Sequence[ExceptionValue]) -> list[ExceptionValue]:
+    """The exception that ended the work first, then what led to it."""
+    return list(reversed(exceptions))
+
+
+def answer(incident: Incident, attempt: Attempt | None) -> list[tuple[str, str]]:
+    """The answer in three lines: cause, change, fix. Each says what is known, or what to do to know it."""
+    return [
+        ("Cause", _cause(incident, attempt)),
+        ("Change", _change(incident, attempt)),
+        ("Fix", _fix(incident, attempt)),
+    ]
+
+
+def _cause(incident: Incident, attempt: Attempt | None) -> str:
+    supported = [h for h in attempt.hypotheses if h.status == "supported"] if attempt else []
+    if supported:
+        return max(supported, key=lambda hypothesis: hypothesis.score).statement
+    if location := incident.location:
+        line = f":{location.line}" if location.line else ""
+        where = f" in {location.function}" if location.function else ""
+        return f"It fails at {location.repo}/{location.path}{line}{where}. Why is not known yet."
+    if incident.verdict is None:
+        return "Not triaged yet."
+    return incident.why or "The place in the code is not known: no repository holds these files."
+
+
+def _change(incident: Incident, attempt: Attempt | None) -> str:
+    named = [change for change in (attempt.changes if attempt else ()) if change.verdict in _ANSWER_LINES]
+    if not named:
+        return f"No change is proven. Find candidates: nightdesk causes {incident.id}"
+    best = min(named, key=lambda change: _ANSWER_LINES.index(change.verdict))
+    by = f"{best.author}, {best.authored_at:%Y-%m-%d}"
+    return f"{best.commit[:10]} {best.title} ({by}): {spoken(best.verdict.value)}."
+
+
+def _fix(incident: Incident, attempt: Attempt | None) -> str:
+    if attempt is None:
+        return f"No repair was tried. Start one: nightdesk repair {incident.id}"
+    if attempt.patch and attempt.validation:
+        judged = attempt.validation.verdict
+        files = ", ".join(attempt.patch.files)
+        said = {
+            ValidationVerdict.PROVEN: "proven by execution",
+            ValidationVerdict.WEAK: "the crash is gone, but whether the result is right is not shown",
+        }.get(judged, spoken(judged.value))
+        return f"A {attempt.patch.kind} patch of {files}: {said}."
+    if attempt.ended:
+        return attempt.said or _ENDINGS.get(attempt.ended, spoken(attempt.ended.value))
+    return "A repair is under way."
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": ago, "stamp": stamp, "count": count, "kind": kind, "spoken": spoken, "compact": compact, "of": of,
+    "folded": folded, "numbered": numbered, "newest_first": newest_first,
+}  # fmt: skip
