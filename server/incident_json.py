@@ -95,9 +95,9 @@ def _times(incident: Incident, triage: Triage | None, attempt: Attempt | None) -
     milestones: dict[str, datetime | None] = {
         "detected": incident.first_seen,
         "triaged": _last_end(triage.steps) if triage else None,
-        "diagnosed": ends.get("prove_causes", ends.get("candidate_changes")),
+        "diagnosed": ends.get("causes"),
         "reproduced": ends.get("reproduce") if attempt and attempt.reproducer else None,
-        "proposed": ends.get("judge", ends.get("propose")) if attempt and attempt.patch else None,
+        "proposed": ends.get("repair") if attempt and attempt.patch else None,
         "drafted": min(opened, default=None),
         "merged": attempt.finished_at if attempt and merged else None,
     }

@@ -1,8 +1,8 @@
 """Secrets and personal data out of an event before anything is kept, each with an audit row.
 
-Two rules: what a *name* says (`password`, `X-Api-Key`, `access_token`, at any depth, in texts and reprs too) and
-what a *shape* says (keys of known providers, JWTs, private keys, e-mail addresses, card numbers). The same value
-becomes the same token under one project key. Running it twice changes nothing.
+Two rules: what a *name* says (`password`, `X-Api-Key`, `access_token`, at any depth, in texts and reprs)
+and what a *shape* says (keys of known providers, JWTs, private keys, e-mail addresses, card numbers). The
+same value becomes the same token under one project key. Running it twice changes nothing.
 """
 
 from __future__ import annotations

@@ -35,4 +35,6 @@ class Recipe(Value):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
+        if self.target.get("settings"):  # the application's own modules need settings first: the framework has to do
+            return ("django.test", "django.db.models", "django.http", "django.urls", "django.template")
         return (str(self.target["module"]),) if self.target.get("module") else ()

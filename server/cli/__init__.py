@@ -6,7 +6,6 @@ COMMANDS. This module imports click and nothing else that is slow; what a comman
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
@@ -20,6 +19,11 @@ COMMANDS = {
     "show": "Everything known of one incident.",
     "events": "Ids, times and releases of every event kept.",
     "triage": "Run triage again and say what changed.",
+    "repair": "Reproduce, find the cause, fix, judge.",
+    "reproduce": "The failing test of an incident.",
+    "causes": "The changes that may have caused an incident.",
+    "judge": "The verdict on a patch from anywhere.",
+    "draft": "Open the draft of a proven fix, or show it.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
     "repo": "Git repositories: add, list, sync.",
@@ -47,6 +51,14 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)  # noqa: S101 - a contract between our own modules
         return found
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. An error of the house is one sentence on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except NightdeskError as error:
+            click.echo(f"nightdesk: {error}", err=True)
+            ctx.exit(1)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -64,9 +76,5 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code. Errors of the house are one sentence on stderr."""
-    try:
-        cli(prog_name="nightdesk")
-    except NightdeskError as error:
-        click.echo(f"nightdesk: {error}", err=True)
-        sys.exit(1)
+    """Run the command line and leave with its exit code."""
+    cli(prog_name="nightdesk")

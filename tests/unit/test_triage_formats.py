@@ -127,8 +127,26 @@ _ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
     max_leaves=12,
 )
-_FIELDS = ["exception", "request", "user", "tags", "breadcrumbs", "logentry", "message", "contexts", "timestamp",
-           "_meta", "threads", "fingerprint", "sdk", "extra", "level", "event_id", "modules", "release"]  # fmt: skip
+_FIELDS = [
+    "exception",
+    "request",
+    "user",
+    "tags",
+    "breadcrumbs",
+    "logentry",
+    "message",
+    "contexts",
+    "timestamp",
+    "_meta",
+    "threads",
+    "fingerprint",
+    "sdk",
+    "extra",
+    "level",
+    "event_id",
+    "modules",
+    "release",
+]
 
 
 @given(st.dictionaries(st.sampled_from(_FIELDS), _ANY))

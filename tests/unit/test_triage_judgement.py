@@ -80,7 +80,10 @@ def test_a_clients_fingerprint_wins_and_default_expands():
 # --- the place in the code ---
 
 CACHE = "def cached(f):\n    def wrapped(key):\n        return tuple(f(key))\n    return wrapped\n"
-QUOTE = "from pricing import discounts_for\n\n\ndef discounts(customer):\n    return discounts_for(customer) + []\n"
+QUOTE = (
+    "from pricing import discounts_for\n\n\n"
+    "def discounts(customer):\n    return discounts_for(customer) + []\n"
+)
 PROJECT = Files(
     {
         "quotes": {"quotes/quote.py": QUOTE, "tests/quote.py": "", "wsgi.py": "from quotes import app\n"},

@@ -260,16 +260,52 @@ def test_an_audit_row_says_where_and_what_but_never_the_value():
 
 
 def test_every_name_that_tells_has_a_trigger():
-    names = ["password", "dbPasswd", "pwd", "passphrase", "client_secret", "X-Api-Key", "private_key", "auth_token",
-             "Authorization", "Set-Cookie", "credentials", "session_id", "PHPSESSID", "csrfmiddlewaretoken", "xsrf",
-             "cvv", "cvc", "otp", "ssn", "iban", "jwt", "sid", "bearer", "passcode", "pin"]  # fmt: skip
+    names = [
+        "password",
+        "dbPasswd",
+        "pwd",
+        "passphrase",
+        "client_secret",
+        "X-Api-Key",
+        "private_key",
+        "auth_token",
+        "Authorization",
+        "Set-Cookie",
+        "credentials",
+        "session_id",
+        "PHPSESSID",
+        "csrfmiddlewaretoken",
+        "xsrf",
+        "cvv",
+        "cvc",
+        "otp",
+        "ssn",
+        "iban",
+        "jwt",
+        "sid",
+        "bearer",
+        "passcode",
+        "pin",
+    ]
     assert [name for name in names if not name_strength(name)] == []
     assert [name for name in names if not any(trigger in name.lower() for trigger in NAME_TRIGGERS)] == []
 
 
 @pytest.mark.parametrize(
     "name",
-    "author keyboard primary_key token_count monkey compass key password_hasher cookie_name spin tokenizer".split(),
+    [
+        "author",
+        "keyboard",
+        "primary_key",
+        "token_count",
+        "monkey",
+        "compass",
+        "key",
+        "password_hasher",
+        "cookie_name",
+        "spin",
+        "tokenizer",
+    ],
 )
 def test_names_that_only_look_alike_tell_nothing(name):
     assert name_strength(name) == 0

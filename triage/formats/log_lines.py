@@ -1,7 +1,7 @@
 """What platforms put before each line of a program's output, taken off again.
 
-Docker (json-file and compose), Kubernetes CRI, Heroku, Render, syslog, journald, GCP and others that log one JSON
-object a line. Lines of several writers may be interleaved: the lines of each writer become a text.
+Docker (json-file and compose), Kubernetes CRI, Heroku, Render, syslog, journald, GCP and others that log
+one JSON object a line. Lines of several writers may be interleaved: the lines of each writer become a text.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Where drafts are opened; see `fixloop.Forge`."""

@@ -1,0 +1,31 @@
+"""`nightdesk draft`: open the draft of a proven fix, or show what would be pushed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from server.approvals import open_drafts, proposed
+from server.cli.output import common, emit, open_house
+from server.cli.states import who
+
+
+@click.command()
+@click.argument("incident", metavar="INC-n")
+@click.option("--yes", is_flag=True, help="You have read it: open the draft. Nothing is ever merged.")
+@common
+def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
+    """Show what would be pushed; with --yes open it."""
+    with open_house(data) as house:
+        if yes:
+            drafts = open_drafts(house, incident, by=who())
+            text = "\n".join(f"{draft.branch} is in {draft.url} (draft of {draft.repo})" for draft in drafts)
+            emit(drafts, text, as_json=as_json)
+            return
+        attempt, decision, drafts = proposed(house, incident)
+    shown = [f"{draft.repo}: {draft.branch} on {draft.base[:12]}\n\n{draft.title}\n\n{draft.body}" for draft in drafts]
+    shown += list(attempt.patch.diffs.values()) if attempt.patch else []
+    shown.append(f"By itself it {'opens' if decision.opens else 'does not open'}: {decision.why}.")
+    shown.append(f"To open it: nightdesk draft {attempt.incident_id} --yes")
+    emit({"drafts": drafts, "opens_by_itself": decision.opens, "why": decision.why}, "\n\n".join(shown), as_json=as_json)

@@ -1,0 +1,50 @@
+"""What the commands that run the loop share: steps printed as they land, and an attempt in words."""
+
+from __future__ import annotations
+
+import click
+
+from server.cli.output import NO, visible
+from store.incident import Step
+from store.repair import Attempt, CandidateChange, Ended, Validation
+
+GOOD = (Ended.PROVEN, Ended.DRAFTED)
+
+
+def printer(as_json: bool):  # type: ignore[no-untyped-def]
+    """A callback that prints each step to stderr as it lands; silent with --json."""
+
+    def note(step: Step) -> None:
+        if not as_json:
+            click.echo(visible(f"{step.took:7.1f} s  {step.name:<10} {step.said}"), err=True)
+
+    return note
+
+
+def leave(attempt: Attempt, *, wanted: bool) -> None:
+    """Exit 3 where the result is "no"."""
+    if not wanted:
+        raise SystemExit(NO)
+
+
+def change_line(change: CandidateChange) -> str:
+    """One candidate in one line, its reasons in the next."""
+    said = f" — {change.said}" if change.said else ""
+    head = f"{change.verdict:<24} {change.repo} {change.commit[:10]} {change.authored_at:%Y-%m-%d} {change.title}{said}"
+    return head + (f"\n    {'; '.join(change.reasons)}" if change.reasons else "")
+
+
+def validation_lines(validation: Validation) -> str:
+    """The verdict first, then what was checked."""
+    rows = [f"{validation.verdict}{f' ({validation.rule})' if validation.rule else ''}: {validation.said}"]
+    for name, pair in (
+        ("fails before", validation.fails_before), ("passes after", validation.passes_after),
+        ("pieces needed", validation.hunks_necessary), ("mutants died", validation.mutants),
+    ):  # fmt: skip
+        if pair[1]:
+            rows.append(f"  {name}: {pair[0]} of {pair[1]}")
+    if validation.neighbours:
+        rows.append("  neighbours: " + ", ".join(f"{k} {v}" for k, v in validation.neighbours.items()))
+    for repo, after in validation.suite_after.items():
+        rows.append(f"  suite of {repo}: {after.get('passed', 0)} passed, {after.get('failed', 0)} failed")
+    return "\n".join(rows)

@@ -1,0 +1,150 @@
+"""Drive the loop with the parts of the house: repair an incident, judge a patch from anywhere, open the draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fixloop.blocks import by_file, parse
+from fixloop.conclude import proof_of
+from fixloop.judge import Judge, Trial
+from fixloop.loop import Repair
+from fixloop.reproduce.recipe import Recipe
+from server.approvals import decide, open_drafts
+from server.house import House
+from server.workbench import Prepared, prepare
+from store import journal, queries
+from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
+from store.incident import Step
+from store.repair import (
+    Attempt,
+    ChangeVerdict,
+    DraftPullRequest,
+    Ended,
+    Patch,
+    Validation,
+    ValidationVerdict,
+)
+
+Note = Callable[[Step], None]
+
+
+def repair(house: House, ref: str, note: Note = lambda step: None, *, until: str | None = None) -> Attempt:
+    """Repair an incident, to the end or up to a step ("reproduce", "causes", "minimise"). Each step is kept as it
+    lands. A proven fix becomes a draft where the policy lets it. Raises NightdeskError before the first step only."""
+    prepared = prepare(house, ref)
+    attempt = journal.start_attempt(house.database, prepared.incident.id)
+
+    def keep(step: Step) -> None:
+        journal.note_step(house.database, attempt.id, step)
+        note(step)
+
+    work = Repair(attempt, prepared.events, prepared.sources, prepared.bench, keep)
+    try:
+        finished = work.run() if until is None else work.until(until)
+    except BaseException:
+        stopped = attempt.model_copy(update={"ended": Ended.CANCELLED, "said": "it was stopped before its end"})
+        journal.keep_attempt(house.database, stopped)
+        raise
+    journal.keep_attempt(house.database, finished)
+    if finished.ended is Ended.PROVEN and until is None:
+        _draft_by_policy(house, prepared, finished, keep)
+    return queries.attempt(house.database, attempt.id) or finished
+
+
+def _draft_by_policy(house: House, prepared: Prepared, attempt: Attempt, keep: Note) -> None:
+    started = prepared.bench.now()
+    decision = decide(house, prepared.incident, attempt)
+    said = f"the draft waits for a person: {decision.why}"
+    if decision.opens:
+        try:
+            drafts = open_drafts(house, prepared.incident.id)
+            said = "; ".join(f"{draft.branch} in {draft.repo}" for draft in drafts)
+        except NightdeskError as problem:
+            said = f"the draft could not be opened: {problem}"
+    took = (prepared.bench.now() - started).total_seconds()
+    keep(Step(name="draft", started_at=started, took=took, said=said))
+
+
+def judge_patch(house: House, ref: str, diff: str, repo: str | None = None, *, keep: bool = False) -> Validation:
+    """Judge a patch from anywhere by the same proof as our own. With `keep` it is recorded, and a proven one becomes the
+    attempt's patch where there is none. Raises NotFound where there is no reproducer to judge it by, BadPayload."""
+    prepared = prepare(house, ref)
+    incident = prepared.incident
+    attempt = queries.latest_attempt(house.database, incident.id)
+    if attempt is None or attempt.reproducer is None:
+        attempt = repair(house, incident.id, until="minimise")
+    if attempt.reproducer is None:
+        raise NotFound(f"{incident.id} has no reproducer, so no patch can be judged: {attempt.said}.")
+    names = [repo] if repo else _meant(prepared, diff)
+    patch = Patch(
+        diffs={names[0]: diff},
+        base_commits={names[0]: prepared.bench.layout.repo(names[0]).commit},
+        files=tuple(by_file(parse(diff))),
+        fixer="submitted",
+        kind="submitted",
+        rationale="Handed in from outside.",
+    )
+    validation = Judge(prepared.bench, trial_of(prepared, attempt)).judge(patch)
+    if keep:
+        _record(house, attempt, patch, validation, prepared)
+    return validation
+
+
+def _meant(prepared: Prepared, diff: str) -> list[str]:
+    """The repository that a diff is for: the one that has its files."""
+    layout = prepared.bench.layout
+    names = [repo.name for repo in layout.repositories]
+    if len(names) == 1:
+        return names
+    paths = [block.path for block in parse(diff) if not block.created]
+    fitting = [
+        name for name in names
+        if paths and set(paths) <= set(prepared.bench.repositories.get(name).paths(layout.repo(name).commit))
+    ]  # fmt: skip
+    if len(fitting) != 1:
+        raise BadPayload(f"Say which repository the patch is for: one of {', '.join(names)}.")
+    return fitting
+
+
+def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
+    """What a patch is judged against, from the record of an attempt."""
+    reproducer = attempt.reproducer
+    if reproducer is None:
+        raise NotFound(f"{attempt.incident_id} has no reproducer.")
+    situation, bench = prepared.situation, prepared.bench
+    signature = next((s.signature for s in situation.sightings if s.signature), None)
+    if signature is None:
+        raise NotFound(f"No kept event of {attempt.incident_id} carries an exception.")
+    cause = next((c for c in attempt.changes if c.verdict in (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED)), None)
+    parents = None
+    if cause is not None:
+        info = bench.repositories.get(cause.repo).log(cause.commit, limit=1)[0]
+        parents = bench.at(cause.repo, info.parents[0]) if info.parents else None
+    return Trial(
+        reproducer=reproducer,
+        recipe=Recipe.model_validate(reproducer.recipe),
+        signature=signature,
+        expected=reproducer.expected,
+        parents=parents,
+        modules=frozenset(situation.modules),
+    )
+
+
+def _record(house: House, attempt: Attempt, patch: Patch, validation: Validation, prepared: Prepared) -> None:
+    if validation.verdict != ValidationVerdict.PROVEN or attempt.proof is not None or attempt.reproducer is None:
+        update: dict[str, object] = {"rejected": (*attempt.rejected, (patch, validation))}
+    else:
+        now = prepared.bench.now()
+        proof = proof_of(attempt.incident_id, patch, attempt.reproducer, validation, now)
+        update = {"patch": patch, "validation": validation, "proof": proof, "ended": Ended.PROVEN, "finished_at": now,
+                  "said": f"submitted: {validation.said}"}  # fmt: skip
+    journal.keep_attempt(house.database, attempt.model_copy(update=update))
+
+
+def open_draft(house: House, ref: str, by: str | None = None) -> list[DraftPullRequest] | str:
+    """Open the draft, or give the address of the page where a person opens it."""
+    try:
+        return open_drafts(house, ref, by)
+    except NotAllowed as refused:
+        incident = queries.incident(house.database, ref)
+        return f"{refused} Open it at {house.config.address}/incidents/{incident.id}#draft"

@@ -1,0 +1,164 @@
+"""Build the workbench of a repair out of what the house keeps: repositories at the release, environment, policies."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fixloop import Repository
+from fixloop.bench import Bench
+from fixloop.environments import Environments
+from fixloop.situation import ReleaseSources, Situation
+from fixloop.worlds import Layout, RepoLayout, Trees
+from server.house import House
+from server.repository_part import RepositoryPart
+from store import queries
+from store.errors import NotFound
+from store.event import Event
+from store.incident import Incident
+
+EVENTS = 20  # kept bodies that a repair looks at
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that one repair of one incident needs."""
+
+    incident: Incident
+    events: Sequence[Event]
+    sources: ReleaseSources
+    bench: Bench
+    parts: Mapping[str, RepositoryPart]
+
+    @property
+    def situation(self) -> Situation:
+        return Situation(self.events, self.sources, self.bench.layout)
+
+
+class ProjectRepositories:
+    """`fixloop.Repositories` over the house's mirrors, only those of one project."""
+
+    def __init__(self, mirrors: Mapping[str, Repository]) -> None:
+        self._mirrors = mirrors
+
+    def names(self) -> Sequence[str]:
+        return list(self._mirrors)
+
+    def get(self, name: str) -> Repository:
+        if name not in self._mirrors:
+            raise NotFound(f"There is no repository {name!r} in this project; see `nightdesk repo list`.")
+        return self._mirrors[name]
+
+
+def prepare(house: House, ref: str) -> Prepared:
+    """The workbench for an incident. Raises NotFound, Unavailable, SandboxRefused with what to do."""
+    incident = queries.incident(house.database, ref)
+    events = list(reversed(queries.events(house.database, incident.id, limit=EVENTS)))
+    if not events:
+        raise NotFound(f"No event of {incident.id} is kept with its body: there is nothing to run again.")
+    stood = house.sources_for(events[0])
+    if not stood.repositories():
+        raise NotFound(
+            f"Project {incident.project!r} has no repository: connect one with "
+            f"`nightdesk repo add NAME PATH --project {incident.project}`."
+        )
+    names = _entry_first(stood.repositories(), incident)
+    mirrors: dict[str, Repository] = {name: house.mirrors.get(name) for name in names}
+    parts = {name: house.part(_row(house, name), house.mirrors.get(name)) for name in names}
+    commits = {name: stood.commit(name) for name in names}
+    repositories = ProjectRepositories(mirrors)
+    sources = ReleaseSources(repositories, commits, {name: part.path_map for name, part in parts.items()})
+    bench = Bench(
+        repositories=repositories,
+        sandbox=house.sandbox,
+        environment=_environment(house, mirrors, commits, parts),
+        layout=_layout(mirrors, commits, parts),
+        trees=Trees(house.config.data / "trees", repositories),
+        now=lambda: datetime.now(UTC),
+        exposed=_exposed(house, incident.project, mirrors),
+        protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
+        runs=house.config.runs,
+    )
+    return Prepared(incident, events, sources, bench, parts)
+
+
+def _entry_first(names: Sequence[str], incident: Incident) -> list[str]:
+    """The repository of the failing place first: it is where a job starts."""
+    first = incident.location.repo if incident.location else None
+    return sorted(names, key=lambda name: (name != first, names.index(name)))
+
+
+def _row(house: House, name: str):  # type: ignore[no-untyped-def]
+    return next(row for row in queries.repositories(house.database) if row.name == name)
+
+
+def _layout(
+    mirrors: Mapping[str, Repository], commits: Mapping[str, str], parts: Mapping[str, RepositoryPart]
+) -> Layout:
+    env: dict[str, str] = {}
+    for part in reversed(list(parts.values())):
+        env |= part.env
+    rows = tuple(
+        RepoLayout(
+            name=name, commit=commits[name], source_roots=parts[name].source_roots,
+            test_command=parts[name].test or "python -m pytest -q", has_tests=parts[name].test is not None,
+        )
+        for name in mirrors
+    )  # fmt: skip
+    return Layout(rows, env)
+
+
+def _environment(
+    house: House, mirrors: Mapping[str, Repository], commits: Mapping[str, str], parts: Mapping[str, RepositoryPart]
+):  # type: ignore[no-untyped-def]
+    """One environment for all repositories: the entry's pins win over a library's."""
+    lines: dict[str, str] = {}
+    for name, part in parts.items():
+        for line in requirements_of(mirrors[name], commits[name], part):
+            lines.setdefault(_distribution(line), line)
+    own = {_distribution(name) for name in mirrors}
+    wanted = "\n".join(line for key, line in lines.items() if key not in own)
+    python = next((part.python for part in parts.values() if part.python), None)
+    stubs = tuple(stub for part in parts.values() for stub in part.stub_metadata)
+    keywords = {"python": python} if python else {}
+    return Environments(house.config.data / "environments").prepare(wanted, stub_metadata=stubs, **keywords)
+
+
+def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
+    """The requirement lines of a repository at a commit: its requirement files, else what `pyproject.toml` asks for."""
+    lines: list[str] = []
+    for path in part.requirements:
+        for line in (mirror.text(commit, path) or "").replace("\\\n", " ").splitlines():
+            text = line.strip()
+            if text and not text.startswith(("#", "-")):
+                lines.append(text)
+    if lines:
+        return lines
+    try:
+        project = tomllib.loads(mirror.text(commit, "pyproject.toml") or "").get("project", {})
+    except tomllib.TOMLDecodeError:
+        return []
+    return [str(line) for line in project.get("dependencies", [])]
+
+
+def _distribution(line: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]+", line)
+    return re.sub(r"[-_.]+", "-", name.group() if name else line).lower()
+
+
+def _exposed(
+    house: House, project: str, mirrors: Mapping[str, Repository]
+) -> dict[tuple[str, str], datetime]:
+    """When each commit first ran: the first deployed release that contains it."""
+    exposed: dict[tuple[str, str], datetime] = {}
+    releases = [r for r in queries.releases(house.database, project) if r.deployed_at]
+    for release in sorted(releases, key=lambda release: release.deployed_at or datetime.now(UTC)):
+        for repo, sha in release.commits.items():
+            if repo not in mirrors or (commit := mirrors[repo].resolve(sha)) is None or release.deployed_at is None:
+                continue
+            for info in mirrors[repo].log(commit):
+                exposed.setdefault((repo, info.sha), release.deployed_at)
+    return exposed

@@ -1,0 +1,27 @@
+"""Real crashes and noise of the shared data, where it is at hand: nothing that is a crash is set aside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.triage_lanes import measure
+
+FOLDER = Path(os.environ.get("NIGHTDESK_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared data folder is not here (set NIGHTDESK_SHARED)")
+def test_no_crash_is_set_aside_most_noise_is_and_every_own_frame_is_found(tmp_path):
+    found = measure(FOLDER, tmp_path)
+    lanes = found["lanes"]
+    noise = {lane: lanes.get(f"noise -> {lane}", 0) for lane in ("focus", "backlog", "noise")}
+    assert found["crashes_set_aside"] == []
+    assert lanes["crash -> focus"] > 0
+    assert noise["focus"] == 0
+    assert noise["noise"] >= 0.8 * sum(noise.values())
+    assert found["wrong"] == []
+    right, wanted = found["frames"]
+    assert right == wanted > 0
