@@ -29,7 +29,10 @@ def checkout_words(house: House, view: IncidentView, sha: str) -> str:
             continue
         if commit:
             return _words(mirror, commit, view)
-    return f"commit {sha[:12].lower()} is in no mirror of a repository concerned; push it, or run `nightdesk repo sync`, and ask again"
+    return (
+        f"commit {sha[:12].lower()} is in no mirror of a repository concerned; push it, or run "
+        "`nightdesk repo sync`, and ask again"
+    )
 
 
 def _repositories(view: IncidentView) -> list[str]:
@@ -65,8 +68,8 @@ def _cause(attempt: Attempt | None, repo: str) -> str | None:
 
 
 def _contains(mirror: Mirror, commit: str, diff: str) -> bool:
-    """Whether every block of a diff has been put in: its new lines are there, in one piece, and its old ones are
-    not."""
+    """Whether every block of a diff has been put in: its new lines are there in one piece, or its old ones
+    gone."""
     for block in parse(diff):
         lines = (mirror.text(commit, block.path) or "").splitlines()
         new, old = [line.rstrip("\n") for line in block.new], [line.rstrip("\n") for line in block.old]

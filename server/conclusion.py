@@ -1,4 +1,4 @@
-"""The head of an answer about one incident: what broke, who is touched, why, what was done, what to do next."""
+"""The head of an answer about one incident: what broke, who is touched, why, what was done, what to do."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ ORACLES = {
 _ENDINGS = {
     Ended.NOT_REPRODUCED: "not reproduced", Ended.UNDETERMINED: "undetermined",
     Ended.NOT_RUNNABLE: "undetermined: the application could not be run here",
-    Ended.OVER_BUDGET: "undetermined: the budget was used up", Ended.CANCELLED: "undetermined: the repair was stopped",
+    Ended.OVER_BUDGET: "undetermined: the budget was used up",
+    Ended.CANCELLED: "undetermined: the repair was stopped",
 }  # fmt: skip
 _WORDS = {
-    ChangeVerdict.PROVEN: "proven by execution", ChangeVerdict.SUPPORTED: "supported by execution, not proven",
+    ChangeVerdict.PROVEN: "proven by execution",
+    ChangeVerdict.SUPPORTED: "supported by execution, not proven",
     ChangeVerdict.INTRODUCED_WITH_FEATURE: "introduced together with the feature itself",
 }  # fmt: skip
 
@@ -56,7 +58,7 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
     if attempt and (change := settled(attempt)):
         yield "Change", change_words(change, quoter)
     if attempt and attempt.reproducer:
-        yield "Test", test_words(attempt.reproducer, quoter)
+        yield "Test", reproducer_words(attempt.reproducer, quoter)
     if attempt and attempt.patch:
         yield "Fix", fix_words(attempt.patch, attempt.validation, quoter)
     if attempt and attempt.drafts:
@@ -82,12 +84,16 @@ def _broke(incident: Incident, quoter: Quoter) -> str:
 
 
 def _touched(incident: Incident, quoter: Quoter) -> str:
-    parts = [f"{incident.event_count:,} events, {incident.user_count:,} known users"]
+    parts = [f"{_count(incident.event_count, 'event')}, {_count(incident.user_count, 'known user')}"]
     for word, names in (("environments", incident.environments), ("releases", incident.releases)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             parts.append(f"{word} {', '.join(quoter.name(name, 60) for name in names[-3:])}{more}")
     return "; ".join(parts)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _state(incident: Incident, quoter: Quoter) -> str:
@@ -129,11 +135,13 @@ def change_words(change: CandidateChange, quoter: Quoter) -> str:
     judged = _WORDS.get(change.verdict, change.verdict.value.replace("_", " "))
     by = f"{quoter.name(change.author, 60)}, {change.authored_at:%Y-%m-%d}"
     said = f"; {quoter.inline(change.said, 200)}" if change.said else ""
-    return f"{quoter.name(change.commit[:12])} in {quoter.name(change.repo)}, {quoter.inline(change.title, 100)} by {by}: {judged}{said}"
+    where = f"{quoter.name(change.commit[:12])} in {quoter.name(change.repo)}"
+    return f"{where}, {quoter.inline(change.title, 100)} by {by}: {judged}{said}"
 
 
-def test_words(test: Reproducer, quoter: Quoter) -> str:
-    """A reproducer in a sentence: where it goes, how it is run, how it knows what is right, how often it fails."""
+def reproducer_words(test: Reproducer, quoter: Quoter) -> str:
+    """A reproducer in a sentence: where it goes, how it is run, how often it fails, how it knows what is
+    right."""
     runs = f"`{test.command}`" if is_plain_command(test.command) else "with pytest on its path"
     same = (
         "for the same reason as in production"
@@ -141,7 +149,8 @@ def test_words(test: Reproducer, quoter: Quoter) -> str:
         else "for another reason than in production"
     )
     return (
-        f"{quoter.name(test.test_path)} in {quoter.name(test.repo)}, run {runs}; fails {test.failures} of {test.runs} times, {same}; "
+        f"{quoter.name(test.test_path)} in {quoter.name(test.repo)}, run {runs}; "
+        f"fails {test.failures} of {test.runs} times, {same}; "
         f"oracle {test.oracle.value} ({ORACLES[test.oracle]}); source by get_reproducer"
     )
 
@@ -174,7 +183,8 @@ def next_step(view: IncidentView) -> str:
     if not view.kept:
         return "nightdesk keeps it when an application, or `nightdesk ingest`, sends it"
     if view.running:
-        return f'run {view.running.id} is under way ({len(view.running.steps)} steps so far): get_fix("{incident.id}") in a minute'
+        so_far = f"run {view.running.id} is under way ({len(view.running.steps)} steps so far)"
+        return f'{so_far}: get_fix("{incident.id}") in a minute'
     if incident.status in {Status.RESOLVED, Status.MUTED}:
         return "nothing, unless it comes back"
     if attempt is None:
@@ -185,7 +195,8 @@ def next_step(view: IncidentView) -> str:
         return f'read get_fix("{incident.id}"), then open_draft("{incident.id}")'
     if attempt.reproducer:
         return f'write a patch, then submit_patch("{incident.id}", diff): it is judged by the test above'
-    return f'look at get_evidence("{incident.id}", "steps") for how far the repair came, then at get_causes("{incident.id}")'
+    steps = f'get_evidence("{incident.id}", "steps")'
+    return f'look at {steps} for how far the repair came, then at get_causes("{incident.id}")'
 
 
 def is_plain_command(command: str) -> bool:

@@ -53,7 +53,7 @@ def command(house: House, incident_id: str) -> list[str]:
 
 
 def start_repair(house: House, incident_id: str, argv: Sequence[str] | None = None) -> Started:
-    """Start `nightdesk repair` and return once its attempt is on record; the one under way where there is one.
+    """Start `nightdesk repair` and return once its attempt is on record; or name the one under way.
 
     Raises Unavailable, with where its log is, when the process ends before that."""
     known = queries.attempts(house.database, incident_id)

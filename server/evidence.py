@@ -19,7 +19,7 @@ def stack_lines(event: Event, *, local: int = 0, deep: int | None = None) -> Ite
     """The exceptions, the one raised last first, each with its frames, innermost first; library frames in
     runs.
 
-    The `deep` innermost own frames (None: all) come with source, and with up to `local` of their variables."""
+    The `deep` innermost own frames (None: all) come with source and up to `local` of their variables."""
     if not event.exceptions:
         yield event.message or "The event has no exception and no message."
     for exception in reversed(event.exceptions):
@@ -81,7 +81,8 @@ def event_lines(view: IncidentView) -> Iterator[str]:
     """The kept events, newest first: id, time, release, environment, message."""
     for event in view.events:
         said = event.exception.value if event.exception else event.message
-        yield f"{event.event_id} {event.timestamp:%Y-%m-%d %H:%M:%S} {event.release or '-'} {event.environment or '-'} {said or ''}"
+        where = f"{event.release or '-'} {event.environment or '-'}"
+        yield f"{event.event_id} {event.timestamp:%Y-%m-%d %H:%M:%S} {where} {said or ''}"
 
 
 def step_lines(view: IncidentView) -> Iterator[str]:
@@ -155,7 +156,8 @@ def _frame_lines(frame: Frame, times: int, *, source: bool, local: int) -> Itera
 
 
 def _head(frame: Frame) -> str:
-    return f"  {frame.filename or frame.abs_path or frame.module or '?'}:{frame.lineno or '?'} in {frame.function or '?'}"
+    path = frame.filename or frame.abs_path or frame.module or "?"
+    return f"  {path}:{frame.lineno or '?'} in {frame.function or '?'}"
 
 
 def _text(value: Any) -> str:

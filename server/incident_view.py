@@ -19,7 +19,7 @@ EVENTS = 50  # newest kept bodies that are compared
 
 @dataclass(frozen=True)
 class IncidentView:
-    """`attempt` is the last repair that has ended, else the one under way; `running` the one under way, if any.
+    """`attempt`: the last repair that has ended, else the one under way; `running`: that one, if any.
 
     `kept` is False for a stack trace that was triaged on the spot: then there is no incident to come back to.
     """

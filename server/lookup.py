@@ -30,7 +30,7 @@ _ADDRESS = re.compile(
 NO_INCIDENT = "There is no incident with this id. list_incidents gives the ids there are."
 NOT_A_REFERENCE = (
     "This is neither an incident's id (INC-42), nor the address of its page, nor a stack trace in which an "
-    "exception can be read. list_incidents gives the ids there are; paste a trace whole, with its line breaks."
+    "exception can be read. list_incidents gives the ids; paste a trace whole, with its line breaks."
 )
 
 
@@ -89,7 +89,7 @@ def _triaged(house: House, event: Event) -> tuple[Event, Triage]:
 
 
 def _same_place(house: House, event: Event, found: Triage) -> Incident | None:
-    """A known incident of the same exception in the same function: traces as text lack what some SDKs send."""
+    """A known incident of the same exception in the same function: text lacks what some SDKs send."""
     place = found.location
     if place is None or place.function is None or event.exception is None:
         return None

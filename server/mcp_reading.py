@@ -1,4 +1,4 @@
-"""What the reading tools answer. Blocking, and nothing here writes. Text that came over the wire is quoted."""
+"""What the reading tools answer. Blocking; nothing here writes. Text that came over the wire is quoted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from server import evidence
 from server.checkout import checkout_words
-from server.conclusion import change_words, fix_words, judged_words, next_step, test_words
+from server.conclusion import change_words, fix_words, judged_words, next_step, reproducer_words
 from server.incident_view import IncidentView, incident_view
 from server.lookup import NO_INCIDENT, incident_by_id, view_of
 from server.markdown import DEFAULT, incident_markdown
@@ -43,7 +43,7 @@ def list_incidents(
     cursor: str | None = None,
     limit: int = 10,
 ) -> dict[str, Any]:
-    """A page of the list. Raises NotFound for an unknown project or cursor, BadPayload for an unreadable time."""
+    """A page of the list. Raises NotFound for an unknown project or cursor, BadPayload for a bad time."""
     quoter = Quoter()
     limit = max(1, min(limit, MOST_ROWS))
     try:
@@ -76,9 +76,9 @@ def _row(house: House, incident: Incident, quoter: Quoter) -> dict[str, Any]:
     row = {
         "id": incident.id,
         "lane": incident.lane.value,
-        "title": quoter.bare(incident.title, 110),
-        "where": quoter.name(where, 90).strip("`"),
-        "why": quoter.bare(incident.why, 80) if incident.why else None,
+        "title": quoter.bare(incident.title, 90),
+        "where": quoter.name(where, 60).strip("`"),
+        "why": quoter.bare(incident.why, 50) if incident.why else None,
         "events": incident.event_count,
         "users": incident.user_count or None,
         "last_seen": f"{incident.last_seen:%Y-%m-%dT%H:%MZ}",
@@ -182,7 +182,7 @@ def get_reproducer(house: House, ref: str) -> str:
     if test is None:
         return _nothing_yet(view, "It is not reproduced")
     parts = [
-        f"**Test:** {test_words(test, quoter)}.",
+        f"**Test:** {reproducer_words(test, quoter)}.",
         *_listed("Values that were guessed", test.guessed, quoter),
         *_listed("Values that were redacted in the event", test.redacted, quoter),
         "The file is written by Nightdesk; the values in it are from the event.\n"

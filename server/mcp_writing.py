@@ -26,7 +26,8 @@ STATES = ("claimed", "released", *_STATUSES, *_LANES)
 
 
 def start_repair(house: House, ref: str, hypothesis: str | None, hint: str | None, by: str) -> dict[str, Any]:
-    """Start the whole loop in a process of its own, or name the run there is. Raises NotFound, Unavailable."""
+    """Start the whole loop in a process of its own, or name the run there is. Raises NotFound,
+    Unavailable."""
     incident = incident_by_id(house, ref)
     started = detached.start_repair(house, incident.id)
     if started.fresh and (hypothesis or hint):
@@ -85,13 +86,14 @@ def _after_verdict(incident_id: str, verdict: ValidationVerdict) -> str:
 
 
 def open_draft(house: House, ref: str) -> dict[str, Any]:
-    """Open the draft where the policy lets it open by itself; else say where a person opens it. Raises NotFound
-    without a proven fix."""
+    """Open the draft where the policy lets it open by itself; else say where a person opens it. Raises
+    NotFound without a proven fix."""
     incident = incident_by_id(house, ref)
     attempt = queries.latest_attempt(house.database, incident.id)
     if attempt is None or attempt.proof is None:
         raise NotFound(
-            f'{incident.id} has no proven fix. start_repair("{incident.id}") looks for one; submit_patch takes yours.'
+            f'{incident.id} has no proven fix. start_repair("{incident.id}") looks for one; '
+            "submit_patch takes yours."
         )
     result = repairs.open_draft(house, incident.id)
     page = f"{house.config.address}/incidents/{incident.id}"

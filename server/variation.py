@@ -29,7 +29,7 @@ def variation_lines(events: Sequence[Event]) -> list[str]:
             more = f", … {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
             varies.append(f"  {name}: {len(distinct)} values{absent}: {'; '.join(distinct[:_SHOWN])}{more}")
     if len(events) == 1:
-        return ["one event only, so nothing can be compared", *same]
+        return ["one event only, so nothing can be compared"]
     return [
         f"varies over {len(events)} events:",
         *(varies or ["  nothing"]),

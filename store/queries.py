@@ -95,8 +95,8 @@ def incident(db: Database, ref: str) -> Incident:
 
 
 def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
-    """The incidents that events of this fingerprint are counted in: one for each project, the one seen last at
-    the end."""
+    """The incidents that events of this fingerprint are counted in: one for each project, the one seen last
+    at the end."""
     with db.read() as session:
         statement = (
             select(IncidentRow)
