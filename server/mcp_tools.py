@@ -261,8 +261,8 @@ def _add_prompts(server: MCPServer) -> None:
         return (
             f"Fix {ref}. set_state claimed, then get_incident and get_fix. If a fix is proven, explain it "
             "and ask me before open_draft. Otherwise take the test of get_reproducer, write the smallest patch "
-            "that puts the cause right, and submit_patch until the verdict is proven. A patch that only hides "
-            "the error is not a fix."
+            "that puts the cause right, and submit_patch until the verdict is proven. A patch that only "
+            "hides the error is not a fix."
         )
 
 

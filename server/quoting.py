@@ -46,7 +46,7 @@ _SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "shell line",
         re.compile(
-            rf"(?im)(?:^|[;&|`$(]|\brun:?|\bexecute:?|[\"'>])\s*(?:[$#]\s+)?(?:{_PROGRAMS})\s+\S"
+            rf"(?im)(?:^|[:;&|`$(]|\brun|\bexecute|[\"'>])\s*(?:[$#]\s+)?(?:{_PROGRAMS})\s+\S"
             r"|\$\([^)]|\|\s*(?:ba|z)?sh\b"
         ),
     ),
