@@ -53,18 +53,20 @@ class Environments:
         python: str = _RUNNING,
         stub_metadata: tuple[str, ...] = (),
         allow_network: bool = True,
+        exact: bool = False,
     ) -> Environment:
         """The environment for the text of a requirements file.
 
         `python` is a version such as "3.11". `stub_metadata` names distributions, as "name==version", that
-        get metadata and nothing else, for packages that ask for their own version. Tried in this order: what
+        get metadata and nothing else, for packages that ask for their own version. With `exact` the requirements
+        are all there is: what they ask for in turn is not added. Tried in this order: what
         was prepared before, the environment that runs us where it has every pin, the installer's cache, the
         network. Raises Unavailable where a requirement cannot be had as a wheel.
         """
         lines = requirement_lines(requirements)
         stubs = tuple(sorted(_pins(stub_metadata)))
         version = ".".join(python.split(".")[:2])
-        key = _key(lines, version, stubs)
+        key = _key(lines, version, stubs, exact=exact)
         made = self._folder / key
         if (made / "pyvenv.cfg").exists():
             return _prepared(key, made)
@@ -72,7 +74,7 @@ class Environments:
             return self._own(key, stubs)
         with self._locked(key):
             if not (made / "pyvenv.cfg").exists():
-                self._make(made, lines, version, stubs, allow_network)
+                self._make(made, lines, version, stubs, allow_network=allow_network, exact=exact)
         return _prepared(key, made)
 
     def _own(self, key: str, stubs: Sequence[tuple[str, str]]) -> Environment:
@@ -102,7 +104,9 @@ class Environments:
         lines: Sequence[str],
         version: str,
         stubs: Sequence[tuple[str, str]],
+        *,
         allow_network: bool,
+        exact: bool,
     ) -> None:
         """Build beside the final place, then rename: what carries the key is always whole."""
         installer = Installer()
@@ -113,7 +117,7 @@ class Environments:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".making-") as folder:
             building = Path(folder) / "env"
             installer.create(building, interpreter)
-            notes += installer.install(building, lines, allow_network=allow_network)
+            notes += installer.install(building, lines, allow_network=allow_network, exact=exact)
             (site,) = _site_packages(building)
             if not any(_canonical(_name_of(line)) == "pytest" for line in lines):
                 notes += installer.add_pytest(building, site, allow_network=allow_network)
@@ -181,7 +185,7 @@ def _site_packages(environment: Path) -> tuple[Path, ...]:
     return tuple(sorted(environment.glob("lib/python*/site-packages")))
 
 
-def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -> str:
+def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]], *, exact: bool) -> str:
     parts = [
         _FORMAT,
         sys.platform,
@@ -189,6 +193,7 @@ def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -
         importlib.metadata.version("pytest"),
         "\n".join(lines),
         repr(stubs),
+        *(["exact"] if exact else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
