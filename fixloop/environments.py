@@ -52,24 +52,26 @@ class Environments:
         python: str = _RUNNING,
         stub_metadata: tuple[str, ...] = (),
         allow_network: bool = True,
+        exact: bool = False,
     ) -> Environment:
         """The environment for the text of a requirements file.
 
         `python` is a version such as "3.11". `stub_metadata` names distributions, as "name==version", that
-        get metadata and nothing else, for packages that ask for their own version. Tried in this order: what
-        was prepared before, copies out of the environment that runs us where it has every pin, the installer's
+        get metadata and nothing else, for packages that ask for their own version. With `exact` the
+        requirements are all there is: what they ask for in turn is not added. Tried in this order: what was
+        prepared before, copies out of the environment that runs us where it has every pin, the installer's
         cache, the network. Raises Unavailable where a requirement cannot be had as a wheel.
         """
         lines = requirement_lines(requirements)
         stubs = tuple(sorted(_pins(stub_metadata)))
         version = ".".join(python.split(".")[:2])
-        key = _key(lines, version, stubs)
+        key = _key(lines, version, stubs, exact=exact)
         made = self._folder / key
         if (made / "pyvenv.cfg").exists():
             return _prepared(key, made)
         with self._locked(key):
             if not (made / "pyvenv.cfg").exists():
-                self._make(made, lines, version, stubs, allow_network)
+                self._make(made, lines, version, stubs, allow_network=allow_network, exact=exact)
         return _prepared(key, made)
 
     def _make(
@@ -78,7 +80,9 @@ class Environments:
         lines: Sequence[str],
         version: str,
         stubs: Sequence[tuple[str, str]],
+        *,
         allow_network: bool,
+        exact: bool,
     ) -> None:
         """Build beside the final place, then rename: what carries the key is always whole."""
         installer = Installer()
@@ -93,9 +97,9 @@ class Environments:
             if version == _RUNNING and satisfied_here(lines):
                 # Only what was asked for: the rest of ours would be found by code that looks for what is installed
                 # (sentry-sdk enables an integration for each, 15 s of imports).
-                notes += copy_from_here(site, [_name_of(line) for line in lines])
+                notes += copy_from_here(site, [_name_of(line) for line in lines], exact=exact)
             else:
-                notes += installer.install(building, lines, allow_network=allow_network)
+                notes += installer.install(building, lines, allow_network=allow_network, exact=exact)
             if not any(_canonical(_name_of(line)) == "pytest" for line in lines):
                 notes += installer.add_pytest(building, site, allow_network=allow_network)
             _write_stubs(site, stubs)
@@ -162,7 +166,7 @@ def _site_packages(environment: Path) -> tuple[Path, ...]:
     return tuple(sorted(environment.glob("lib/python*/site-packages")))
 
 
-def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -> str:
+def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]], *, exact: bool) -> str:
     parts = [
         _FORMAT,
         sys.platform,
@@ -170,6 +174,7 @@ def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -
         importlib.metadata.version("pytest"),
         "\n".join(lines),
         repr(stubs),
+        *(["exact"] if exact else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
