@@ -51,5 +51,13 @@ def _filled(value: Any, name: str, sample: Any, *, top: bool = False) -> Any:
         return [_filled(item, name, sample) for item in value]
     if not isinstance(value, dict) or any(str(key).startswith("$") for key in value):
         return value
-    inner = {key: item if top and key in ("headers", "method", "path") else _filled(item, name, sample) for key, item in value.items()}
-    return inner if top else {name: sample, **inner}
+    if top:
+        return {key: _entry(key, item, name, sample) for key, item in value.items()}
+    return {name: sample, **{key: _filled(item, name, sample) for key, item in value.items()}}
+
+
+def _entry(key: str, item: Any, name: str, sample: Any) -> Any:
+    """One part of a call's input: what only carries it (headers, the names of arguments) is not a record."""
+    if key == "kwargs":
+        return {word: _filled(value, name, sample) for word, value in item.items()}
+    return item if key in ("headers", "method", "path") else _filled(item, name, sample)

@@ -49,6 +49,21 @@ def take_out(
     return result or None
 
 
+def moves(renamed: Mapping[str, str], then: Sequence[str], now: Sequence[str]) -> dict[str, str]:
+    """Path at the change to path at the release: what git saw as a rename, else the one file of that name, for a move
+    together with a formatter leaves git too little to see."""
+    present = set(now)
+    found = dict(renamed)
+    for path in then:
+        if path in present or path in found:
+            continue
+        same = [other for other in now if other.rpartition("/")[2] == path.rpartition("/")[2]]
+        ending = [other for other in same if other.endswith(f"/{path}")]
+        if len(ending or same) == 1:
+            found[path] = (ending or same)[0]
+    return found
+
+
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 

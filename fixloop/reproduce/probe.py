@@ -332,11 +332,20 @@ def end(before: set[int]) -> None:
                 os.waitpid(child, 0)
 
 
+def written_below(root: str) -> list[tuple[str, list[str], list[str]]]:
+    """`os.walk` from the root down, without what is mounted there: sources and environments may lie below, too."""
+    device, found = os.stat(root).st_dev, []
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if os.lstat(os.path.join(folder, name)).st_dev == device]
+        found.append((folder, list(inner), names))
+    return found
+
+
 def scratch_state() -> dict[str, bytes]:
     """Every file in the scratch folders with its bytes; larger trees than 16 MB are not kept."""
     kept, size = {}, 0
     for root in SCRATCH:
-        for folder, _, names in os.walk(root):
+        for folder, _, names in written_below(root):
             for name in names:
                 path = os.path.join(folder, name)
                 if not os.path.islink(path) and os.path.isfile(path):
@@ -351,7 +360,7 @@ def scratch_state() -> dict[str, bytes]:
 def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
     """Put the scratch folders back: a run must not see what an earlier run has left."""
     for root in SCRATCH:
-        for folder, inner, names in os.walk(root, topdown=False):
+        for folder, inner, names in reversed(written_below(root)):
             for name in [*names, *inner]:
                 path = os.path.join(folder, name)
                 if path in kept or path in folders:
@@ -382,7 +391,7 @@ def serve(channel: int) -> None:
                 traceback.print_exc()
         gc.freeze()
         kept = scratch_state()
-        walked = (entry for root in SCRATCH for entry in os.walk(root))
+        walked = (entry for root in SCRATCH for entry in written_below(root))
         folders = {os.path.join(folder, name) for folder, names, _ in walked for name in names}
         outcomes = []
         for _ in range(int(request.get("times", 1))):
