@@ -88,7 +88,8 @@ def _replaced(before: str, after: str) -> Iterator[tuple[str, str, str]]:
         if old is None or ast.dump(old) == ast.dump(function.node):
             continue
         for pair in _pairs(old, function.node):
-            yield function.qualname, ast.unparse(pair[0]), ast.unparse(pair[1])
+            written = ast.get_source_segment(before, pair[0]) or ast.unparse(pair[0])
+            yield function.qualname, written, ast.unparse(pair[1])
 
 
 def _pairs(old: ast.AST, new: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
