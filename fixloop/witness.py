@@ -25,6 +25,7 @@ from fixloop.runner import Outcome, Runner
 from fixloop.worlds import SOURCES, World
 from store.repair import Reproducer
 
+PATIENCE, LEAST, MOST = 30, 6.0, 20.0  # a run may take so many times as long as the release's call; seconds
 AGAIN = 2  # further calls in the same run: state that a patch keeps between calls shows
 
 # What a run can look like from the inside. Code that answers differently knows that it is tested.
@@ -102,10 +103,14 @@ class Witness:
         """The reproducer, its function under a name of no meaning. `warm` loads the application once for all runs."""
         name = f"check_{secrets.token_hex(4)}"
         source = re.sub(rf"\b{re.escape(self._test_name)}\b", name, self._trial.reproducer.source)
+        preload, wall = self.outside(), self._wall()
         if not warm:
-            return self._runner(world).run(source, name, times=times, watch=False, preload=self.outside())
+            return self._runner(world).run(
+                source, name, times=times, watch=False, preload=preload, wall=wall
+            )
         with self._bench.runner(world) as runner:
-            return runner.run(source, name, times=times, watch=False, preload=self._trial.recipe.preload)
+            preload = self._trial.recipe.preload
+            return runner.run(source, name, times=times, watch=False, preload=preload, wall=wall)
 
     def calls(
         self,
@@ -116,15 +121,16 @@ class Witness:
         surroundings: Mapping[str, Any] | None = None,
     ) -> list[Outcome]:
         """Each recipe once, watched, each in a process that has loaded nothing of the team's code."""
-        preload = self.outside()
+        about = {"preload": self.outside(), "wall": self._wall(), "cover": cover, "surroundings": surroundings}
         runner = self._runner(world)
-        return [
-            runner.run(call_source(recipe), preload=preload, cover=cover, surroundings=surroundings)[0]
-            for recipe in recipes
-        ]
+        return [runner.run(call_source(recipe), **about)[0] for recipe in recipes]  # type: ignore[arg-type]
 
     def read(self, recipe: Recipe, outcome: Outcome, failed_before: bool = False) -> Reading:
         return told(recipe, self._trial.signature, outcome, self._trial.modules, failed_before)
+
+    def _wall(self) -> float:
+        """Seconds that one run may take."""
+        return min(MOST, max(LEAST, PATIENCE * self.first().took))
 
     # --- what is known of the release -----------------------------------------------------------------------
 
