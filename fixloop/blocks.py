@@ -1,7 +1,7 @@
 """Changes as blocks: the smallest contiguous pieces of a diff, which can be taken in or left out one by one.
 
-A block is a value; texts are composed from blocks in Python, so that any subset gives an exact text and no patch tool
-has to guess where a piece without context belongs.
+A block is a value; texts are composed from blocks in Python, so that any subset gives an exact text and no
+patch tool has to guess where a piece without context belongs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Read: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Block:
-    """Lines `start .. start+len(old)` (1-based) of `path` become `new`. For an insertion `old` is empty and `start` is
-    the line before which it goes. `created`: the file did not exist; `deleted`: it is gone afterwards."""
+    """Lines `start .. start+len(old)` (1-based) of `path` become `new`. For an insertion `old` is empty and
+    `start` is the line before which it goes. `created`: the file did not exist; `deleted`: it is gone
+    afterwards."""
 
     path: str
     start: int
@@ -145,7 +146,13 @@ def unified(old: Mapping[str, str | None], new: Mapping[str, str | None], contex
         if before == after:
             continue
         head = f"diff --git a/{path} b/{path}\n"
-        head += "new file mode 100644\n" if before is None else "deleted file mode 100644\n" if after is None else ""
+        head += (
+            "new file mode 100644\n"
+            if before is None
+            else "deleted file mode 100644\n"
+            if after is None
+            else ""
+        )
         lines = difflib.unified_diff(
             (before or "").splitlines(keepends=True),
             (after or "").splitlines(keepends=True),
@@ -161,13 +168,15 @@ def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
 
 
-def merge(ours: str, base: str, theirs: str) -> str | None:
-    """Three-way merge of one text with `git merge-file`; None on a conflict."""
+def merge(ours: str, base: str, theirs: str, *, favour_ours: bool = False) -> str | None:
+    """Three-way merge of one text with `git merge-file`; None on a conflict, which `favour_ours` settles for `ours`."""
     with tempfile.TemporaryDirectory(prefix="nd-merge-") as folder:
         paths = []
         for name, text in (("ours", ours), ("base", base), ("theirs", theirs)):
             path = Path(folder, name)
             path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
             paths.append(str(path))
-        done = subprocess.run(["git", "merge-file", "-p", "-q", *paths], capture_output=True, timeout=30, check=False)
+        option = ["--ours"] if favour_ours else []
+        command = ["git", "merge-file", "-p", "-q", *option, *paths]
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

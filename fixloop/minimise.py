@@ -1,8 +1,9 @@
-"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value tree.
+"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value
+tree.
 
-Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006). The empty
-container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so that the same failure
-always gives the same test.
+Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006).
+The empty container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so
+that the same failure always gives the same test.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ class _Spent(Exception):
     """The budget of checks is used up; what was reached so far stands."""
 
 
-def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = ()) -> Any:
+def minimise(
+    value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = (), keys: bool = True
+) -> Any:
     """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not removed
-    (the method of a request). At most `budget` checks are made."""
+    (the method of a request). With `keys` False entries of mappings stay: the shape of a record is kept where nothing
+    but the failure itself could tell a smaller one from nonsense. At most `budget` checks are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:
@@ -37,7 +41,8 @@ def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path
 
     try:
         for path in _containers(best):
-            _shrink_container(lambda: best, path, check, keep)
+            if keys or isinstance(_find(best, path), list):
+                _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
             _shrink_text(lambda: best, path, check)
     except _Spent:
@@ -59,10 +64,7 @@ def _containers(value: Any) -> Iterator[Path]:
 
 
 def _shrink_container(current: Callable[[], Any], path: Path, check: Check, keep: Sequence[Path]) -> None:
-    try:
-        here = _get(current(), path)
-    except (KeyError, IndexError, TypeError):
-        return  # it has been removed with something around it
+    here = _find(current(), path)
     if not isinstance(here, (dict, list)) or not here or _is_tagged(here):
         return
     names: list[str | int] = list(here) if isinstance(here, dict) else list(range(len(here)))
@@ -108,7 +110,7 @@ def _texts(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
-    text = _get(current(), path)
+    text = _find(current(), path) or ""
     for shorter in ("", text[:8], text[:TEXT], text[: len(text) // 2], text[len(text) // 2 :]):
         if len(shorter) < len(text) and check(_put(current(), path, shorter)):
             return
@@ -117,6 +119,14 @@ def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
 def _is_tagged(value: Any) -> bool:
     """Constructor calls and literals are one piece; tuples, sets and pair lists are not."""
     return isinstance(value, dict) and bool({"$repr", "$call", "$name"} & set(value))
+
+
+def _find(value: Any, path: Path) -> Any:
+    """What is at a path, or None where it has been removed."""
+    try:
+        return _get(value, path)
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _get(value: Any, path: Path) -> Any:

@@ -102,7 +102,8 @@ class Prover:
         judged: dict[tuple[str, str], CandidateChange],
         cause: Cause | None,
     ) -> Search:
-        listed = {(change.repo, change.commit): change for change in candidates} | judged
+        some = [change for change in candidates if change.score > 0] or candidates
+        listed = {(change.repo, change.commit): change for change in some} | judged
         order = {ChangeVerdict.PROVEN: 0, ChangeVerdict.SUPPORTED: 1, ChangeVerdict.INTRODUCED_WITH_FEATURE: 2,
                  ChangeVerdict.REFUTED: 9}  # fmt: skip
         changes = sorted(listed.values(), key=lambda change: (order.get(change.verdict, 5), -change.score))

@@ -1,7 +1,7 @@
 """Take blocks of an old change out of a newer text: by three-way merge, else function by function.
 
-A formatter or a move between the change and the release makes the merge conflict; then the functions that the blocks
-touch are put back as they were before, which is what a person would do by hand.
+A formatter or a move between the change and the release makes the merge conflict; then the functions that the
+blocks touch are put back as they were before, which is what a person would do by hand.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from fixloop.reproduce.syntax import Function, functions, parse
 
 
 def take_out(
-    blocks: Sequence[Block], chosen: Sequence[Block], at_change: Read, at_release: Read, moved: Mapping[str, str]
+    blocks: Sequence[Block],
+    chosen: Sequence[Block],
+    at_change: Read,
+    at_release: Read,
+    moved: Mapping[str, str],
 ) -> dict[str, str | None] | None:
     """The release's files without the chosen blocks of a change: path -> new text (None: deleted).
 
-    `blocks` are all blocks of the change, `at_change` reads files as the change left them, `moved` maps a path then to
-    its path now. None where they do not come out.
+    `blocks` are all blocks of the change, `at_change` reads files as the change left them, `moved` maps a
+    path then to its path now. None where they do not come out.
     """
     result: dict[str, str | None] = {}
     for path, mine in by_file(chosen).items():
@@ -38,7 +42,7 @@ def take_out(
             return None
         merged = merge(ours, base, theirs)
         if merged is None or merged == ours:
-            merged = swap_functions(ours, base, theirs)
+            merged = swap_functions(merge(ours, base, theirs, favour_ours=True) or ours, base, theirs)
         if merged is None or merged == ours:
             return None
         result[now] = merged
@@ -48,7 +52,8 @@ def take_out(
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 
-    None where the difference is not only inside functions that all three have.
+    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written since is
+    not thrown away. None where that is not so, or where there is no such function.
     """
     trees = [parse(text) for text in (ours, base, theirs)]
     if any(tree is None for tree in trees):
@@ -57,7 +62,8 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     changed = [
         name for name in after if name in before and ast.dump(after[name].node) != ast.dump(before[name].node)
     ]
-    if not changed or any(name not in mine for name in changed):
+    changed = [name for name in changed if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)]
+    if not changed or any(name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed):
         return None
     lines = ours.splitlines(keepends=True)
     source = theirs.splitlines(keepends=True)

@@ -115,7 +115,7 @@ def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
     signature = next((s.signature for s in situation.sightings if s.signature), None)
     if signature is None:
         raise NotFound(f"No kept event of {attempt.incident_id} carries an exception.")
-    cause = next((c for c in attempt.changes if c.verdict in (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED)), None)
+    cause = next((c for c in attempt.changes if c.verdict == ChangeVerdict.PROVEN), None)
     parents = None
     if cause is not None:
         info = bench.repositories.get(cause.repo).log(cause.commit, limit=1)[0]

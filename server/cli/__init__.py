@@ -35,6 +35,7 @@ COMMANDS = {
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
+    "eval": "Measure the product on labelled data.",
     "doctor": "Every part with its state and the fix in words.",
 }
 
