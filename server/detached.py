@@ -18,6 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from server.quoting import Quoter
 from store import queries
 from store.errors import Unavailable
 from store.repair import Attempt
@@ -25,17 +26,19 @@ from store.repair import Attempt
 if TYPE_CHECKING:
     from server.house import House
 
-STARTING = 60.0  # seconds that a repair may take to its first row
+STARTING = 20.0  # seconds that anybody waits for the first row of a repair
 _SILENT = timedelta(minutes=15)  # after which a repair that somebody else started counts as dead
 _LAUNCHER = Path(__file__).resolve().parents[1] / "nightdesk.py"
 
 
 @dataclass(frozen=True)
 class Started:
-    """A repair under way. `fresh` is False where it was under way already."""
+    """A repair under way. `fresh` is False where it was under way already; `recorded` is False while it is
+    still being prepared (dependencies are fetched, mirrors read) and has no row yet."""
 
     attempt_id: str
     fresh: bool
+    recorded: bool = True
 
 
 def command(house: House, incident_id: str) -> list[str]:
@@ -53,24 +56,31 @@ def command(house: House, incident_id: str) -> list[str]:
 
 
 def start_repair(house: House, incident_id: str, argv: Sequence[str] | None = None) -> Started:
-    """Start `nightdesk repair` and return once its attempt is on record; or name the one under way.
+    """Start `nightdesk repair` and return once its attempt is on record or it takes long to prepare; or name
+    the one under way.
 
-    Raises Unavailable, with where its log is, when the process ends before that."""
+    Raises Unavailable, with what it said and where its log is, when the process ends without a record."""
     known = queries.attempts(house.database, incident_id)
     folder = house.config.data / "running"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(folder / f"{incident_id}.lock") as lock:
         if lock is None or (known and _alive(known[-1])):
-            return _under_way(house, incident_id, known)
+            return _under_way(incident_id, known)
         log = folder / f"{incident_id}.log"
         process = _launch(argv or command(house, incident_id), lock, log)
-        return Started(_first_row(house, incident_id, len(known), process, log), fresh=True)
+        recorded = _wait_for_row(house, incident_id, len(known), process, log)
+        return Started(_next_id(incident_id, known), fresh=True, recorded=recorded)
 
 
-def _under_way(house: House, incident_id: str, known: Sequence[Attempt]) -> Started:
+def _under_way(incident_id: str, known: Sequence[Attempt]) -> Started:
     if not known or known[-1].ended is not None:
-        raise Unavailable(f"A repair of {incident_id} is just starting; ask again in a moment.", retry=True)
+        return Started(_next_id(incident_id, known), fresh=False, recorded=False)
     return Started(known[-1].id, fresh=False)
+
+
+def _next_id(incident_id: str, known: Sequence[Attempt]) -> str:
+    """The id of the attempt that comes after these: they are numbered from one."""
+    return f"{incident_id}-{len(known) + 1}"
 
 
 def _alive(attempt: Attempt) -> bool:
@@ -104,18 +114,27 @@ def _launch(argv: Sequence[str], lock: int, log: Path) -> subprocess.Popen[bytes
     return process
 
 
-def _first_row(
+def _wait_for_row(
     house: House, incident_id: str, before: int, process: subprocess.Popen[bytes], log: Path
-) -> str:
-    """Wait for the attempt that the process puts on record, and return its id."""
+) -> bool:
+    """Wait for the attempt that the process puts on record. False: it is alive and still without one."""
     deadline = monotonic() + STARTING
     while True:
         ended = _ended_within(process, 0.1)
-        attempts = queries.attempts(house.database, incident_id)
-        if len(attempts) > before:
-            return attempts[-1].id
-        if ended or monotonic() > deadline:
-            raise Unavailable(f"The repair of {incident_id} did not start; {log} says why.")
+        if len(queries.attempts(house.database, incident_id)) > before:
+            return True
+        if ended:
+            raise Unavailable(
+                f"The repair of {incident_id} did not start{_last_words(log)}; its log is {log}."
+            )
+        if monotonic() > deadline:
+            return False
+
+
+def _last_words(log: Path) -> str:
+    """The sentence that the command ended with, quoted: it may repeat names out of events."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("nightdesk: ")]
+    return f": {Quoter().inline(lines[-1].removeprefix('nightdesk: '), 300)}" if lines else ""
 
 
 def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

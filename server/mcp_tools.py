@@ -260,9 +260,9 @@ def _add_prompts(server: MCPServer) -> None:
         ref = _plain_id(id)
         return (
             f"Fix {ref}. set_state claimed, then get_incident and get_fix. If a fix is proven, explain it "
-            "and ask me before open_draft. Otherwise take the test of get_reproducer, write the smallest patch "
-            "that puts the cause right, and submit_patch until the verdict is proven. A patch that only "
-            "hides the error is not a fix."
+            "and ask me before open_draft. Otherwise take the test of get_reproducer, write the smallest "
+            "patch that puts the cause right, and submit_patch until the verdict is proven. A patch that "
+            "only hides the error is not a fix."
         )
 
 

@@ -30,11 +30,12 @@ def start_repair(house: House, ref: str, hypothesis: str | None, hint: str | Non
     Unavailable."""
     incident = incident_by_id(house, ref)
     started = detached.start_repair(house, incident.id)
-    if started.fresh and (hypothesis or hint):
+    if started.recorded and (hypothesis or hint):
         journal.note_step(house.database, started.attempt_id, _remark(hypothesis, hint, by))
     return {
         "run": started.attempt_id,
         "started": started.fresh,
+        "remark_kept": started.recorded and bool(hypothesis or hint),
         "next": f'get_fix("{incident.id}") shows how far it has come; it takes minutes and needs no client.',
     }
 

@@ -134,7 +134,7 @@ def attempt_with(house: House, incident_id: str, text: str, *, proven: bool = Tr
         repo="shop",
         framework="pytest",
         test_path="tests/test_inc.py",
-        source=f"def test_it():\n    assert quote({ascii(text[:500])}) == 2\n",
+        source=f"def test_it():\n    assert quote({text[:500]!a}) == 2\n",
         command="python -m pytest tests/test_inc.py",
         entry="frame",
         oracle=Oracle.PARENT_VALUE,

@@ -1,10 +1,11 @@
-"""The tools of an assistant in memory: budgets, hostile text, nothing written by reading, errors in our words."""
+"""The tools in memory: budgets, hostile text, nothing written by reading, errors in our words."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import subprocess
 import unicodedata
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -24,6 +25,7 @@ from server.mcp_tools import make_server
 from store import journal, queries
 from store.event import Event
 from store.incident import Lane, Status
+from store.project import Release, RepositoryConfig
 from store.repair import DraftPullRequest, Oracle, Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
 
@@ -436,8 +438,8 @@ async def test_the_verdict_names_the_failing_check_and_its_words(
     def judged(house: House, incident_id: str, diff: str, repo: str | None, *, keep: bool) -> Validation:
         asked.append((incident_id, diff, repo, keep))
         return Validation(
-            verdict=ValidationVerdict.FAILED, rule="passes_after", said="assert 3 == 2", oracle=Oracle.PARENT_VALUE,
-            fails_before=(10, 10), passes_after=(0, 10),
+            verdict=ValidationVerdict.FAILED, rule="passes_after", said="assert 3 == 2",
+            oracle=Oracle.PARENT_VALUE, fails_before=(10, 10), passes_after=(0, 10),
         )  # fmt: skip
 
     monkeypatch.setattr(repairs, "judge_patch", judged)
@@ -523,3 +525,55 @@ async def test_an_incident_is_a_resource_and_ids_are_completed(house: House) -> 
             assert done.completion.values == [ref]
         prompt = PromptReference(type="ref/prompt", name="fix")
         assert (await client.complete(prompt, {"name": "id", "value": "INC-9"})).completion.values == []
+
+
+# --- a checkout -----------------------------------------------------------------------------------
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def commit(folder: Path, text: str) -> str:
+    (folder / "shop" / "rates.py").write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "rates")
+    return git(folder, "rev-parse", "HEAD")
+
+
+async def test_a_checkout_is_told_whether_the_cause_and_the_fix_are_in_it(
+    house: House, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    (folder / "shop").mkdir(parents=True)
+    git(folder, "init", "-q")
+    before = commit(folder, "b = 0\n")
+    broken = commit(folder, "a = 1\n" + "\n" * 9 + 'def quote(order):\n    return order["carrier"]\n')
+    fixed = commit(folder, "a = 2\n" + "\n" * 9 + 'def quote(order):\n    return order["carrier"]\n')
+    house.mirrors.add("shop", str(folder))
+    journal.add_repository(house.database, RepositoryConfig(name="shop", project="default", url=str(folder)))
+    journal.add_release(
+        house.database, Release(project="default", version="shop@1", commits={"shop": broken})
+    )
+    ref = keep(house, samples.event(1))
+    async with connect(house) as client:
+        assert f"not fixed: at commit {broken[:12]}" in await answer(
+            client, "get_incident", ref=ref, checkout_sha=broken
+        )
+        made = samples.attempt_with(house, ref, "x")
+        change = made.changes[0].model_copy(update={"commit": broken})
+        journal.keep_attempt(house.database, made.model_copy(update={"changes": (change,)}))
+        for sha, said in (
+            (fixed, "contains the fix"),
+            (before, "does not contain the change that caused it"),
+            (broken, "not fixed"),
+            ("f" * 40, "is in no mirror"),
+            ("main; rm -rf /", "is not a commit"),
+        ):
+            text = await answer(client, "get_incident", ref=ref, checkout_sha=sha)
+            (line,) = [line for line in text.splitlines() if line.startswith("- **Your checkout:**")]
+            assert said in line

@@ -85,6 +85,12 @@ def test_a_name_is_plain_only_when_it_is_one_harmless_word(attack: dict[str, str
     assert quoter.name("shop/rates.py") == "`shop/rates.py`"
 
 
+@pytest.mark.parametrize("name", ["function-name", "camel-case", "data-url"])
+def test_an_order_written_as_one_word_is_quoted_like_a_sentence(name: str) -> None:
+    quoter = Quoter()
+    assert quoter.name(ATTACKS[name]["text"]).startswith(f"`{quoter.mark}| ")
+
+
 def test_the_mark_is_another_one_in_each_answer() -> None:
     assert len({Quoter().mark for _ in range(50)}) == 50
 
