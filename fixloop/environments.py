@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixloop import Mount
-from fixloop.installer import Installer, base_mounts, find_interpreter
+from fixloop.installer import TOOL, Installer, base_mounts, compile_own, find_interpreter
 from store.errors import Unavailable
 
 _FORMAT = "1"  # of the prepared folders; part of every key
@@ -69,6 +69,7 @@ class Environments:
         if (made / "pyvenv.cfg").exists():
             return _prepared(key, made)
         if version == _RUNNING and satisfied_here(lines):
+            compile_own([_name_of(line) for line in lines] + [TOOL])
             return self._own(key, stubs)
         with self._locked(key):
             if not (made / "pyvenv.cfg").exists():

@@ -21,7 +21,7 @@ _NO_WHEEL = (
     re.compile(r"([A-Za-z0-9._-]+)(?:==\S+)? has no (?:usable |source distribution or )?wheels?"),
     re.compile(r"[Bb]uilding source distributions for `?([A-Za-z0-9._-]+)`? is disabled"),
 )
-_TOOL = "pytest"
+TOOL = "pytest"
 
 
 class Installer:
@@ -81,13 +81,13 @@ class Installer:
         """Put pytest at the very end of the import path, so that the application's own versions win."""
         tools = environment / "tools"
         if site.parent.name == f"python{sys.version_info.major}.{sys.version_info.minor}":
-            for distribution in _closure(_TOOL):
+            for distribution in _closure(TOOL):
                 _copy(distribution, tools)
         else:
             options = [] if allow_network else ["--offline"]
-            done = self._install(environment, *options, "--target", str(tools), _TOOL)
+            done = self._install(environment, *options, "--target", str(tools), TOOL)
             if done.returncode != 0:
-                return [f"{_TOOL} could not be added: {_last_line(done.stderr)}"]
+                return [f"{TOOL} could not be added: {_last_line(done.stderr)}"]
         (site / "zz-nightdesk-tools.pth").write_text("../../../tools\n")
         return []
 
@@ -117,6 +117,23 @@ class Installer:
             )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"uv did not finish within {_TIMEOUT:.0f} s.", retry=True) from None
+
+
+def compile_own(names: Sequence[str]) -> None:
+    """Write the bytecode of these distributions, and of what they require, into our own environment.
+
+    An installer may have left it out, and inside a sandbox nothing can be kept: each of a hundred starts would compile
+    them again. Only what is missing or old is written; where we may not write, it stays as it is.
+    """
+    tops = {
+        str(distribution.locate_file(file.parts[0]))
+        for name in names
+        for distribution in _closure(name)
+        for file in distribution.files or ()
+        if file.suffix == ".py" and file.parts[0] not in ("..", "__pycache__")
+    }
+    command = [base_interpreter(), "-I", "-S", "-m", "compileall", "-q", "-j", "0", *sorted(tops)]
+    subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)  # what does not compile stays
 
 
 def _pyenv(version: str) -> list[str]:

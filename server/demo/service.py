@@ -19,13 +19,13 @@ from werkzeug.exceptions import HTTPException
 
 from {service} import store
 {imports}
-sentry_sdk.init(
-    dsn=os.environ.get("SENTRY_DSN"),
-    release=os.environ.get("RELEASE"),
-    environment=os.environ.get("ENVIRONMENT"),
-    auto_enabling_integrations=False,
-    integrations=[FlaskIntegration()],
-)
+if "SENTRY_DSN" in os.environ:
+    sentry_sdk.init(
+        release=os.environ.get("RELEASE"),
+        environment=os.environ.get("ENVIRONMENT"),
+        auto_enabling_integrations=False,
+        integrations=[FlaskIntegration()],
+    )
 app = Flask(__name__)
 
 
