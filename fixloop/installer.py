@@ -21,7 +21,7 @@ _NO_WHEEL = (
     re.compile(r"([A-Za-z0-9._-]+)(?:==\S+)? has no (?:usable |source distribution or )?wheels?"),
     re.compile(r"[Bb]uilding source distributions for `?([A-Za-z0-9._-]+)`? is disabled"),
 )
-TOOL = "pytest"
+_TOOL = "pytest"
 
 
 class Installer:
@@ -56,8 +56,11 @@ class Installer:
         if done.returncode != 0:
             raise Unavailable(f"the environment could not be made: {_last_line(done.stderr)}")
 
-    def install(self, environment: Path, lines: Sequence[str], *, allow_network: bool) -> list[str]:
-        """Install the requirements: from the cache, then the network; whole, then only what they name.
+    def install(
+        self, environment: Path, lines: Sequence[str], *, allow_network: bool, exact: bool = False
+    ) -> list[str]:
+        """Install the requirements: from the cache, then the network; whole, then only what they name (with `exact`: only
+        that).
 
         Answers with notes. Raises Unavailable, naming the requirement where it has no wheel.
         """
@@ -66,14 +69,14 @@ class Installer:
         listed = environment / "requirements.txt"
         listed.write_text("\n".join(lines) + "\n")
         said = ""
-        for alone in (False, True):
+        for alone in (True,) if exact else (False, True):
             for offline in (True, False) if allow_network else (True,):
                 options = [*(["--no-deps"] if alone else []), *(["--offline"] if offline else [])]
                 done = self._install(environment, *options, "-r", str(listed))
                 if done.returncode == 0:
                     return [
                         "The pins contradict what they ask of each other; only the pins were installed."
-                    ] * alone
+                    ] * (alone and not exact)
                 said = done.stderr
         raise Unavailable(_why(said, environment, allow_network), retry=not _no_wheel(said))
 
@@ -81,13 +84,13 @@ class Installer:
         """Put pytest at the very end of the import path, so that the application's own versions win."""
         tools = environment / "tools"
         if site.parent.name == f"python{sys.version_info.major}.{sys.version_info.minor}":
-            for distribution in _closure(TOOL):
+            for distribution in _closure(_TOOL):
                 _copy(distribution, tools)
         else:
             options = [] if allow_network else ["--offline"]
-            done = self._install(environment, *options, "--target", str(tools), TOOL)
+            done = self._install(environment, *options, "--target", str(tools), _TOOL)
             if done.returncode != 0:
-                return [f"{TOOL} could not be added: {_last_line(done.stderr)}"]
+                return [f"{_TOOL} could not be added: {_last_line(done.stderr)}"]
         (site / "zz-nightdesk-tools.pth").write_text("../../../tools\n")
         return []
 
@@ -117,23 +120,6 @@ class Installer:
             )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"uv did not finish within {_TIMEOUT:.0f} s.", retry=True) from None
-
-
-def compile_own(names: Sequence[str]) -> None:
-    """Write the bytecode of these distributions, and of what they require, into our own environment.
-
-    An installer may have left it out, and inside a sandbox nothing can be kept: each of a hundred starts would compile
-    them again. Only what is missing or old is written; where we may not write, it stays as it is.
-    """
-    tops = {
-        str(distribution.locate_file(file.parts[0]))
-        for name in names
-        for distribution in _closure(name)
-        for file in distribution.files or ()
-        if file.suffix == ".py" and file.parts[0] not in ("..", "__pycache__")
-    }
-    command = [base_interpreter(), "-I", "-S", "-m", "compileall", "-q", "-j", "0", *sorted(tops)]
-    subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)  # what does not compile stays
 
 
 def _pyenv(version: str) -> list[str]:
@@ -185,6 +171,16 @@ def _closure(name: str) -> list[importlib.metadata.Distribution]:
             if "extra ==" not in requirement
         ]
     return list(found.values())
+
+
+def copy_from_here(site: Path, names: Sequence[str], *, exact: bool = False) -> list[str]:
+    """Copy distributions of the environment that runs us, with all they require (`exact`: without), to another.
+    Needs no network."""
+    if not names:
+        return []
+    for distribution in {d.name: d for name in names for d in _closure(name)[: 1 if exact else None]}.values():
+        _copy(distribution, site)
+    return ["Every pinned requirement was in Nightdesk's own environment, and was copied from there."]
 
 
 def _copy(distribution: importlib.metadata.Distribution, folder: Path) -> None:
