@@ -1,4 +1,4 @@
-"""docs/architecture.md says what is there: every name exists, every module has one line, the words are the code's."""
+"""docs/architecture.md says what is there: names exist, every module has one line, words are the code's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each import contract holds, and each is seen to break: a forbidden import is planted and the gate says so."""
+"""Each import contract holds, and each is seen to break: a forbidden import is planted, the gate says no."""
 
 from __future__ import annotations
 
