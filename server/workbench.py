@@ -1,4 +1,4 @@
-"""Build the workbench of a repair out of what the house keeps: repositories at the release, environment, policies."""
+"""Build the workbench of a repair out of what the house keeps: repositories, environment, policies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from fixloop import Repository
 from fixloop.bench import Bench, Budget
-from fixloop.environments import Environments
+from fixloop.environments import Environment, Environments
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
 from server.house import House
@@ -20,6 +20,7 @@ from store import queries
 from store.errors import NotFound
 from store.event import Event
 from store.incident import Incident
+from store.project import RepositoryConfig
 
 EVENTS = 20  # kept bodies that a repair looks at
 
@@ -93,7 +94,7 @@ def _entry_first(names: Sequence[str], incident: Incident) -> list[str]:
     return sorted(names, key=lambda name: (name != first, names.index(name)))
 
 
-def _row(house: House, name: str):  # type: ignore[no-untyped-def]
+def _row(house: House, name: str) -> RepositoryConfig:
     return next(row for row in queries.repositories(house.database) if row.name == name)
 
 
@@ -114,8 +115,11 @@ def _layout(
 
 
 def _environment(
-    house: House, mirrors: Mapping[str, Repository], commits: Mapping[str, str], parts: Mapping[str, RepositoryPart]
-):  # type: ignore[no-untyped-def]
+    house: House,
+    mirrors: Mapping[str, Repository],
+    commits: Mapping[str, str],
+    parts: Mapping[str, RepositoryPart],
+) -> Environment:
     """One environment for all repositories: the entry's pins win over a library's."""
     lines: dict[str, str] = {}
     for name, part in parts.items():
@@ -165,7 +169,8 @@ def _exposed(
     releases = [r for r in queries.releases(house.database, project) if r.deployed_at]
     for release in sorted(releases, key=lambda release: release.deployed_at or datetime.now(UTC)):
         for repo, sha in release.commits.items():
-            if repo not in mirrors or (commit := mirrors[repo].resolve(sha)) is None or release.deployed_at is None:
+            commit = mirrors[repo].resolve(sha) if repo in mirrors else None
+            if commit is None or release.deployed_at is None:
                 continue
             for info in mirrors[repo].log(commit):
                 exposed.setdefault((repo, info.sha), release.deployed_at)
