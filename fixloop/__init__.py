@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# --- sandbox ---------------------------------------------------------------------------------------------------
+# --- sandbox ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Mount:
 
 @dataclass(frozen=True)
 class Job:
-    """What to run, and within which bounds. There is never a network; nothing outside `scratch` can be written.
+    """What to run, and within which bounds. There is never a network; nothing outside `scratch` can be
+    written.
 
     Results are read from the channel, a file descriptor whose number is in the environment as ``ND_CHANNEL``;
     exit codes and printed text belong to the code that is judged and prove nothing.
@@ -53,7 +54,9 @@ class Job:
 
     argv: tuple[str, ...]
     mounts: tuple[Mount, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict)  # small read-only files: absolute path inside -> bytes
+    files: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # small read-only files: absolute path inside -> bytes
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/tmp"  # noqa: S108 - a path inside the sandbox, on its own bounded tmpfs
     wall: float = 60.0  # seconds, for the whole job; a session counts from its start
@@ -91,7 +94,8 @@ class Session(Protocol):
     """A running job that answers line by line over the channel."""
 
     def ask(self, line: bytes, *, wall: float) -> bytes | None:
-        """Send one line to stdin, wait for one line on the channel. None: it died, or the time was up (then it is killed)."""
+        """Send one line to stdin, wait for one line on the channel. None: it died, or the time was up (then
+        it is killed)."""
         ...
 
     def stderr(self) -> bytes:
@@ -115,7 +119,8 @@ class Sandbox(Protocol):
         ...
 
     def run(self, job: Job, stdin: bytes = b"") -> Result:
-        """Run to the end, or kill the whole tree at the wall limit. Raises SandboxRefused where the self-test fails."""
+        """Run to the end, or kill the whole tree at the wall limit. Raises SandboxRefused where the self-test
+        fails."""
         ...
 
     def open(self, job: Job) -> Session:
@@ -123,7 +128,7 @@ class Sandbox(Protocol):
         ...
 
 
-# --- repositories ----------------------------------------------------------------------------------------------
+# --- repositories -------------------------------------------------------------------------------------------
 
 
 class Repository(Protocol):
@@ -146,9 +151,15 @@ class Repository(Protocol):
     def text(self, commit: str, path: str) -> str | None: ...
 
     def log(
-        self, commit: str, *, paths: Sequence[str] = (), since: datetime | None = None, limit: int | None = None
+        self,
+        commit: str,
+        *,
+        paths: Sequence[str] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
     ) -> list[CommitInfo]:
-        """Commits reachable from `commit`, newest first, with the files each touched (merges against their first parent)."""
+        """Commits reachable from `commit`, newest first, with the files each touched (merges against their
+        first parent)."""
         ...
 
     def diff(self, commit: str, *, paths: Sequence[str] = (), context: int = 3) -> str:
@@ -178,7 +189,7 @@ class Repositories(Protocol):
     def get(self, name: str) -> Repository: ...
 
 
-# --- proposals and drafts --------------------------------------------------------------------------------------
+# --- proposals and drafts -----------------------------------------------------------------------------------
 
 
 class Forge(Protocol):
@@ -187,5 +198,6 @@ class Forge(Protocol):
     name: str
 
     def open_draft(self, draft: DraftPullRequest, patch: Patch, files: Mapping[str, str]) -> DraftPullRequest:
-        """Push one branch: the fix in one commit, `files` (the test) in another. Idempotent by branch. Never merges."""
+        """Push one branch: the fix in one commit, `files` (the test) in another. Idempotent by branch. Never
+        merges."""
         ...

@@ -33,7 +33,8 @@ class Budget:
 
 @dataclass
 class Bench:
-    """Everything a repair works with. `exposed` tells when a commit first ran in production, where that is known."""
+    """Everything a repair works with. `exposed` tells when a commit first ran in production, where that is
+    known."""
 
     repositories: Repositories
     sandbox: Sandbox

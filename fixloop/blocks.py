@@ -1,7 +1,7 @@
 """Changes as blocks: the smallest contiguous pieces of a diff, which can be taken in or left out one by one.
 
-A block is a value; texts are composed from blocks in Python, so that any subset gives an exact text and no patch tool
-has to guess where a piece without context belongs.
+A block is a value; texts are composed from blocks in Python, so that any subset gives an exact text and no
+patch tool has to guess where a piece without context belongs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Read: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Block:
-    """Lines `start .. start+len(old)` (1-based) of `path` become `new`. For an insertion `old` is empty and `start` is
-    the line before which it goes. `created`: the file did not exist; `deleted`: it is gone afterwards."""
+    """Lines `start .. start+len(old)` (1-based) of `path` become `new`. For an insertion `old` is empty and
+    `start` is the line before which it goes. `created`: the file did not exist; `deleted`: it is gone
+    afterwards."""
 
     path: str
     start: int
@@ -145,7 +146,13 @@ def unified(old: Mapping[str, str | None], new: Mapping[str, str | None], contex
         if before == after:
             continue
         head = f"diff --git a/{path} b/{path}\n"
-        head += "new file mode 100644\n" if before is None else "deleted file mode 100644\n" if after is None else ""
+        head += (
+            "new file mode 100644\n"
+            if before is None
+            else "deleted file mode 100644\n"
+            if after is None
+            else ""
+        )
         lines = difflib.unified_diff(
             (before or "").splitlines(keepends=True),
             (after or "").splitlines(keepends=True),

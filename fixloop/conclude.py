@@ -20,7 +20,11 @@ from store.repair import (
 )
 
 _RANK = {ValidationVerdict.PROVEN: 0, ValidationVerdict.WEAK: 1}
-_STATUS = {ChangeVerdict.PROVEN: "supported", ChangeVerdict.SUPPORTED: "supported", ChangeVerdict.REFUTED: "refuted"}
+_STATUS = {
+    ChangeVerdict.PROVEN: "supported",
+    ChangeVerdict.SUPPORTED: "supported",
+    ChangeVerdict.REFUTED: "refuted",
+}
 
 
 def choose(judged: Sequence[tuple[Patch, Validation]]) -> tuple[Patch, Validation] | None:
@@ -28,7 +32,9 @@ def choose(judged: Sequence[tuple[Patch, Validation]]) -> tuple[Patch, Validatio
     fit = [pair for pair in judged if pair[1].verdict in _RANK]
     if not fit:
         return None
-    return min(fit, key=lambda pair: (_RANK[pair[1].verdict], len(pair[0].loses), _size(pair[0]), pair[0].fixer))
+    return min(
+        fit, key=lambda pair: (_RANK[pair[1].verdict], len(pair[0].loses), _size(pair[0]), pair[0].fixer)
+    )
 
 
 def _size(patch: Patch) -> int:
@@ -36,17 +42,25 @@ def _size(patch: Patch) -> int:
     return sum(line.startswith(("+", "-")) and not line.startswith(("+++", "---")) for line in lines)
 
 
-def proof_of(incident_id: str, patch: Patch, reproducer: Reproducer, validation: Validation, at: datetime) -> Proof:
+def proof_of(
+    incident_id: str, patch: Patch, reproducer: Reproducer, validation: Validation, at: datetime
+) -> Proof:
     """The proof, named by the hash of everything it says except when it was made."""
     parts = [incident_id, *(part.model_dump(mode="json") for part in (patch, reproducer, validation))]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return Proof(
-        id=digest, incident_id=incident_id, patch=patch, reproducer=reproducer, validation=validation, made_at=at
+        id=digest,
+        incident_id=incident_id,
+        patch=patch,
+        reproducer=reproducer,
+        validation=validation,
+        made_at=at,
     )
 
 
 def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
-    """One hypothesis for each change that was run, with what the runs showed; status is computed, never claimed."""
+    """One hypothesis for each change that was run, with what the runs showed; status is computed, never
+    claimed."""
     found = []
     for change in search.changes if search else ():
         if change.verdict == ChangeVerdict.UNTESTED:

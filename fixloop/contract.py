@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fixloop.judge import keeps
+from fixloop.compare import keeps
 from fixloop.neighbours import neighbours
 from fixloop.oracle import Meaning, read
 from fixloop.reproduce.recipe import Recipe

@@ -25,7 +25,8 @@ class Scan:
 
 
 def miss_bound(runs: int, misses: int, confidence: float = 0.95) -> float:
-    """The exact (Clopper-Pearson, one-sided) upper bound of a rate: 0 of 200 gives 1.49 %, 1 of 200 gives 2.35 %."""
+    """The exact (Clopper-Pearson, one-sided) upper bound of a rate: 0 of 200 gives 1.49 %, 1 of 200 gives
+    2.35 %."""
     if runs <= 0 or misses >= runs:
         return 1.0
     if misses == 0:

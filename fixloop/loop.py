@@ -51,9 +51,9 @@ class Findings:
 class _End(Exception):
     """The attempt has its result."""
 
-    def __init__(self, ended: Ended, said: str) -> None:
+    def __init__(self, ended: Ended, said: str, **details: Any) -> None:
         super().__init__(said)
-        self.ended, self.said = ended, said
+        self.ended, self.said, self.details = ended, said, details
 
 
 class Repair:
@@ -124,7 +124,7 @@ class Repair:
         try:
             said, details = do()
         except _End as end:
-            self._keep(name, started, clock, end.said, {"ended": end.ended})
+            self._keep(name, started, clock, end.said, {"ended": end.ended, **end.details})
             raise
         except NightdeskError as problem:
             self._keep(name, started, clock, str(problem), {})
@@ -155,7 +155,8 @@ class Repair:
         with self._bench.runner(self._bench.world()) as runner:
             found, told = climb(self._found.situation, runner)
             if found is None:
-                raise _End(Ended.NOT_REPRODUCED, "not reproduced: " + ("; ".join(told.tried[:4]) or "nothing to try"))
+                said = "; ".join(told.tried[:4]) or "nothing to try"
+                raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
             source = call_source(found.recipe)
             outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)

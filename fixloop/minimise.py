@@ -1,8 +1,9 @@
-"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value tree.
+"""Make an input smaller while it still fails for the same reason: hierarchical delta debugging over a value
+tree.
 
-Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006). The empty
-container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so that the same failure
-always gives the same test.
+Zeller and Hildebrandt's ddmin (2002) at every container, from the root down (Misherghi and Su's HDD, 2006).
+The empty container is tried first: the textbook algorithm never does. Candidates come in a fixed order, so
+that the same failure always gives the same test.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an outcome means: the same failure, a good answer, a feature that is not there, another failure.
 
-A good answer is a value, or an error that own code raises *on purpose* (its innermost line is a `raise`): a parent that
-refused an input properly has shown the right behaviour, too.
+A good answer is a value, or an error that own code raises *on purpose* (its innermost line is a `raise`): a
+parent that refused an input properly has shown the right behaviour, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """The meaning of an outcome. `expected` is the snapshot that a GOOD outcome stands for; `said` is for people."""
+    """The meaning of an outcome. `expected` is the snapshot that a GOOD outcome stands for; `said` is for
+    people."""
 
     meaning: Meaning
     said: str
@@ -39,7 +40,10 @@ def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: fr
     if signature.matches(outcome) or any(_same_in_older_words(signature, raised) for raised in outcome.seen):
         return Reading(Meaning.SAME, "fails the same way")
     if outcome.status in ("died", "timeout"):
-        return Reading(Meaning.BROKEN, "did not end in time" if outcome.status == "timeout" else "ended without an answer")
+        return Reading(
+            Meaning.BROKEN,
+            "did not end in time" if outcome.status == "timeout" else "ended without an answer",
+        )
     if outcome.exception is not None:
         return _raised(outcome.exception, own_modules)
     if recipe.entry == "http":
@@ -51,7 +55,9 @@ def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: fr
 
 def _same_in_older_words(signature: Signature, raised: Raised) -> bool:
     """The same error with the same words; in that version its line, or its function, may read differently."""
-    relaxed = Signature(signature.type, None if signature.message else signature.function, None, signature.message)
+    relaxed = Signature(
+        signature.type, None if signature.message else signature.function, None, signature.message
+    )
     return relaxed.is_it(raised)
 
 
@@ -77,5 +83,7 @@ def _answered(outcome: Outcome) -> Reading:
         return Reading(Meaning.ABSENT, f"answers {pair[0]}")
     if pair[0] >= 500:
         told = outcome.seen[-1] if outcome.seen else None
-        return Reading(Meaning.OTHER, f"answers {pair[0]}" + (f" ({told.type}: {told.message[:100]})" if told else ""))
+        return Reading(
+            Meaning.OTHER, f"answers {pair[0]}" + (f" ({told.type}: {told.message[:100]})" if told else "")
+        )
     return Reading(Meaning.GOOD, f"answers {pair[0]}", outcome.value if assertable(outcome.value) else None)

@@ -1,7 +1,7 @@
 """Take blocks of an old change out of a newer text: by three-way merge, else function by function.
 
-A formatter or a move between the change and the release makes the merge conflict; then the functions that the blocks
-touch are put back as they were before, which is what a person would do by hand.
+A formatter or a move between the change and the release makes the merge conflict; then the functions that the
+blocks touch are put back as they were before, which is what a person would do by hand.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from fixloop.reproduce.syntax import Function, functions, parse
 
 
 def take_out(
-    blocks: Sequence[Block], chosen: Sequence[Block], at_change: Read, at_release: Read, moved: Mapping[str, str]
+    blocks: Sequence[Block],
+    chosen: Sequence[Block],
+    at_change: Read,
+    at_release: Read,
+    moved: Mapping[str, str],
 ) -> dict[str, str | None] | None:
     """The release's files without the chosen blocks of a change: path -> new text (None: deleted).
 
-    `blocks` are all blocks of the change, `at_change` reads files as the change left them, `moved` maps a path then to
-    its path now. None where they do not come out.
+    `blocks` are all blocks of the change, `at_change` reads files as the change left them, `moved` maps a
+    path then to its path now. None where they do not come out.
     """
     result: dict[str, str | None] = {}
     for path, mine in by_file(chosen).items():

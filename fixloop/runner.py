@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -31,20 +31,23 @@ class Raised:
         return f"{self.module}.{self.type}"
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Raised:
+    def of(cls, told: Any) -> Raised:
+        told = told if isinstance(told, dict) else {}
+        missing = told.get("missing")
         return cls(
             type=str(told.get("type")),
             module=str(told.get("module")),
             message=str(told.get("message")),
-            frames=tuple(told.get("frames") or ()),
-            last=told.get("last") or {},
-            missing=told.get("missing"),
+            frames=tuple(_place(frame) for frame in _listed(told.get("frames"))),
+            last=_place(told.get("last")),
+            missing=missing if isinstance(missing, str) else None,
         )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run gave. `status`: ok, raised, died, timeout. `raised` lists what was seen inside, also if it was caught."""
+    """What one run gave. `status`: ok, raised, died, timeout. `raised` lists what was seen inside, also if it
+    was caught."""
 
     status: str
     value: Any = None
@@ -52,19 +55,27 @@ class Outcome:
     raised: tuple[Raised, ...] = ()
     calls: frozenset[str] = frozenset()
     lines: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()  # loaded during the run, the team's own left out; told with `cover`
     took: float = 0.0
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Outcome:
-        error = told.get("exception")
+    def of(cls, told: Any) -> Outcome:
+        """What a run told. It was told by the code under judgement: anything may be missing or of another type."""
+        told = told if isinstance(told, dict) else {}
+        status, error = told.get("status"), told.get("exception")
+        lines = told.get("lines")
         return cls(
-            status=str(told.get("status", "died")),
+            status=status if status in ("ok", "raised", "timeout") else "died",
             value=told.get("value"),
             exception=Raised.of(error) if error else None,
-            raised=tuple(Raised.of(entry) for entry in told.get("raised", ())),
-            calls=frozenset(told.get("calls", ())),
-            lines={path: tuple(lines) for path, lines in told.get("lines", {}).items()},
-            took=float(told.get("took", 0.0)),
+            raised=tuple(Raised.of(entry) for entry in _listed(told.get("raised"))),
+            calls=frozenset(map(str, _listed(told.get("calls")))),
+            lines={
+                str(path): tuple(line for line in _listed(numbers) if isinstance(line, int))
+                for path, numbers in (lines.items() if isinstance(lines, dict) else ())
+            },
+            modules=tuple(map(str, _listed(told.get("modules")))),
+            took=took if isinstance(took := told.get("took"), float) else 0.0,
         )
 
     @property
@@ -102,33 +113,54 @@ class Runner:
         preload: Sequence[str] = (),
         cover: bool = False,
         watch: bool = True,
+        surroundings: Mapping[str, Any] | None = None,
         wall: float = 20.0,
     ) -> list[Outcome]:
-        """Execute `function` of `source` so many times, each in a fork. Never raises for what the code does."""
+        """Execute `function` of `source` so many times, each in a fork. Never raises for what the code does.
+
+        `preload` names modules that are loaded once, before the forks. `surroundings` is what the run shall
+        look like from the inside: {"env", "argv", "cwd", "modules" (names that seem to be loaded)}.
+        """
         nonce = secrets.token_hex(16)
         request = {
-            "nonce": nonce, "source": source, "function": function, "path": CALL_PATH, "own": self._world.own,
+            "source": source, "function": function, "path": CALL_PATH, "own": self._world.own,
             "times": times, "preload": list(preload), "cover": cover, "watch": watch, "wall": wall,
+            "surroundings": dict(surroundings or {}),
         }  # fmt: skip
         if self._session is None:
             self._session = self._sandbox.open(
                 self._world.job((self._world.environment.python, PROBE), wall=self._wall)
             )
-        answer = self._session.ask(json.dumps(request).encode(), wall=min(self._wall, wall * times + 10))
-        reply = _reply(answer, nonce)
+        body = json.dumps(request).encode()
+        line = b"%d\n%b%b\n" % (len(body), body, nonce.encode())
+        answer = self._session.ask(line, wall=min(self._wall, wall * times + 10))
+        reply = _reply(answer, nonce, times)
         if reply is None:
             self.close()
             return [Outcome(status="died" if answer is not None else "timeout")] * times
         return [Outcome.of(told) for told in reply]
 
 
-def _reply(answer: bytes | None, nonce: str) -> list[dict[str, Any]] | None:
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _place(value: Any) -> dict[str, Any]:
+    """A place in the code: path, module, function and text as texts, the line as a number."""
+    told = value if isinstance(value, dict) else {}
+    texts = {key: str(told.get(key) or "") for key in ("path", "module", "function", "text")}
+    return {**texts, "line": line if isinstance(line := told.get("line"), int) else 0}
+
+
+def _reply(answer: bytes | None, nonce: str, times: int) -> list[Any] | None:
+    """The outcomes, where the answer is one to this very request."""
     if answer is None:
         return None
     try:
         reply = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(reply, dict) or reply.get("nonce") != nonce:
         return None
-    return [told if isinstance(told, dict) else {} for told in reply.get("outcomes", [])]
+    outcomes = _listed(reply.get("outcomes"))
+    return outcomes if len(outcomes) == times else None

@@ -1,28 +1,32 @@
-"""Run a repository's own tests in a world and read what each gave, over the channel."""
+"""Run a repository's own tests in a world and read what each gave, over the channel.
+
+Beside the tests a canary is run that has to fail: where it is told to have passed, somebody interferes with the
+runner, and nothing that was told counts.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fixloop import Sandbox
 from fixloop.worlds import SOURCES, World
 
-PLUGIN = "nightdesk_results"
-_PLUGIN_PATH = f"/opt/nightdesk/{PLUGIN}.py"
 WALL = 300.0  # seconds for one suite
 
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end."""
+    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end, `tampered`
+    True when the canary did not fail."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     collected: tuple[str, ...] = ()
     complete: bool = False
+    tampered: bool = False
     said: str = ""
 
     def count(self, outcome: str) -> int:
@@ -37,9 +41,27 @@ class SuiteResult:
         }  # fmt: skip
 
 
-def lost(before: SuiteResult, after: SuiteResult) -> list[str]:
-    """Tests that passed and do not pass any more, those that are gone included."""
-    return sorted(test for test, outcome in before.outcomes.items() if outcome == "passed" and after.outcomes.get(test) != "passed")
+def broken_by(before: SuiteResult, after: SuiteResult) -> str | None:
+    """What a patch has broken in a suite, in words; None where all of it holds."""
+    if after.tampered:
+        return "a test that has to fail was told to have passed: the patch interferes with the test runner"
+    lost = sorted(
+        test for test, outcome in before.outcomes.items()
+        if outcome == "passed" and after.outcomes.get(test) != "passed"
+    )  # fmt: skip
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    if lost:
+        return f"a test that passed {_now(after, lost[0])}: {lost[0]}{more}"
+    gone = sorted(set(before.collected) - set(after.collected))
+    if gone:
+        return f"a test is not collected any more: {gone[0]}"
+    if before.complete and not after.complete:
+        return after.said
+    return None
+
+
+def _now(after: SuiteResult, test: str) -> str:
+    return {"failed": "fails now", "skipped": "is skipped now"}.get(after.outcomes.get(test, ""), "is not run any more")
 
 
 def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) -> SuiteResult:
@@ -48,15 +70,17 @@ def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) 
     arguments = _pytest_arguments(layout.test_command)
     if arguments is None:
         return SuiteResult(said=f"the test command {layout.test_command!r} is not pytest: it was not run")
-    nonce = secrets.token_hex(16)
-    argv = (world.environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, *arguments)
+    nonce, canary = secrets.token_hex(16), f"test_{secrets.token_hex(6)}"
+    plugin = f"results_{secrets.token_hex(6)}"
+    place = f"/opt/{plugin}"
+    options = ("-q", "-p", "no:cacheprovider", "-p", plugin)
+    argv = (world.environment.python, "-m", "pytest", *options, *arguments)
     job = world.job(argv, cwd=f"{SOURCES}/{repo}", wall=wall)
-    env = dict(job.env)
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:/opt/nightdesk"
-    env["ND_NONCE"] = nonce
     source = (Path(__file__).parent / "reproduce" / "results.py").read_bytes()
-    result = sandbox.run(type(job)(**{**job.__dict__, "env": env, "files": {**job.files, _PLUGIN_PATH: source}}))
-    return _read(result.channel, nonce, result.timed_out, (result.stdout + result.stderr)[-300:])
+    path = f"{job.env['PYTHONPATH']}:{place}"
+    job = replace(job, env={**job.env, "PYTHONPATH": path}, files={f"{place}/{plugin}.py": source})
+    result = sandbox.run(job, json.dumps({"nonce": nonce, "canary": canary}).encode() + b"\n")
+    return _read(result.channel, nonce, canary, result.timed_out, (result.stdout + result.stderr)[-300:])
 
 
 def _pytest_arguments(command: str) -> list[str] | None:
@@ -68,26 +92,29 @@ def _pytest_arguments(command: str) -> list[str] | None:
     return None
 
 
-def _read(channel: bytes, nonce: str, timed_out: bool, tail: bytes) -> SuiteResult:
+def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes) -> SuiteResult:
     outcomes: dict[str, str] = {}
     collected: tuple[str, ...] = ()
     complete = False
     for line in channel.splitlines():
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(message, dict) or message.get("nonce") != nonce:
             continue
         if "test" in message:
-            outcomes[str(message["test"])] = str(message["outcome"])
-        elif "collected" in message:
+            outcomes[str(message["test"])] = str(message.get("outcome"))
+        elif isinstance(message.get("collected"), list):
             collected = tuple(map(str, message["collected"]))
         elif "finished" in message:
             complete = True
+    told = [outcomes.pop(test) for test in list(outcomes) if test.endswith(canary)]
     said = ""
     if timed_out:
         said = "the suite did not end within its time"
     elif not complete:
         said = "the suite did not come to its end: " + " ".join(tail.decode("utf-8", "replace").split())[-200:]
-    return SuiteResult(outcomes, collected, complete and not timed_out, said)
+    tampered = any(outcome != "failed" for outcome in told) or (complete and bool(outcomes) and not told)
+    whole = complete and not timed_out
+    return SuiteResult(outcomes, tuple(t for t in collected if not t.endswith(canary)), whole, tampered, said)

@@ -1,8 +1,8 @@
 """Worlds: the team's code at chosen commits, laid out in the sandbox with one pinned environment.
 
-A world is a value: which tree stands for which repository. The release, a parent, a patched release differ only in
-one tree; everything else (interpreter, dependencies, variables, the other repositories) stays the same, which is what
-makes a flip between two worlds mean something.
+A world is a value: which tree stands for which repository. The release, a parent, a patched release differ
+only in one tree; everything else (interpreter, dependencies, variables, the other repositories) stays the
+same, which is what makes a flip between two worlds mean something.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class World:
         return replace(self, trees={**self.trees, repo: tree})
 
     def roots(self) -> list[str]:
-        """The import path inside: configured roots first, then the conventional ones that exist in the tree."""
+        """The import path inside: configured roots first, then the conventional ones that exist in the
+        tree."""
         found: list[str] = []
         for repo in self.layout.repositories:
             for root in (*repo.source_roots, *CONVENTIONAL_ROOTS):
@@ -90,7 +91,10 @@ class World:
 
     def job(self, argv: Sequence[str], *, cwd: str | None = None, wall: float = 120.0, **bounds: int) -> Job:
         """A job in this world: sources and environment read-only, the probe beside them."""
-        mounts = (*self.environment.mounts, *(Mount(tree, f"{SOURCES}/{name}") for name, tree in self.trees.items()))
+        mounts = (
+            *self.environment.mounts,
+            *(Mount(tree, f"{SOURCES}/{name}") for name, tree in self.trees.items()),
+        )
         path = [*self.roots(), *self.environment.path]
         return Job(
             argv=tuple(argv),
@@ -166,7 +170,12 @@ def apply_diff(tree: Path, diff: str, *, reverse: bool = False) -> str | None:
 
 
 def git(
-    args: Sequence[str], *, cwd: Path, stdin: bytes = b"", inside_repository: bool = True, env: Mapping[str, str] | None = None
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: bytes = b"",
+    inside_repository: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with the machine's and the user's configuration switched off."""
     surroundings = {**os.environ, **_GIT, **(env or {})}

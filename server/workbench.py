@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fixloop import Repository
-from fixloop.bench import Bench
+from fixloop.bench import Bench, Budget
 from fixloop.environments import Environment, Environments
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
@@ -82,6 +82,7 @@ def prepare(house: House, ref: str) -> Prepared:
         exposed=_exposed(house, incident.project, mirrors),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         runs=house.config.runs,
+        budget=Budget(house.config.repair_seconds),
     )
     return Prepared(incident, events, sources, bench, parts)
 
@@ -127,15 +128,18 @@ def _environment(
     wanted = "\n".join(line for key, line in lines.items() if key not in own)
     python = next((part.python for part in parts.values() if part.python), None)
     stubs = tuple(stub for part in parts.values() for stub in part.stub_metadata)
+    exact = all(part.pins for part in parts.values())
     environments = Environments(house.config.data / "environments")
     if python is None:
-        return environments.prepare(wanted, stub_metadata=stubs)
-    return environments.prepare(wanted, python, stub_metadata=stubs)
+        return environments.prepare(wanted, stub_metadata=stubs, exact=exact)
+    return environments.prepare(wanted, python, stub_metadata=stubs, exact=exact)
 
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
-    """The requirement lines of a repository at a commit: its requirement files, else what `pyproject.toml`
-    asks for."""
+    """The requirement lines of a repository at a commit: the pins that were configured, else its requirement
+    files, else what `pyproject.toml` asks for."""
+    if part.pins:
+        return list(part.pins)
     lines: list[str] = []
     for path in part.requirements:
         for line in (mirror.text(commit, path) or "").replace("\\\n", " ").splitlines():

@@ -3,11 +3,15 @@
 Standard library only, and written for old interpreters, for it runs under the application's Python. It is put into
 the sandbox as one file; the rest of Nightdesk is not there. One JSON line in, one JSON line out over the channel
 (``ND_CHANNEL``), each reply carrying the nonce of its request. The code under judgement runs in a child that has
-neither the channel nor the nonce: a child that ends by itself, by ``os._exit`` or by a signal, has simply not answered.
+neither the channel nor the nonce and cannot reach into this process: a child that ends by itself, by ``os._exit`` or
+by a signal, or whose answer does not begin with the token of its run, has simply not answered. What it leaves behind
+(processes, files) is gone before the next run.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import inspect
 import io
@@ -23,23 +27,27 @@ import sys
 import threading
 import time
 import traceback
+import types
 from typing import Any
 
-SCRATCH = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the sandbox's own bounded tmpfs
+SCRATCH = (os.environ.get("TMPDIR", "/tmp"), "/dev/shm")  # noqa: S108 - the sandbox's own bounded tmpfs
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 TEXT = 20_000  # characters of any text that is reported
 CALLS = 4_000  # calls and raises that are reported
 
 
-# --- values ----------------------------------------------------------------------------------------------------
+# --- values -------------------------------------------------------------------------------------------------
 
 
 def snapshot(value: Any, depth: int = 0) -> Any:
-    """A JSON picture of a value: containers as they are, what JSON lacks as {"$kind": …}, objects as type and repr."""
-    if value is None or isinstance(value, (bool, int, str)) and type(value) in (bool, int, str):
+    """A JSON picture of a value: containers as they are, what JSON lacks as {"$kind": …}, objects as type and
+    repr."""
+    if value is None or (isinstance(value, (bool, int, str)) and type(value) in (bool, int, str)):
         return value[:TEXT] if isinstance(value, str) else value
     if type(value) is float:
-        return value if value == value and abs(value) != float("inf") else {"$repr": "float(%r)" % repr(value)}
+        return (
+            value if value == value and abs(value) != float("inf") else {"$repr": f"float({repr(value)!r})"}
+        )
     if depth > 12:
         return {"$object": type(value).__name__, "repr": None}
     if type(value) is list:
@@ -62,14 +70,15 @@ def _object(value: Any) -> Any:
     except BaseException:
         text = ""
     stable = bool(text) and len(text) < TEXT and not ADDRESS.search(text)
-    return {"$object": "%s.%s" % (kind.__module__, kind.__qualname__), "repr": text if stable else None}
+    return {"$object": f"{kind.__module__}.{kind.__qualname__}", "repr": text if stable else None}
 
 
-# --- watching --------------------------------------------------------------------------------------------------
+# --- watching -----------------------------------------------------------------------------------------------
 
 
 class Watch:
-    """Records which own functions were called, which exceptions passed through them and, if asked, which lines ran."""
+    """Records which own functions were called, which exceptions passed through them and, if asked, which
+    lines ran."""
 
     def __init__(self, own: list[str], cover: bool) -> None:
         self.own = tuple(root.rstrip("/") + "/" for root in own)
@@ -91,7 +100,7 @@ class Watch:
 
     def _name(self, frame: Any) -> str:
         code = frame.f_code
-        return "%s:%s" % (frame.f_globals.get("__name__", "?"), getattr(code, "co_qualname", code.co_name))
+        return f"{frame.f_globals.get('__name__', '?')}:{getattr(code, 'co_qualname', code.co_name)}"
 
     def _inside(self, frame: Any, event: str, arg: Any) -> Any:
         if event == "line":
@@ -99,7 +108,11 @@ class Watch:
                 self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
         elif event == "exception" and len(self.raised) < 200:
             error = arg[1]
-            if isinstance(error, BaseException) and id(error) not in self._seen and not isinstance(error, StopIteration):
+            if (
+                isinstance(error, BaseException)
+                and id(error) not in self._seen
+                and not isinstance(error, StopIteration)
+            ):
                 self._seen.add(id(error))
                 self.raised.append(describe(error, arg[2], self.own, holder=error))
         return self._inside
@@ -115,7 +128,8 @@ class Watch:
 
 
 def describe(error: BaseException, trace: Any, own: tuple[str, ...], holder: Any = None) -> dict[str, Any]:
-    """An exception as type, message and own frames (oldest first). `holder` keeps it alive so that its id stays its own."""
+    """An exception as type, message and own frames (oldest first). `holder` keeps it alive so that its id
+    stays its own."""
     kind = type(error)
     frames = []
     for frame, line in walk(trace):
@@ -133,14 +147,23 @@ def describe(error: BaseException, trace: Any, own: tuple[str, ...], holder: Any
             )
     last = None
     for frame, line in walk(trace):
-        last = {"path": frame.f_code.co_filename, "line": line, "function": frame.f_code.co_name,
-                "text": linecache.getline(frame.f_code.co_filename, line).strip()[:400]}
+        last = {
+            "path": frame.f_code.co_filename,
+            "line": line,
+            "function": frame.f_code.co_name,
+            "text": linecache.getline(frame.f_code.co_filename, line).strip()[:400],
+        }
     try:
         message = str(error)
     except BaseException:
         message = ""
-    told = {"type": kind.__name__, "module": kind.__module__, "message": message[:2000],
-            "frames": frames[-60:], "last": last}
+    told = {
+        "type": kind.__name__,
+        "module": kind.__module__,
+        "message": message[:2000],
+        "frames": frames[-60:],
+        "last": last,
+    }
     if isinstance(error, ImportError):
         told["missing"] = getattr(error, "name", None)
     if holder is not None:
@@ -158,78 +181,103 @@ def walk(trace: Any) -> Any:
 
 
 def execute(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the request's function once, in this process. Returns the outcome."""
-    own = [*request["own"], request["path"]]
-    linecache.cache[request["path"]] = (
-        len(request["source"]), None, request["source"].splitlines(True), request["path"])
+    """Run the request's function once, in this process. Returns the outcome.
+
+    The text runs under a name of its own each time; what is told calls it by the path of the request.
+    """
+    path, token = request["path"], os.urandom(5).hex()
+    real = os.path.join(os.path.dirname(path), f"job_{token}.py")
+    own = [*request["own"], real]
+    linecache.cache[real] = (len(request["source"]), None, request["source"].splitlines(True), real)
     watch = Watch(own, request.get("cover", False)) if request.get("watch", True) else None
+    surround(request.get("surroundings") or {}, real)
     random.seed(0)
     started = time.perf_counter()
-    outcome: dict[str, Any] = {}
     try:
         if watch:
             threading.settrace(watch)  # an application may serve a request in a thread of its own
             sys.settrace(watch)
         try:
-            namespace: dict[str, Any] = {"__name__": "nightdesk_reproducer", "__file__": request["path"]}
-            exec(compile(request["source"], request["path"], "exec"), namespace)  # noqa: S102 - our own text
+            namespace: dict[str, Any] = {"__name__": f"job_{token}", "__file__": real}
+            exec(compile(request["source"], real, "exec"), namespace)  # noqa: S102 - our own text
             value = namespace[request["function"]]()
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
-        outcome = {"status": "ok", "value": snapshot(value)}
+            threading.settrace(None)  # type: ignore[arg-type,unused-ignore]
+        outcome: dict[str, Any] = {"status": "ok", "value": snapshot(value)}
     except BaseException as error:
-        trace = error.__traceback__
-        outcome = {"status": "raised", "exception": describe(error, trace, tuple(r.rstrip("/") for r in own))}
+        told = describe(error, error.__traceback__, tuple(root.rstrip("/") for root in own))
+        outcome = {"status": "raised", "exception": told}
     if watch:
         outcome.update(watch.report())
+    if request.get("cover"):
+        outcome["modules"] = outside(tuple(own))
     outcome["took"] = round(time.perf_counter() - started, 4)
-    return outcome
+    named = os.path.splitext(os.path.basename(path))[0]
+    return dict(json.loads(json.dumps(outcome).replace(f"job_{token}", named)))
+
+
+def surround(about: dict[str, Any], path: str) -> None:
+    """Make this process look as the request wants it: variables, arguments, folder, modules that seem to be there."""
+    for name in [name for name in os.environ if name.startswith("ND_")]:
+        del os.environ[name]
+    os.environ.update(about.get("env", {}))
+    sys.argv[:] = about.get("argv", ["app"])
+    if about.get("cwd"):
+        os.chdir(about["cwd"])
+    main = types.ModuleType("__main__")
+    main.__file__ = path
+    sys.modules["__main__"] = main
+    for name in about.get("modules", ()):
+        sys.modules.setdefault(name, types.ModuleType(name))
+
+
+def outside(own: tuple[str, ...]) -> list[str]:
+    """Modules that are loaded now and have a file that is not the team's."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not file.startswith(own) and name != "__main__":
+            found.append(name)
+    return found
 
 
 def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
     """Run once in a child. The child closes every descriptor in `keep` first; its silence is an outcome, too."""
+    token = os.urandom(16).hex().encode()
     mine, theirs = os.pipe()
+    before = children()
     child = os.fork()
     if child == 0:
-        _child(request, theirs, (*keep, mine))
+        _child(request, theirs, (*keep, mine), token)
     os.close(theirs)
     text = _collect(mine, time.monotonic() + request.get("wall", 20.0))
     os.close(mine)
-    try:
-        os.killpg(child, signal.SIGKILL)
-    except OSError:
-        pass
-    try:
-        os.kill(child, signal.SIGKILL)
-    except OSError:
-        pass
-    os.waitpid(child, 0)
+    end(before)
     if text is None:
         return {"status": "timeout"}
     try:
-        outcome = json.loads(text)
-    except ValueError:
-        return {"status": "died"}
+        outcome = json.loads(text[len(token) :]) if text.startswith(token) else None
+    except (ValueError, RecursionError):
+        outcome = None
     return outcome if isinstance(outcome, dict) else {"status": "died"}
 
 
-def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...]) -> None:
+def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...], token: bytes) -> None:
     try:
         os.setpgid(0, 0)
         for descriptor in unwanted:
             os.close(descriptor)
-        os.environ.pop("ND_CHANNEL", None)
         silent = os.open(os.devnull, os.O_RDWR)
         os.dup2(silent, 0)
-        noise = os.open(os.path.join(SCRATCH, ".nd-output"), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        noise = os.open(os.path.join(SCRATCH[0], ".output"), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(noise, 1)
         os.dup2(noise, 2)
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0, closefd=False), write_through=True)
         sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", 0, closefd=False), write_through=True)
         body = json.dumps(execute(request)).encode()
         with os.fdopen(out, "wb") as pipe:
-            pipe.write(body)
+            pipe.write(token + body)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -237,7 +285,7 @@ def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...]) -> None
 
 
 def _collect(descriptor: int, until: float) -> bytes | None:
-    parts = []
+    parts: list[bytes] = []
     while True:
         left = until - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
@@ -248,38 +296,71 @@ def _collect(descriptor: int, until: float) -> bytes | None:
         parts.append(part)
 
 
-# --- the scratch folder is part of the state -------------------------------------------------------------------
+# --- what a run leaves behind ----------------------------------------------------------------------------------
+
+
+def seclude() -> None:
+    """Close this process to others of the same user (memory, descriptors), and become the parent of orphans."""
+    call = getattr(ctypes.CDLL(None), "prctl", None)
+    if call is not None:
+        call(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+        call(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def children() -> set[int]:
+    """The processes whose parent is this one."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+                if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
+                    found.add(int(name))
+    return found
+
+
+def end(before: set[int]) -> None:
+    """Kill what has become a child of this process since `before`; orphans of the killed come next."""
+    for _ in range(1000):
+        left = children() - before
+        if not left:
+            return
+        for child in left:
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+        for child in left:
+            with contextlib.suppress(OSError):
+                os.waitpid(child, 0)
 
 
 def scratch_state() -> dict[str, bytes]:
-    """Every file in the scratch folder with its bytes; larger trees than 16 MB are not kept."""
+    """Every file in the scratch folders with its bytes; larger trees than 16 MB are not kept."""
     kept, size = {}, 0
-    for folder, _, names in os.walk(SCRATCH):
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path) and os.path.isfile(path):
-                size += os.path.getsize(path)
-                if size > 16 << 20:
-                    return {}
-                with open(path, "rb") as file:
-                    kept[path] = file.read()
+    for root in SCRATCH:
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                if not os.path.islink(path) and os.path.isfile(path):
+                    size += os.path.getsize(path)
+                    if size > 16 << 20:
+                        return {}
+                    with open(path, "rb") as file:
+                        kept[path] = file.read()
     return kept
 
 
 def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
-    """Put the scratch folder back: a run must not see what an earlier run has left."""
-    for folder, children, names in os.walk(SCRATCH, topdown=False):
-        for name in [*names, *children]:
-            path = os.path.join(folder, name)
-            if path in kept or path in folders:
-                continue
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                try:
-                    os.unlink(path)
-                except OSError:
-                    pass
+    """Put the scratch folders back: a run must not see what an earlier run has left."""
+    for root in SCRATCH:
+        for folder, inner, names in os.walk(root, topdown=False):
+            for name in [*names, *inner]:
+                path = os.path.join(folder, name)
+                if path in kept or path in folders:
+                    continue
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
     for path, body in kept.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -290,9 +371,10 @@ def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
 
 
 def serve(channel: int) -> None:
-    """Answer requests until stdin closes."""
-    for line in iter(sys.stdin.buffer.readline, b""):
-        request = json.loads(line)
+    """Answer requests until stdin closes. A request is its length in bytes, a newline and that many bytes of JSON,
+    then a line with its nonce: that one is read after the runs, for a fork has all the memory of its parent."""
+    for size in iter(read_line, b""):
+        request = json.loads(read_exactly(int(size)))
         for name in request.get("preload", ()):
             try:
                 __import__(name)
@@ -300,18 +382,44 @@ def serve(channel: int) -> None:
                 traceback.print_exc()
         gc.freeze()
         kept = scratch_state()
-        folders = {os.path.join(folder, child) for folder, children, _ in os.walk(SCRATCH) for child in children}
+        walked = (entry for root in SCRATCH for entry in os.walk(root))
+        folders = {os.path.join(folder, name) for folder, names, _ in walked for name in names}
         outcomes = []
         for _ in range(int(request.get("times", 1))):
             outcomes.append(fork_once(request, (channel,)))
             scratch_restore(kept, folders)
-        reply = json.dumps({"nonce": request["nonce"], "outcomes": outcomes}).encode() + b"\n"
+        nonce = read_line().decode("ascii", "replace").strip()
+        reply = json.dumps({"nonce": nonce, "outcomes": outcomes}).encode() + b"\n"
         view = memoryview(reply)
         while view:
-            view = view[os.write(channel, view):]
+            view = view[os.write(channel, view) :]
+
+
+def read_line() -> bytes:
+    """One short line of stdin and not a byte more: nothing that was read ahead is in memory."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(0, 1)
+        if not part:
+            return b""
+        line += part
+    return line
+
+
+def read_exactly(size: int) -> bytes:
+    """So many bytes of stdin."""
+    parts: list[bytes] = []
+    while size > 0:
+        part = os.read(0, min(size, 1 << 16))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 if __name__ == "__main__":
     inspect.getmodule(serve)  # warms the import machinery before the first fork
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", SCRATCH)]
-    serve(int(os.environ["ND_CHANNEL"]))
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", *SCRATCH)]
+    seclude()
+    serve(int(os.environ.pop("ND_CHANNEL")))

@@ -1,30 +1,31 @@
-"""A recipe: one call of the application as a value. It can be minimised, run anywhere and written as a test."""
+"""A recipe: one call of the application as a value. It can be minimised, run anywhere and written as a
+test."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from store.event import Value
 
 
 class Recipe(Value):
-    """One call. `entry` names the rung of the ladder: "http" goes through the application's own test client, "frame"
-    calls a function of the stack.
+    """One call. `entry` names the rung of the ladder: "http" goes through the application's own test client,
+    "frame" calls a function of the stack.
 
     `target` for http: {"framework", "module", "attribute", "factory", "settings"};
-    for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "constructor" or "value" (then it is in
-    `inputs["self"]`), `wrap` is None, "list" (a generator is consumed) or "await".
-    `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers", "json" | "form" | "body"};
-    frame: {"args": [...], "kwargs": {...}}.
+    for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "constructor" or "value" (then
+    it is in `inputs["self"]`), `wrap` is None, "list" (a generator is consumed) or "await". `inputs` is a
+    value tree (see `values`); http: {"method", "path", "query", "headers", "json" | "form" | "body"}; frame:
+    {"args": [...], "kwargs": {...}}.
     """
 
     entry: str
     repo: str
     target: dict[str, Any]
     inputs: dict[str, Any]
-    repeat: int = 1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
+    repeat: int = (
+        1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
+    )
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 
@@ -35,6 +36,7 @@ class Recipe(Value):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
-        if self.target.get("settings"):  # the application's own modules need settings first: the framework has to do
+        # the application's own modules need settings first: the framework has to do
+        if self.target.get("settings"):
             return ("django.test", "django.db.models", "django.http", "django.urls", "django.template")
         return (str(self.target["module"]),) if self.target.get("module") else ()

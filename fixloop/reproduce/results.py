@@ -1,7 +1,9 @@
 """A pytest plugin that runs inside the sandbox: each test's outcome over the channel, with the nonce of the run.
 
 Printed text and exit codes belong to the code that is judged; this is where results come from. Standard library and
-pytest only. The nonce leaves the environment before any test module is imported.
+pytest only. What it must not lose (channel, nonce, the function that writes) is nowhere but in its hooks' closures:
+neither in the environment nor among its globals. The canary is a test that fails; a runner that has been tampered
+with would let it pass.
 """
 
 from __future__ import annotations
@@ -10,31 +12,61 @@ import json
 import os
 from typing import Any
 
-_CHANNEL = int(os.environ.pop("ND_CHANNEL", "-1"))
-_NONCE = os.environ.pop("ND_NONCE", "")
-_outcomes: dict[str, str] = {}
+import pytest
 
 
-def _send(message: dict[str, Any]) -> None:
-    body = json.dumps({"nonce": _NONCE, **message}).encode() + b"\n"
-    while body:
-        body = body[os.write(_CHANNEL, body):]
+class Canary(pytest.Item):
+    """A test that has to fail."""
+
+    def runtest(self) -> None:
+        raise AssertionError("this test fails on purpose")
+
+    def reportinfo(self) -> tuple[str, int, str]:
+        return self.name, 0, self.name
 
 
-def pytest_collection_finish(session: Any) -> None:
-    """Tell which tests were collected."""
-    _send({"collected": [item.nodeid for item in session.items]})
+class Results:
+    """The hooks."""
+
+    def __init__(self) -> None:
+        channel, write, dumps = int(os.environ.pop("ND_CHANNEL", "-1")), os.write, json.dumps
+        told = json.loads(os.fdopen(os.dup(0), "rb", 0).readline() or b"{}")
+        nonce, name = told.pop("nonce", ""), told.pop("canary", "test_canary")
+        silent = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(silent, 0)
+        outcomes: dict[str, str] = {}
+
+        def send(message: dict[str, Any]) -> None:
+            body = dumps({"nonce": nonce, **message}).encode() + b"\n"
+            while body:
+                body = body[write(channel, body) :]
+
+        @pytest.hookimpl(trylast=True)
+        def modify(session: Any, items: list[Any]) -> None:
+            items.append(Canary.from_parent(session, name=name))
+
+        def collected(session: Any) -> None:
+            send({"collected": [item.nodeid for item in session.items]})
+
+        def report(report: Any) -> None:
+            counts = report.outcome != "passed" or report.when == "call"
+            if counts and outcomes.get(report.nodeid) != "failed":  # the worst of the three phases
+                outcomes[report.nodeid] = report.outcome
+            if report.when == "teardown":
+                send({"test": report.nodeid, "outcome": outcomes.get(report.nodeid, "passed")})
+
+        def finish(session: Any, exitstatus: int) -> None:
+            send({"finished": int(exitstatus)})
+
+        self.pytest_collection_modifyitems = modify
+        self.pytest_collection_finish = collected
+        self.pytest_runtest_logreport = report
+        self.pytest_sessionfinish = finish
 
 
-def pytest_runtest_logreport(report: Any) -> None:
-    """Keep the worst outcome of a test's three phases; tell it when the last one is over."""
-    if report.outcome != "passed" or report.when == "call":
-        if _outcomes.get(report.nodeid) != "failed":
-            _outcomes[report.nodeid] = report.outcome
-    if report.when == "teardown":
-        _send({"test": report.nodeid, "outcome": _outcomes.get(report.nodeid, "passed")})
+_kept = [Results()]  # made while this file is imported, which is before any conftest is
 
 
-def pytest_sessionfinish(session: Any, exitstatus: int) -> None:
-    """Tell that the run came to its end."""
-    _send({"finished": int(exitstatus)})
+def pytest_configure(config: Any) -> None:
+    """Begin to listen."""
+    config.pluginmanager.register(_kept.pop())

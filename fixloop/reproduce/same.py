@@ -1,6 +1,8 @@
-"""Is this the same failure? Exception type, the own frame it came through (function and line text), the message.
+"""Is this the same failure? Exception type, the own frame it came through (function and line text), the
+message.
 
-Line numbers, addresses and values in the message are left out: a smaller input still fails for the same reason.
+Line numbers, addresses and values in the message are left out: a smaller input still fails for the same
+reason.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _WORD = re.compile(r"^[A-Za-z_][\w.\-/ ]{0,60}$")
 
 @dataclass(frozen=True)
 class Signature:
-    """What must be the same. `function` is the last part of the qualified name; `text` the normalised source line."""
+    """What must be the same. `function` is the last part of the qualified name; `text` the normalised source
+    line."""
 
     type: str
     function: str | None
@@ -36,13 +39,15 @@ class Signature:
         if self.function is None:
             return True
         return any(
-            _last(frame["function"]) == self.function and (self.text is None or normal_line(frame["text"]) == self.text)
+            _last(frame["function"]) == self.function
+            and (self.text is None or normal_line(frame["text"]) == self.text)
             for frame in raised.frames
         )
 
 
 def signature(event: Event, own: Sequence[Frame], line_text: str | None = None) -> Signature | None:
-    """The signature of an event. `own` are its located frames, oldest first; None where there is no exception."""
+    """The signature of an event. `own` are its located frames, oldest first; None where there is no
+    exception."""
     error = event.exception
     if error is None:
         return None

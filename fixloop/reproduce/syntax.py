@@ -1,4 +1,5 @@
-"""What the source at the release says of a function: where it is, its parameters, what happened to them by a line."""
+"""What the source at the release says of a function: where it is, its parameters, what happened to them by a
+line."""
 
 from __future__ import annotations
 
@@ -10,8 +11,29 @@ from typing import TypeAlias
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _MUTATORS = frozenset(
-    "append extend insert pop remove clear sort reverse update setdefault popitem add discard read readline "
-    "readlines send appendleft popleft __next__ rotate".split()
+    [
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "remove",
+        "clear",
+        "sort",
+        "reverse",
+        "update",
+        "setdefault",
+        "popitem",
+        "add",
+        "discard",
+        "read",
+        "readline",
+        "readlines",
+        "send",
+        "appendleft",
+        "popleft",
+        "__next__",
+        "rotate",
+    ]
 )
 
 
@@ -26,7 +48,7 @@ class Function:
 
     @property
     def kind(self) -> str:
-        """"function", "method", "classmethod" or "staticmethod"."""
+        """ "function", "method", "classmethod" or "staticmethod"."""
         if not self.classes:
             return "function"
         names = {ast.unparse(decorator) for decorator in self.node.decorator_list}
@@ -59,7 +81,9 @@ def parse(source: str) -> ast.Module | None:
 def functions(tree: ast.AST) -> Iterator[Function]:
     """Every function, outer before inner."""
 
-    def visit(node: ast.AST, names: tuple[str, ...], classes: tuple[ast.ClassDef, ...], nested: bool) -> Iterator[Function]:
+    def visit(
+        node: ast.AST, names: tuple[str, ...], classes: tuple[ast.ClassDef, ...], nested: bool
+    ) -> Iterator[Function]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield Function(".".join((*names, child.name)), child, classes, nested)
@@ -77,7 +101,9 @@ def function_at(tree: ast.AST, line: int, name: str | None = None) -> Function |
     best: Function | None = None
     for function in functions(tree):
         first = min([function.node.lineno, *(d.lineno for d in function.node.decorator_list)])
-        if first <= line <= (function.node.end_lineno or first) and (name is None or function.node.name == name):
+        if first <= line <= (function.node.end_lineno or first) and (
+            name is None or function.node.name == name
+        ):
             best = function
     return best
 
@@ -95,8 +121,8 @@ def own_parts(node: FunctionNode) -> Iterator[ast.AST]:
 def spoiled(node: FunctionNode, line: int) -> dict[str, str]:
     """Parameters whose local value at `line` may not be the call's argument any more, each with the reason.
 
-    Locals in an event are *post mortem*: what was rebound, mutated or consumed on the way is not what went in.
-    Loops make later lines earlier ones, so inside a loop around `line` the whole loop counts.
+    Locals in an event are *post mortem*: what was rebound, mutated or consumed on the way is not what went
+    in. Loops make later lines earlier ones, so inside a loop around `line` the whole loop counts.
     """
     last = max([line - 1, *(_end(part) for part in own_parts(node) if _is_loop_around(part, line))])
     found: dict[str, str] = {}
@@ -104,7 +130,9 @@ def spoiled(node: FunctionNode, line: int) -> dict[str, str]:
         if getattr(part, "lineno", line + 1) > last and not _same_statement_store(part, line):
             continue
         for name, why in _touches(part):
-            found.setdefault(name, f"{name} is {why} in line {getattr(part, 'lineno', '?')}, before the crash")
+            found.setdefault(
+                name, f"{name} is {why} in line {getattr(part, 'lineno', '?')}, before the crash"
+            )
     return {name: why for name, why in found.items() if name in parameter_names(node)}
 
 
@@ -151,4 +179,6 @@ def required(node: FunctionNode) -> set[str]:
     a = node.args
     positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
     needed = set(positional[: len(positional) - len(a.defaults)])
-    return needed | {arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is None}
+    return needed | {
+        arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is None
+    }

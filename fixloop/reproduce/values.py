@@ -1,8 +1,8 @@
 """Rebuild values from what an SDK kept of them: containers with reprs as leaves.
 
-A repr in an event is the attacker's text. It is *parsed* (`ast.parse`), never evaluated, and only what this module
-knows by name is written out again: literals, containers, constructors of the standard library without side effects,
-and the team's own classes when their definition was found in their repositories.
+A repr in an event is the attacker's text. It is *parsed* (`ast.parse`), never evaluated, and only what this
+module knows by name is written out again: literals, containers, constructors of the standard library without
+side effects, and the team's own classes when their definition was found in their repositories.
 
 A value is a JSON tree in which what JSON lacks is tagged:
     {"$tuple": [...]}  {"$set": [...]}  {"$dict": [[key, value], ...]}  {"$repr": "b'\\\\xfc'"}
@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Constructors by the name that their repr shows -> the dotted name to import. Source: repr() of each, Python 3.8-3.14.
+# Constructors by the name that their repr shows -> the dotted name to import. Source: repr() of each, Python
+# 3.8-3.14.
 CONSTRUCTORS: Mapping[str, str] = {
     "datetime.datetime": "datetime.datetime",
     "datetime.date": "datetime.date",
@@ -166,7 +167,7 @@ def _call(name: str, args: list[ast.expr], keywords: list[ast.keyword], path: st
     }
 
 
-# --- out -------------------------------------------------------------------------------------------------------
+# --- out ----------------------------------------------------------------------------------------------------
 
 
 def render(value: Any, imports: set[str]) -> str:
@@ -179,7 +180,11 @@ def render(value: Any, imports: set[str]) -> str:
         items = [render(item, imports) for item in value["$tuple"]]
         return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
     if "$set" in value:
-        return "{" + ", ".join(render(item, imports) for item in value["$set"]) + "}" if value["$set"] else "set()"
+        return (
+            "{" + ", ".join(render(item, imports) for item in value["$set"]) + "}"
+            if value["$set"]
+            else "set()"
+        )
     if "$dict" in value:
         pairs = (f"{render(key, imports)}: {render(item, imports)}" for key, item in value["$dict"])
         return "{" + ", ".join(pairs) + "}"
@@ -195,7 +200,8 @@ def render(value: Any, imports: set[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """A literal's own text; anything else is refused, for a snapshot comes out of code that is being judged."""
+    """A literal's own text; anything else is refused, for a snapshot comes out of code that is being
+    judged."""
     if not re.fullmatch(r"float\('-?(nan|inf)'\)", text):
         ast.literal_eval(text)
     return text
@@ -210,7 +216,8 @@ def _named(dotted: str, imports: set[str]) -> str:
 
 
 def renderable(value: Any) -> bool:
-    """Whether a snapshot (it came out of the sandbox, so nothing in it is trusted) can be written as a literal."""
+    """Whether a snapshot (it came out of the sandbox, so nothing in it is trusted) can be written as a
+    literal."""
     if isinstance(value, list):
         return all(renderable(item) for item in value)
     if not isinstance(value, dict):

@@ -14,6 +14,7 @@ from store.errors import NightdeskError
 
 COMMANDS = {
     "serve": "Web page and ingest in one process.",
+    "mcp": "Answer a coding assistant over standard input and output.",
     "ingest": "Take events from files or standard input.",
     "incidents": "The list, most urgent first.",
     "show": "Everything known of one incident.",
@@ -34,6 +35,7 @@ COMMANDS = {
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
+    "eval": "Measure the product on labelled data.",
     "doctor": "Every part with its state and the fix in words.",
 }
 
