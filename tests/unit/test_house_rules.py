@@ -152,7 +152,7 @@ def test_a_built_in_part_is_registered_under_its_own_name(group: str) -> None:
 # --- tests ----------------------------------------------------------------------------------------
 
 
-def tests_in(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def cases_in(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The test functions of a module, those of classes included."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -175,7 +175,7 @@ def test_every_test_name_is_a_sentence_of_at_least_four_words() -> None:
     short = [
         f"{named(path)}: {test.name}"
         for path in sources("tests")
-        for test in tests_in(path)
+        for test in cases_in(path)
         if len(test.name.removeprefix("test_").split("_")) < 4
     ]
     assert short == []
@@ -188,7 +188,7 @@ def test_every_test_asserts_something_of_its_own() -> None:
         checkers = {
             node.name for node in functions if asserts(node, set()) and not node.name.startswith("test_")
         }
-        hollow += [f"{named(path)}: {test.name}" for test in tests_in(path) if not asserts(test, checkers)]
+        hollow += [f"{named(path)}: {test.name}" for test in cases_in(path) if not asserts(test, checkers)]
     assert hollow == []
 
 
