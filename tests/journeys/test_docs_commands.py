@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -92,7 +93,11 @@ def test_every_link_and_every_test_that_a_page_names_is_there(path: Path) -> Non
     text = path.read_text(encoding="utf-8")
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     missing = [link for link in links if link and not (path.parent / link).exists()]
-    missing += [name for name in re.findall(r"\btests/[\w/.]+\b", text) if not (REPOSITORY / name).exists()]
+    missing += [
+        name
+        for name in re.findall(r"`(?:uv run pytest )?(tests/[\w/.]+)`", text)
+        if not (REPOSITORY / name).exists()
+    ]
     assert missing == []
 
 
@@ -133,3 +138,10 @@ def make_repository(folder: Path) -> None:
         [*who, "commit", "-q", "--allow-empty", "-m", "First"],
     ):
         subprocess.run(["git", *words], cwd=folder, check=True, timeout=60)
+
+
+def test_the_sample_for_assistants_keeps_the_users_folders_off_the_import_path() -> None:
+    sample = json.loads((REPOSITORY / "mcp.json.example").read_text(encoding="utf-8"))
+    server = sample["mcpServers"]["nightdesk"]
+    check(server["args"])
+    assert (server["command"], server["env"]) == ("nightdesk", {"PYTHONPATH": ""})
