@@ -105,7 +105,7 @@ def _kind(field: FieldInfo) -> str:
         if isinstance(field.annotation, type)
         else str(field.annotation)
     )
-    words = {"str": "text", "int": "number", "dict": "table", "tuple": "list of text"}
+    words = {"str": "text", "int": "number", "float": "number", "dict": "table", "tuple": "list of text"}
     if "Literal" in text:
         return "one of " + ", ".join(f"`{word}`" for word in _choices(field.annotation))
     return words[text.partition("[")[0].partition(" ")[0]]

@@ -30,8 +30,8 @@ class RepositoryPart(BaseModel):
     requirements: tuple[str, ...] = Field(default=(), description="Requirement files, relative to the root.")
     pins: tuple[str, ...] = Field(
         default=(),
-        description="All that production has installed, as `name==version` (what `pip freeze` prints): taken as it is, "
-        "instead of the requirement files.",
+        description="All that production has installed, as `name==version` (what `pip freeze` prints): taken "
+        "as it is, instead of the requirement files.",
     )
     install: str | None = Field(default=None, description="Command that installs what the files do not say.")
     source_roots: tuple[str, ...] = Field(default=(), description="Folders that go on the import path.")

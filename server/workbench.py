@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from fixloop import Repository
 from fixloop.bench import Bench, Budget
@@ -129,16 +128,16 @@ def _environment(
     wanted = "\n".join(line for key, line in lines.items() if key not in own)
     python = next((part.python for part in parts.values() if part.python), None)
     stubs = tuple(stub for part in parts.values() for stub in part.stub_metadata)
-    keywords: dict[str, Any] = {"python": python} if python else {}
     exact = all(part.pins for part in parts.values())
-    return Environments(house.config.data / "environments").prepare(
-        wanted, stub_metadata=stubs, exact=exact, **keywords
-    )
+    environments = Environments(house.config.data / "environments")
+    if python is None:
+        return environments.prepare(wanted, stub_metadata=stubs, exact=exact)
+    return environments.prepare(wanted, python, stub_metadata=stubs, exact=exact)
 
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
-    """The requirement lines of a repository at a commit: the pins that were configured, else its requirement files,
-    else what `pyproject.toml` asks for."""
+    """The requirement lines of a repository at a commit: the pins that were configured, else its requirement
+    files, else what `pyproject.toml` asks for."""
     if part.pins:
         return list(part.pins)
     lines: list[str] = []

@@ -152,7 +152,7 @@ def test_a_built_in_part_is_registered_under_its_own_name(group: str) -> None:
 # --- tests ----------------------------------------------------------------------------------------
 
 
-def tests_in(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def cases_in(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The test functions of a module, those of classes included."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -175,7 +175,7 @@ def test_every_test_name_is_a_sentence_of_at_least_four_words() -> None:
     short = [
         f"{named(path)}: {test.name}"
         for path in sources("tests")
-        for test in tests_in(path)
+        for test in cases_in(path)
         if len(test.name.removeprefix("test_").split("_")) < 4
     ]
     assert short == []
@@ -188,7 +188,7 @@ def test_every_test_asserts_something_of_its_own() -> None:
         checkers = {
             node.name for node in functions if asserts(node, set()) and not node.name.startswith("test_")
         }
-        hollow += [f"{named(path)}: {test.name}" for test in tests_in(path) if not asserts(test, checkers)]
+        hollow += [f"{named(path)}: {test.name}" for test in cases_in(path) if not asserts(test, checkers)]
     assert hollow == []
 
 
@@ -233,7 +233,7 @@ def test_what_never_stands_in_the_repository_would_be_noticed() -> None:
 
 def test_the_ci_script_runs_the_test_command_of_the_readme() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^pip install uv && (uv run pytest\S*)", readme, re.MULTILINE)
+    commands = re.findall(r"^pip install uv && (uv run pytest.*)$", readme, re.MULTILINE)
     assert commands
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
     assert f'section "tests" 600 {commands[0]}\n' in script
