@@ -251,7 +251,7 @@ def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
     if child == 0:
         _child(request, theirs, (*keep, mine), token)
     os.close(theirs)
-    text = _collect(mine, time.monotonic() + request.get("wall", 20.0))
+    text = _collect(mine, child, time.monotonic() + request.get("wall", 20.0))
     os.close(mine)
     end(before)
     if text is None:
@@ -284,16 +284,23 @@ def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...], token: 
         os._exit(0)
 
 
-def _collect(descriptor: int, until: float) -> bytes | None:
+def _collect(descriptor: int, child: int, until: float) -> bytes | None:
+    """What the child says until it closes the pipe or ends (others may still hold the pipe); None: the time is up."""
     parts: list[bytes] = []
+    ended = False
     while True:
         left = until - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0:
             return None
-        part = os.read(descriptor, 1 << 16)
-        if not part:
+        if select.select([descriptor], [], [], 0 if ended else min(left, 0.1))[0]:
+            part = os.read(descriptor, 1 << 16)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+        elif ended:
             return b"".join(parts)
-        parts.append(part)
+        else:
+            ended = os.waitpid(child, os.WNOHANG)[0] == child
 
 
 # --- what a run leaves behind ----------------------------------------------------------------------------------
@@ -388,11 +395,15 @@ def serve(channel: int) -> None:
         for _ in range(int(request.get("times", 1))):
             outcomes.append(fork_once(request, (channel,)))
             scratch_restore(kept, folders)
-        nonce = read_line().decode("ascii", "replace").strip()
-        reply = json.dumps({"nonce": nonce, "outcomes": outcomes}).encode() + b"\n"
-        view = memoryview(reply)
-        while view:
-            view = view[os.write(channel, view) :]
+        answer(channel, outcomes)
+
+
+def answer(channel: int, outcomes: list[dict[str, Any]]) -> None:
+    """Read the nonce and send it with the outcomes; afterwards it is in no frame any more."""
+    nonce = read_line().decode("ascii", "replace").strip()
+    view = memoryview(json.dumps({"nonce": nonce, "outcomes": outcomes}).encode() + b"\n")
+    while view:
+        view = view[os.write(channel, view) :]
 
 
 def read_line() -> bytes:
