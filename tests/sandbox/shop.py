@@ -71,15 +71,15 @@ def today():
     return datetime.datetime.now(datetime.timezone.utc).date()
 '''
 
-CONFTEST = '''import pytest
+CONFTEST = """import pytest
 
 
 @pytest.fixture
 def spring():
     return {"sku": "mug", "count": 1, "coupon": "SPRING"}
-'''
+"""
 
-TESTS = '''from shop.quotes import price_of, quote
+TESTS = """from shop.quotes import price_of, quote
 
 
 def test_a_coupon_takes_its_cents_off_each_piece(spring):
@@ -90,7 +90,7 @@ def test_a_coupon_takes_its_cents_off_each_piece(spring):
 def test_what_is_not_sold_has_no_price():
     assert quote({"sku": "sofa", "count": 1}) is None
     assert price_of("mug") == 900
-'''
+"""
 
 GOOD_LINE = '    return COUPONS.get(order.get("coupon"), 0)\n'
 BAD_LINE = '    return COUPONS[order["coupon"]]\n'
@@ -121,7 +121,9 @@ def git(folder: Path, *words: str, at: str = "2024-03-01T10:00:00+00:00") -> str
         "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": at,
         "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": at,
     }  # fmt: skip
-    done = subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=env, capture_output=True, text=True, check=True, timeout=60
+    )
     return done.stdout.strip()
 
 
@@ -160,7 +162,12 @@ def crash() -> Event:
     moment = datetime(2024, 6, 10, tzinfo=UTC)
     error = ExceptionValue(type="KeyError", value="'coupon'", frames=(outer, inner), handled=False)
     return Event(
-        event_id="e" * 32, project="shop", received_at=moment, timestamp=moment, platform="python", exceptions=(error,)
+        event_id="e" * 32,
+        project="shop",
+        received_at=moment,
+        timestamp=moment,
+        platform="python",
+        exceptions=(error,),
     )
 
 
@@ -176,7 +183,13 @@ def open_court(folder: Path) -> Court:
     environment = Environments(folder / "environments").prepare("", allow_network=False)
     layout = Layout((RepoLayout("shop", commit),), {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     bench = Bench(
-        mirrors, sandbox, environment, layout, Trees(folder / "trees", mirrors), lambda: datetime.now(UTC), runs=20
+        mirrors,
+        sandbox,
+        environment,
+        layout,
+        Trees(folder / "trees", mirrors),
+        lambda: datetime.now(UTC),
+        runs=20,
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
     repair = Repair(attempt, [crash()], ReleaseSources(mirrors, layout.commits, {}), bench)
@@ -185,7 +198,9 @@ def open_court(folder: Path) -> Court:
     return Court(Judge(bench, repair.trial), repair.trial, finished)
 
 
-Edit = tuple[str, str | None, str]  # path, the text that is replaced (None: the whole file is new), what takes its place
+Edit = tuple[
+    str, str | None, str
+]  # path, the text that is replaced (None: the whole file is new), what takes its place
 
 
 def patch_of(*edits: Edit) -> Patch:

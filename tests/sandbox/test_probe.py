@@ -25,7 +25,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     if not tested.ok:
         pytest.skip(tested.said)
     tree = tmp_path_factory.mktemp("tree")
-    (tree / "shop.py").write_text("COUNT = []\n\n\ndef add(a, b):\n    COUNT.append(1)\n    return a + b, len(COUNT)\n")
+    (tree / "shop.py").write_text(
+        "COUNT = []\n\n\ndef add(a, b):\n    COUNT.append(1)\n    return a + b, len(COUNT)\n"
+    )
     environment = Environments(tmp_path_factory.mktemp("environments")).prepare("", allow_network=False)
     layout = Layout((RepoLayout("shop", "0" * 40),), {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     return World(layout, {"shop": tree}, environment)
@@ -128,7 +130,10 @@ def test_a_process_that_was_left_behind_does_not_live_on(runner: Runner) -> None
              "    os._exit(0)", "os.wait()", "return 0")  # fmt: skip
     assert call(runner, *leave)[0].value == 0
     count = "return len([name for name in os.listdir('/proc') if name.isdigit()])"
-    first, second = call(runner, count)[0].value, call(runner, *leave, times=3) and call(runner, count)[0].value
+    first, second = (
+        call(runner, count)[0].value,
+        call(runner, *leave, times=3) and call(runner, count)[0].value,
+    )
     assert first == second
 
 
