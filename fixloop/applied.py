@@ -1,4 +1,5 @@
-"""A patch on the release: its blocks, the texts before and after, the world in which it is applied. Tests are set aside."""
+"""A patch on the release: its blocks, the texts before and after, the world in which it is applied. Tests are
+set aside."""
 
 from __future__ import annotations
 

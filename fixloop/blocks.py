@@ -7,6 +7,7 @@ patch tool has to guess where a piece without context belongs.
 from __future__ import annotations
 
 import difflib
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from unidiff import PatchSet
 from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchSet
 
 from store.errors import BadPayload
 
 Read: TypeAlias = Callable[[str], str | None]
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,31 @@ def parse(diff: str) -> list[Block]:
         raise BadPayload(f"the diff cannot be read: {str(problem)[:160]}") from None
     blocks: list[Block] = []
     for file in patches:
-        path = file.source_file if file.is_removed_file else file.target_file  # a rename: where it is now
+        created, deleted = file.source_file == "/dev/null", file.target_file == "/dev/null"
+        path = _unquoted(file.source_file if deleted else file.target_file)  # a rename: where it is now
         path = path[2:] if path.startswith(("a/", "b/")) else path
         for hunk in file:
-            blocks += _blocks_of(path, hunk, created=file.is_added_file, deleted=file.is_removed_file)
+            blocks += _blocks_of(path, hunk, created=created, deleted=deleted)
     return blocks
+
+
+def _unquoted(path: str) -> str:
+    """A path as git writes it where it has special characters: in quotes, with C escapes."""
+    if not (len(path) > 1 and path.startswith('"') and path.endswith('"')):
+        return path
+    plain = path[1:-1].encode("utf-8", "surrogateescape").decode("latin-1")
+    escaped = re.sub(r"\\([0-7]{3}|.)", lambda m: _ESCAPES.get(m[1]) or _octal(m[1]), plain)
+    return escaped.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _octal(text: str) -> str:
+    return chr(int(text, 8) & 0xFF) if text.isdigit() else text
+
+
+def split(text: str) -> list[str]:
+    """Lines with their ends, as git and Python see them: only a newline ends one (no form feed, no
+    U+2028)."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _blocks_of(path: str, hunk: object, *, created: bool, deleted: bool) -> list[Block]:
@@ -103,7 +125,7 @@ def compose(text: str | None, blocks: Iterable[Block]) -> str | None:
     chosen = sorted(blocks, key=lambda block: block.start)
     if any(block.deleted for block in chosen):
         return None
-    lines = text.splitlines(keepends=True) if text is not None else []
+    lines = split(text) if text is not None else []
     out: list[str] = []
     at = 0
     for block in chosen:
@@ -154,8 +176,8 @@ def unified(old: Mapping[str, str | None], new: Mapping[str, str | None], contex
             else ""
         )
         lines = difflib.unified_diff(
-            (before or "").splitlines(keepends=True),
-            (after or "").splitlines(keepends=True),
+            split(before or ""),
+            split(after or ""),
             "/dev/null" if before is None else f"a/{path}",
             "/dev/null" if after is None else f"b/{path}",
             n=context,

@@ -1,4 +1,5 @@
-"""Answers beside answers: is what the patched code gives what the code gave before, and what it should give?"""
+"""Answers beside answers: is what the patched code gives what the code gave before, and what it should
+give?"""
 
 from __future__ import annotations
 
@@ -14,10 +15,15 @@ NONE = {"$repr": "None"}  # a None that was given, as against a value that canno
 
 
 def told(
-    recipe: Recipe, signature: Signature, outcome: Outcome, modules: frozenset[str], failed_before: bool = False
+    recipe: Recipe,
+    signature: Signature,
+    outcome: Outcome,
+    modules: frozenset[str],
+    failed_before: bool = False,
 ) -> Reading:
-    """What an outcome means. With `failed_before` the unpatched call ended in an error: then an answer counts as one
-    even though the same exception is still raised inside, for the patch may catch it where it should."""
+    """What an outcome means. With `failed_before` the unpatched call ended in an error: then an answer counts
+    as one even though the same exception is still raised inside, for the patch may catch it where it
+    should."""
     if failed_before and ended_well(recipe, outcome):
         outcome = replace(outcome, raised=())
     reading = read(recipe, signature, outcome, modules)
@@ -36,8 +42,8 @@ def ended_well(recipe: Recipe, outcome: Outcome) -> bool:
 
 
 def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None:
-    """What is wrong with the patched answer to a neighbour, or None. `before` is the unpatched release's, `parent` the
-    one of the proven cause's parent."""
+    """What is wrong with the patched answer to a neighbour, or None. `before` is the unpatched release's,
+    `parent` the one of the proven cause's parent."""
     if before.meaning == Meaning.GOOD:
         if after.meaning != Meaning.GOOD:
             return f"a neighbour that worked now {after.said}"
@@ -59,16 +65,20 @@ def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None
 
 
 def keeps(expected: Any, actual: Any) -> bool:
-    """The assertion of the written tests, on snapshots: all of `expected` is in `actual`, which may say more. At the
-    top, None means that nothing is known of what is right."""
+    """The assertion of the written tests, on snapshots: all of `expected` is in `actual`, which may say more.
+    At the top, None means that nothing is known of what is right."""
     return expected is None or _keeps(expected, actual)
 
 
 def _keeps(expected: Any, actual: Any) -> bool:
     if isinstance(expected, dict) and not any(key.startswith("$") for key in expected):
-        return isinstance(actual, dict) and all(k in actual and _keeps(v, actual[k]) for k, v in expected.items())
+        return isinstance(actual, dict) and all(
+            k in actual and _keeps(v, actual[k]) for k, v in expected.items()
+        )
     if isinstance(expected, dict) and "$tuple" in expected:
         return isinstance(actual, dict) and _keeps(expected["$tuple"], actual.get("$tuple"))
     if isinstance(expected, list):
-        return isinstance(actual, list) and len(actual) == len(expected) and all(map(_keeps, expected, actual))
+        return (
+            isinstance(actual, list) and len(actual) == len(expected) and all(map(_keeps, expected, actual))
+        )
     return type(actual) is type(expected) and bool(actual == expected)

@@ -1,8 +1,8 @@
 """What a patch's code may not begin to do: compared by syntax, before and after. Each rule has a name.
 
-`before_running`: what is refused by name before anything runs (ending the process, finding out about the test,
-interfering with the runner). `after_running`: what may well work and is no repair (swallowing every error, new
-powers). What a file did before, it may go on doing.
+`before_running`: what is refused by name before anything runs (ending the process, finding out about the
+test, interfering with the runner). `after_running`: what may well work and is no repair (swallowing every
+error, new powers). What a file did before, it may go on doing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ _TELLING = {
     )
     for name in names
 }
-_FRAMES = frozenset({"f_back", "tb_frame", "f_globals", "f_locals", "gi_frame", "cr_frame", "ag_frame", "f_builtins"})
+_FRAMES = frozenset(
+    {"f_back", "tb_frame", "f_globals", "f_locals", "gi_frame", "cr_frame", "ag_frame", "f_builtins"}
+)
 _MODULES = frozenset({"os", "sys", "inspect", "builtins", "signal", "gc", "threading", "importlib", "posix"})
 _TEST_TEXT = re.compile(
     r"pytest|PYTEST|unittest|nightdesk|ND_CHANNEL|ND_NONCE|freezegun|time_machine|FakeDate|FakeTime|MagicMock|test_inc"
@@ -82,8 +84,14 @@ class Refusal:
 
 def before_running(old: Texts, new: Texts) -> Refusal | None:
     """What is refused by name before anything runs."""
-    for rule, names in (("exits_process", _ENDS), ("detects_test", _DETECTS), ("tampers_with_runner", _TAMPERS)):
-        for path, name in _newly(old, new, lambda tree, names=names, rule=rule: _names_used(tree, names, rule)):  # type: ignore[misc]
+    for rule, names in (
+        ("exits_process", _ENDS),
+        ("detects_test", _DETECTS),
+        ("tampers_with_runner", _TAMPERS),
+    ):
+        for path, name in _newly(
+            old, new, lambda tree, names=names, rule=rule: _names_used(tree, names, rule)
+        ):  # type: ignore[misc]
             return Refusal(rule, f"{path} newly {_SAID[rule]} ({name})")
     for path, module in _newly(old, new, lambda tree: _modules(tree, _TEST_MODULES)):
         return Refusal("detects_test", f"{path} newly imports {module}")
@@ -110,8 +118,8 @@ def after_running(old: Texts, new: Texts) -> Refusal | None:
 
 
 def _newly(old: Texts, new: Texts, find: Find) -> Iterator[tuple[str, str]]:
-    """(path, thing) for each thing that the patched files together have more of than before: what only moves from one
-    file to another is not new."""
+    """(path, thing) for each thing that the patched files together have more of than before: what only moves
+    from one file to another is not new."""
     had: Counter[str] = Counter()
     has: Counter[str] = Counter()
     where: dict[str, str] = {}
@@ -127,7 +135,7 @@ def _newly(old: Texts, new: Texts, find: Find) -> Iterator[tuple[str, str]]:
             yield where[thing], thing
 
 
-# --- names -----------------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------------------
 
 
 def _aliases(tree: ast.AST) -> dict[str, str]:
@@ -159,7 +167,9 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             positional = [*node.posonlyargs, *node.args]
             pairs = [*zip(reversed(positional), reversed(node.defaults), strict=False),
                      *zip(node.kwonlyargs, node.kw_defaults, strict=True)]  # fmt: skip
-            yield from ((arg.arg, value) for arg, value in pairs if isinstance(value, (ast.Name, ast.Attribute)))
+            yield from (
+                (arg.arg, value) for arg, value in pairs if isinstance(value, (ast.Name, ast.Attribute))
+            )
 
 
 def _resolve(node: ast.expr, names: Mapping[str, str]) -> str:
@@ -173,14 +183,20 @@ def _names_used(tree: ast.AST, wanted: frozenset[str], rule: str) -> list[str]:
               for part in ast.walk(node.type)}  # fmt: skip
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load) and id(node) not in caught:
+        if (
+            isinstance(node, (ast.Name, ast.Attribute))
+            and isinstance(node.ctx, ast.Load)
+            and id(node) not in caught
+        ):
             dotted = _resolve(node, names)
             telling = isinstance(node, ast.Attribute) and _TELLING.get(node.attr) == rule
             if dotted in wanted or telling:
                 found.append(dotted)
         elif isinstance(node, ast.ImportFrom):
             found += [f"{node.module}.{a.name}" for a in node.names if f"{node.module}.{a.name}" in wanted]
-            found += [f"{node.module}.*" for a in node.names if a.name == "*" and _among(str(node.module), wanted)]
+            found += [
+                f"{node.module}.*" for a in node.names if a.name == "*" and _among(str(node.module), wanted)
+            ]
         elif isinstance(node, ast.Call):
             found += _by_text(node, names, wanted)
         elif isinstance(node, ast.Subscript) and isinstance(key := _folded(node.slice), str):
@@ -194,7 +210,8 @@ def _among(module: str, wanted: frozenset[str]) -> bool:
 
 
 def _by_text(node: ast.Call, names: Mapping[str, str], wanted: frozenset[str]) -> Iterator[str]:
-    """`getattr(os, "_ex" + "it")`, `vars(os)[…]`, `operator.attrgetter("_exit")`: a name that is put together."""
+    """`getattr(os, "_ex" + "it")`, `vars(os)[…]`, `operator.attrgetter("_exit")`: a name that is put
+    together."""
     called = _resolve(node.func, names)
     if called in ("getattr", "builtins.getattr") and len(node.args) > 1:
         owner, attribute = _resolve(node.args[0], names), _folded(node.args[1])
@@ -221,10 +238,14 @@ def _folded(node: ast.expr) -> str | None:
             return None if None in pieces else "".join(piece or "" for piece in pieces)
         case ast.FormattedValue(value=value, format_spec=None):
             return _folded(value)
-        case ast.Call(func=ast.Attribute(value=glue, attr="join"), args=[ast.List(elts=elts) | ast.Tuple(elts=elts)]):
+        case ast.Call(
+            func=ast.Attribute(value=glue, attr="join"), args=[ast.List(elts=elts) | ast.Tuple(elts=elts)]
+        ):
             texts, between = [_folded(part) for part in elts], _folded(glue)
             return None if None in texts or between is None else between.join(text or "" for text in texts)
-        case ast.Subscript(value=value, slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp(op=ast.USub()))):
+        case ast.Subscript(
+            value=value, slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp(op=ast.USub()))
+        ):
             forward = _folded(value)
             return None if forward is None else forward[::-1]
         case _:
@@ -236,12 +257,16 @@ def _modules(tree: ast.AST, wanted: frozenset[str]) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name.partition(".")[0] in wanted]
-        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in wanted:
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and not node.level
+            and (node.module or "").partition(".")[0] in wanted
+        ):
             found.append(str(node.module))
     return found
 
 
-# --- what it looks at, what it replaces, what it swallows ------------------------------------------------------
+# --- what it looks at, what it replaces, what it swallows ---------------------------------------------------
 
 
 def _frames(tree: ast.AST) -> list[str]:
@@ -269,7 +294,11 @@ def _patched_modules(tree: ast.AST) -> list[str]:
     imported |= {name for name, dotted in names.items() if dotted.partition(".")[0] in imported}
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)) and _head(node) in imported:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, (ast.Store, ast.Del))
+            and _head(node) in imported
+        ):
             found.append(ast.unparse(node))
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
             owner = _resolve(node.value, names)
@@ -287,7 +316,8 @@ def _head(node: ast.expr) -> str:
 
 
 def _swallowers(tree: ast.AST) -> list[str]:
-    """Handlers of everything that do not raise again; `suppress(Exception)` and context managers that say so."""
+    """Handlers of everything that do not raise again; `suppress(Exception)` and context managers that say
+    so."""
     names = _aliases(tree)
     found = []
     for node in ast.walk(tree):
@@ -298,7 +328,10 @@ def _swallowers(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.Call) and _resolve(node.func, names) in ("contextlib.suppress", "suppress"):
             if any(_wide(arg, tree, names) for arg in node.args):
                 found.append(ast.unparse(node))
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in ("__exit__", "__aexit__"):
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in (
+            "__exit__",
+            "__aexit__",
+        ):
             returns = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
             if any(isinstance(value, ast.Constant) and value.value for value in returns):
                 found.append(f"{node.name} that returns True")
@@ -328,7 +361,7 @@ def _urls(tree: ast.AST) -> list[str]:
             and (match := re.search(r"https?://[^\s'\"]+", node.value))]  # fmt: skip
 
 
-# --- the public face -------------------------------------------------------------------------------------------
+# --- the public face ----------------------------------------------------------------------------------------
 
 
 def api_changes(old: Texts, new: Texts) -> list[str]:

@@ -1,7 +1,7 @@
 """What a patch may touch: paths, size, kinds of files. Each rule has a name, and a refusal says it.
 
-What its code may not begin to do is in `conduct`. Executed properties come in between (see `judge`); a text rule is
-never the only thing between a cheat and a draft where running it can tell.
+What its code may not begin to do is in `conduct`. Executed properties come in between (see `judge`); a text
+rule is never the only thing between a cheat and a draft where running it can tell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ PROTECTED = (
     "*.so", "*.pyc", "*.pyd",
 )  # fmt: skip
 _RUNNER = frozenset({"pytest", "_pytest", "pluggy", "iniconfig", "nose", "hypothesis", "py"})
-_HEADER_PATH = re.compile(r"^(?:---|\+\+\+|rename (?:from|to)|copy (?:from|to)) \"?(?:[ab]/)?([^\"\t\n]+)", re.M)
+_HEADER_PATH = re.compile(
+    r"^(?:---|\+\+\+|rename (?:from|to)|copy (?:from|to)) \"?(?:[ab]/)?([^\"\t\n]+)", re.M
+)
 
 
 def whole(diff: str) -> Refusal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma, log, log1p
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,14 @@ def miss_bound(runs: int, misses: int, confidence: float = 0.95) -> float:
     if runs <= 0 or misses >= runs:
         return 1.0
     if misses == 0:
-        return 1.0 - (1.0 - confidence) ** (1.0 / runs)
+        return 1.0 - float((1.0 - confidence) ** (1.0 / runs))
+    ways = [lgamma(runs + 1) - lgamma(k + 1) - lgamma(runs - k + 1) for k in range(misses + 1)]
     low, high = 0.0, 1.0
     for _ in range(60):
-        middle = (low + high) / 2
-        seen = sum(comb(runs, k) * middle**k * (1 - middle) ** (runs - k) for k in range(misses + 1))
-        low, high = (middle, high) if seen > 1.0 - confidence else (low, middle)
+        rate = (low + high) / 2
+        if rate in (low, high):
+            break
+        yes, no = log(rate), log1p(-rate)
+        seen = sum(exp(way + k * yes + (runs - k) * no) for k, way in enumerate(ways))
+        low, high = (rate, high) if seen > 1.0 - confidence else (low, rate)
     return high

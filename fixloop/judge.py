@@ -1,9 +1,10 @@
-"""The one place where a patch is judged. Code grades: a verdict is what runs have shown, and each run has a hash.
+"""The one place where a patch is judged. Code grades: a verdict is what runs have shown, and each run has a
+hash.
 
-The reproducer is fixed beforehand; tests, conftest and configuration come from the base commit; results come over a
-channel with a nonce, and answers are compared here, not by the code that gives them. The order: what the diff may
-touch, what is refused by name, then execution (oracle, executed lines, surroundings, necessity, neighbours, mutants,
-suites), then what works but hides the error.
+The reproducer is fixed beforehand; tests, conftest and configuration come from the base commit; results come
+over a channel with a nonce, and answers are compared here, not by the code that gives them. The order: what
+the diff may touch, what is refused by name, then execution (oracle, executed lines, surroundings, necessity,
+neighbours, mutants, suites), then what works but hides the error.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Judge:
         self._before: tuple[int, int] | None = None
 
     def judge(self, patch: Patch) -> Validation:
-        """The verdict on a patch, with everything that was checked on the way. Never raises for what it does."""
+        """The verdict on a patch, with everything that was checked on the way. Never raises for what it
+        does."""
         case = prepare(self._bench, self._base, patch)
         if isinstance(case, Refusal):
             return self._refused(case, {}, [])
@@ -65,7 +67,9 @@ class Judge:
             if refusal is not None:
                 return self._refused(refusal, case.findings, case.runs)
         doubt = self._doubt(case)
-        said = doubt or "proven: it fails before, passes after, each piece is needed, neighbours and suites hold"
+        said = (
+            doubt or "proven: it fails before, passes after, each piece is needed, neighbours and suites hold"
+        )
         verdict = ValidationVerdict.WEAK if doubt else ValidationVerdict.PROVEN
         return self._validation(verdict, None, said, case.findings, case.runs)
 
@@ -120,7 +124,9 @@ class Judge:
         """The same call without the test: its value is compared here, and the patch's lines have to run."""
         recipe, witness = self._trial.recipe, self._witness
         outcome = witness.calls(case.world, [recipe], cover=True)[0]
-        refusal = self._right(case, recipe, outcome, self._trial.expected, "called without the test around it")
+        refusal = self._right(
+            case, recipe, outcome, self._trial.expected, "called without the test around it"
+        )
         if refusal is not None:
             return refusal
         _merge(case, outcome)
@@ -131,7 +137,9 @@ class Judge:
         repeated, parent = witness.again()
         expected = parent.expected if parent is not None and parent.meaning == Meaning.GOOD else None
         outcome = witness.calls(case.world, [repeated])[0]
-        return self._right(case, repeated, outcome, expected, f"called {repeated.repeat} times in one process")
+        return self._right(
+            case, repeated, outcome, expected, f"called {repeated.repeat} times in one process"
+        )
 
     def _right(self, case: Case, recipe: Recipe, outcome: Outcome, expected: Any, how: str) -> Refusal | None:
         reading = self._witness.read(recipe, outcome, self._witness.failed)
@@ -248,7 +256,10 @@ class Judge:
         if found is not None and not after.tampered:  # a test may fail by itself now and then: once more
             after = run_suite(self._bench.sandbox, case.world, repo)
             found = broken_by(before, after)
-        case.findings["suite_before"][repo], case.findings["suite_after"][repo] = before.summary(), after.summary()
+        case.findings["suite_before"][repo], case.findings["suite_after"][repo] = (
+            before.summary(),
+            after.summary(),
+        )
         if found is None:
             return None
         return Refusal("tampers_with_runner" if after.tampered else "suite", f"{repo}: {found}")
@@ -266,7 +277,8 @@ class Judge:
     # --- the record -----------------------------------------------------------------------------------------
 
     def _note(self, case: Case, what: str, outcome: str) -> None:
-        """Keep a run: its hash covers the patch, the commits, the test and the outcome; `took` is in seconds."""
+        """Keep a run: its hash covers the patch, the commits, the test and the outcome; `took` is in
+        seconds."""
         parts = [case.patch.diffs, self._bench.layout.commits, self._trial.reproducer.source, what, outcome]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         number = len(case.runs) + 1
@@ -299,7 +311,8 @@ def _merge(case: Case, outcome: Outcome) -> None:
 
 
 def _covered(case: Case) -> tuple[int, int, list[str], list[str]]:
-    """(statements of the patch that ran, all of them, pieces of which nothing ran, statements that did not run)."""
+    """(statements of the patch that ran, all of them, pieces of which nothing ran, statements that did not
+    run)."""
     executed = executable = 0
     silent: list[str] = []
     missed: list[str] = []

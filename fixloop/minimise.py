@@ -51,16 +51,24 @@ def minimise(
 
 
 def _containers(value: Any) -> Iterator[Path]:
-    """Paths of containers, outer first. Looked up again in the current best, for they vanish on the way."""
+    """Paths of containers, outer first. Looked up again in the current best, for they vanish on the way. What
+    gives a value its kind is left alone: a tagged piece as a whole, the tag of a tuple, the two sides of a
+    pair."""
     pending: list[Path] = [()]
     while pending:
         path = pending.pop(0)
-        yield path
         here = _get(value, path)
-        if isinstance(here, dict):
-            pending += [(*path, key) for key, child in here.items() if isinstance(child, (dict, list))]
-        elif isinstance(here, list):
-            pending += [(*path, i) for i, child in enumerate(here) if isinstance(child, (dict, list))]
+        if _is_tagged(here):
+            continue
+        if not _is_shape(here) and not (len(path) > 1 and path[-2] == "$dict"):
+            yield path
+        parts = here.items() if isinstance(here, dict) else enumerate(here)
+        pending += [(*path, name) for name, child in parts if isinstance(child, (dict, list))]
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether a mapping only says what kind of container is inside."""
+    return isinstance(value, dict) and bool({"$tuple", "$set", "$dict"} & set(value))
 
 
 def _shrink_container(current: Callable[[], Any], path: Path, check: Check, keep: Sequence[Path]) -> None:

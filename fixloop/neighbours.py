@@ -1,7 +1,9 @@
-"""Neighbours of the failing input: the family of inputs that a real fix must serve and a fitted one does not know.
+"""Neighbours of the failing input: the family of inputs that a real fix must serve and a fitted one does not
+know.
 
-Deterministic: the same recipe always has the same neighbours. Every leaf is varied a little, keys are dropped and
-added, items repeated, and the names and values that the executed code speaks of are put in where they are missing.
+Deterministic: the same recipe always has the same neighbours. Every leaf is varied a little, keys are dropped
+and added, items repeated, and the names and values that the executed code speaks of are put in where they are
+missing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Words:
-    """What the code speaks of: `keys` that it reads from mappings, `values` that it compares with or keeps in tables."""
+    """What the code speaks of: `keys` that it reads from mappings, `values` that it compares with or keeps in
+    tables."""
 
     keys: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -47,7 +50,9 @@ def _read(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
             yield key
-        case ast.Call(func=ast.Attribute(attr="get" | "pop" | "setdefault"), args=[ast.Constant(value=str(key)), *_]):
+        case ast.Call(
+            func=ast.Attribute(attr="get" | "pop" | "setdefault"), args=[ast.Constant(value=str(key)), *_]
+        ):
             yield key
         case ast.Compare(left=ast.Constant(value=str(key)), ops=[ast.In() | ast.NotIn()]):
             yield key
@@ -61,7 +66,10 @@ def _kept(node: ast.AST) -> Iterator[str]:
             parts: list[ast.expr | None] = keys
         case ast.Compare(ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
             parts = [right]
-        case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Tuple(elts=elts) | ast.List(elts=elts) | ast.Set(elts=elts)]):
+        case ast.Compare(
+            ops=[ast.In() | ast.NotIn()],
+            comparators=[ast.Tuple(elts=elts) | ast.List(elts=elts) | ast.Set(elts=elts)],
+        ):
             parts = list(elts)
         case _:
             return

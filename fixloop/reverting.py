@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from fixloop.blocks import Block, Read, by_file, merge, undo
+from fixloop.blocks import Block, Read, by_file, merge, split, undo
 from fixloop.reproduce.syntax import Function, functions, parse
 
 
@@ -80,8 +80,8 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     changed = [name for name in changed if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)]
     if not changed or any(name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed):
         return None
-    lines = ours.splitlines(keepends=True)
-    source = theirs.splitlines(keepends=True)
+    lines = split(ours)
+    source = split(theirs)
     for name in sorted(changed, key=lambda name: -_first(mine[name])):
         lines[_first(mine[name]) - 1 : mine[name].node.end_lineno] = source[
             _first(after[name]) - 1 : after[name].node.end_lineno

@@ -60,7 +60,8 @@ class Outcome:
 
     @classmethod
     def of(cls, told: Any) -> Outcome:
-        """What a run told. It was told by the code under judgement: anything may be missing or of another type."""
+        """What a run told. It was told by the code under judgement: anything may be missing or of another
+        type."""
         told = told if isinstance(told, dict) else {}
         status, error = told.get("status"), told.get("exception")
         lines = told.get("lines")

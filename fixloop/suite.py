@@ -1,7 +1,7 @@
 """Run a repository's own tests in a world and read what each gave, over the channel.
 
-Beside the tests a canary is run that has to fail: where it is told to have passed, somebody interferes with the
-runner, and nothing that was told counts.
+Beside the tests a canary is run that has to fail: where it is told to have passed, somebody interferes with
+the runner, and nothing that was told counts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ WALL = 300.0  # seconds for one suite
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end, `tampered`
-    True when the canary did not fail."""
+    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end,
+    `tampered` True when the canary did not fail."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     collected: tuple[str, ...] = ()
@@ -61,7 +61,9 @@ def broken_by(before: SuiteResult, after: SuiteResult) -> str | None:
 
 
 def _now(after: SuiteResult, test: str) -> str:
-    return {"failed": "fails now", "skipped": "is skipped now"}.get(after.outcomes.get(test, ""), "is not run any more")
+    return {"failed": "fails now", "skipped": "is skipped now"}.get(
+        after.outcomes.get(test, ""), "is not run any more"
+    )
 
 
 def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) -> SuiteResult:
@@ -114,7 +116,9 @@ def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes)
     if timed_out:
         said = "the suite did not end within its time"
     elif not complete:
-        said = "the suite did not come to its end: " + " ".join(tail.decode("utf-8", "replace").split())[-200:]
+        said = (
+            "the suite did not come to its end: " + " ".join(tail.decode("utf-8", "replace").split())[-200:]
+        )
     tampered = any(outcome != "failed" for outcome in told) or (complete and bool(outcomes) and not told)
     whole = complete and not timed_out
     return SuiteResult(outcomes, tuple(t for t in collected if not t.endswith(canary)), whole, tampered, said)

@@ -1,8 +1,8 @@
 """What is run for a verdict: the reproducer, the same call in other surroundings, the family of its input.
 
-The code under judgement is never imported by the process that answers us: own modules are loaded in the fork of the
-single run; only modules from outside the patch's reach are loaded beforehand. Names, arguments and file names differ
-from run to run, so that code cannot know a run that counts from one that does not.
+The code under judgement is never imported by the process that answers us: own modules are loaded in the fork
+of the single run; only modules from outside the patch's reach are loaded beforehand. Names, arguments and
+file names differ from run to run, so that code cannot know a run that counts from one that does not.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class Witness:
             self._open = None
 
     def _runner(self, world: World) -> Runner:
-        """A runner that has loaded none of the team's code; kept open as long as the next run is in the same world."""
+        """A runner that has loaded none of the team's code; kept open as long as the next run is in the same
+        world."""
         if self._open is None or self._open[0].trees != world.trees:
             self.close()
             self._open = (world, self._bench.runner(world))
@@ -100,14 +101,13 @@ class Witness:
     # --- single runs ----------------------------------------------------------------------------------------
 
     def test(self, world: World, times: int = 1, *, warm: bool = False) -> list[Outcome]:
-        """The reproducer, its function under a name of no meaning. `warm` loads the application once for all runs."""
+        """The reproducer, its function under a name of no meaning. `warm` loads the application once for all
+        runs."""
         name = f"check_{secrets.token_hex(4)}"
         source = re.sub(rf"\b{re.escape(self._test_name)}\b", name, self._trial.reproducer.source)
         preload, wall = self.outside(), self._wall()
         if not warm:
-            return self._runner(world).run(
-                source, name, times=times, watch=False, preload=preload, wall=wall
-            )
+            return self._runner(world).run(source, name, times=times, watch=False, preload=preload, wall=wall)
         with self._bench.runner(world) as runner:
             preload = self._trial.recipe.preload
             return runner.run(source, name, times=times, watch=False, preload=preload, wall=wall)
@@ -121,7 +121,12 @@ class Witness:
         surroundings: Mapping[str, Any] | None = None,
     ) -> list[Outcome]:
         """Each recipe once, watched, each in a process that has loaded nothing of the team's code."""
-        about = {"preload": self.outside(), "wall": self._wall(), "cover": cover, "surroundings": surroundings}
+        about = {
+            "preload": self.outside(),
+            "wall": self._wall(),
+            "cover": cover,
+            "surroundings": surroundings,
+        }
         runner = self._runner(world)
         return [runner.run(call_source(recipe), **about)[0] for recipe in recipes]  # type: ignore[arg-type]
 
@@ -135,8 +140,8 @@ class Witness:
     # --- what is known of the release -----------------------------------------------------------------------
 
     def outside(self) -> tuple[str, ...]:
-        """Modules from outside the team's code that the call loads: the same for every world, loaded beforehand;
-        none where the release behaves differently with them."""
+        """Modules from outside the team's code that the call loads: the same for every world, loaded
+        beforehand; none where the release behaves differently with them."""
         if self._outside is None:
             recipe = self._trial.recipe
             runner = self._runner(self.base)
@@ -159,7 +164,8 @@ class Witness:
         return not ended_well(self._trial.recipe, self.first())
 
     def surroundings(self) -> Mapping[str, Mapping[str, Any]]:
-        """Those surroundings in which the release fails as ever: an application may well know its own test mode."""
+        """Those surroundings in which the release fails as ever: an application may well know its own test
+        mode."""
         if self._surroundings is None:
             self._surroundings = {}
             for name, about in SURROUNDINGS.items():

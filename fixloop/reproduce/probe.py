@@ -1,11 +1,11 @@
 """What runs inside the sandbox: execute a call many times, each in a fork of its own, and tell what happened.
 
-Standard library only, and written for old interpreters, for it runs under the application's Python. It is put into
-the sandbox as one file; the rest of Nightdesk is not there. One JSON line in, one JSON line out over the channel
-(``ND_CHANNEL``), each reply carrying the nonce of its request. The code under judgement runs in a child that has
-neither the channel nor the nonce and cannot reach into this process: a child that ends by itself, by ``os._exit`` or
-by a signal, or whose answer does not begin with the token of its run, has simply not answered. What it leaves behind
-(processes, files) is gone before the next run.
+Standard library only, and written for old interpreters, for it runs under the application's Python. It is put
+into the sandbox as one file; the rest of Nightdesk is not there. One JSON line in, one JSON line out over the
+channel (``ND_CHANNEL``), each reply carrying the nonce of its request. The code under judgement runs in a
+child that has neither the channel nor the nonce and cannot reach into this process: a child that ends by
+itself, by ``os._exit`` or by a signal, or whose answer does not begin with the token of its run, has simply
+not answered. What it leaves behind (processes, files) is gone before the next run.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def walk(trace: Any) -> Any:
         trace = trace.tb_next
 
 
-# --- one run ---------------------------------------------------------------------------------------------------
+# --- one run ------------------------------------------------------------------------------------------------
 
 
 def execute(request: dict[str, Any]) -> dict[str, Any]:
@@ -218,7 +218,8 @@ def execute(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def surround(about: dict[str, Any], path: str) -> None:
-    """Make this process look as the request wants it: variables, arguments, folder, modules that seem to be there."""
+    """Make this process look as the request wants it: variables, arguments, folder, modules that seem to be
+    there."""
     for name in [name for name in os.environ if name.startswith("ND_")]:
         del os.environ[name]
     os.environ.update(about.get("env", {}))
@@ -243,7 +244,8 @@ def outside(own: tuple[str, ...]) -> list[str]:
 
 
 def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
-    """Run once in a child. The child closes every descriptor in `keep` first; its silence is an outcome, too."""
+    """Run once in a child. The child closes every descriptor in `keep` first; its silence is an outcome,
+    too."""
     token = os.urandom(16).hex().encode()
     mine, theirs = os.pipe()
     before = children()
@@ -251,7 +253,7 @@ def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
     if child == 0:
         _child(request, theirs, (*keep, mine), token)
     os.close(theirs)
-    text = _collect(mine, time.monotonic() + request.get("wall", 20.0))
+    text = _collect(mine, child, time.monotonic() + request.get("wall", 20.0))
     os.close(mine)
     end(before)
     if text is None:
@@ -284,23 +286,32 @@ def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...], token: 
         os._exit(0)
 
 
-def _collect(descriptor: int, until: float) -> bytes | None:
+def _collect(descriptor: int, child: int, until: float) -> bytes | None:
+    """What the child says until it closes the pipe or ends (others may still hold the pipe); None: the time
+    is up."""
     parts: list[bytes] = []
+    ended = False
     while True:
         left = until - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0:
             return None
-        part = os.read(descriptor, 1 << 16)
-        if not part:
+        if select.select([descriptor], [], [], 0 if ended else min(left, 0.1))[0]:
+            part = os.read(descriptor, 1 << 16)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+        elif ended:
             return b"".join(parts)
-        parts.append(part)
+        else:
+            ended = os.waitpid(child, os.WNOHANG)[0] == child
 
 
-# --- what a run leaves behind ----------------------------------------------------------------------------------
+# --- what a run leaves behind -------------------------------------------------------------------------------
 
 
 def seclude() -> None:
-    """Close this process to others of the same user (memory, descriptors), and become the parent of orphans."""
+    """Close this process to others of the same user (memory, descriptors), and become the parent of
+    orphans."""
     call = getattr(ctypes.CDLL(None), "prctl", None)
     if call is not None:
         call(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
@@ -389,12 +400,13 @@ def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
             file.write(body)
 
 
-# --- the loop --------------------------------------------------------------------------------------------------
+# --- the loop -----------------------------------------------------------------------------------------------
 
 
 def serve(channel: int) -> None:
-    """Answer requests until stdin closes. A request is its length in bytes, a newline and that many bytes of JSON,
-    then a line with its nonce: that one is read after the runs, for a fork has all the memory of its parent."""
+    """Answer requests until stdin closes. A request is its length in bytes, a newline and that many bytes of
+    JSON, then a line with its nonce: that one is read after the runs, for a fork has all the memory of its
+    parent."""
     for size in iter(read_line, b""):
         request = json.loads(read_exactly(int(size)))
         for name in request.get("preload", ()):
@@ -409,11 +421,15 @@ def serve(channel: int) -> None:
         for _ in range(int(request.get("times", 1))):
             outcomes.append(fork_once(request, (channel,)))
             scratch_restore(kept, folders)
-        nonce = read_line().decode("ascii", "replace").strip()
-        reply = json.dumps({"nonce": nonce, "outcomes": outcomes}).encode() + b"\n"
-        view = memoryview(reply)
-        while view:
-            view = view[os.write(channel, view) :]
+        answer(channel, outcomes)
+
+
+def answer(channel: int, outcomes: list[dict[str, Any]]) -> None:
+    """Read the nonce and send it with the outcomes; afterwards it is in no frame any more."""
+    nonce = read_line().decode("ascii", "replace").strip()
+    view = memoryview(json.dumps({"nonce": nonce, "outcomes": outcomes}).encode() + b"\n")
+    while view:
+        view = view[os.write(channel, view) :]
 
 
 def read_line() -> bytes:

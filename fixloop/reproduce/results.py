@@ -1,9 +1,10 @@
-"""A pytest plugin that runs inside the sandbox: each test's outcome over the channel, with the nonce of the run.
+"""A pytest plugin that runs inside the sandbox: each test's outcome over the channel, with the nonce of the
+run.
 
-Printed text and exit codes belong to the code that is judged; this is where results come from. Standard library and
-pytest only. What it must not lose (channel, nonce, the function that writes) is nowhere but in its hooks' closures:
-neither in the environment nor among its globals. The canary is a test that fails; a runner that has been tampered
-with would let it pass.
+Printed text and exit codes belong to the code that is judged; this is where results come from. Standard
+library and pytest only. What it must not lose (channel, nonce, the function that writes) is nowhere but in
+its hooks' closures: neither in the environment nor among its globals. The canary is a test that fails; a
+runner that has been tampered with would let it pass.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ It can be minimised like JSON and rendered as a Python expression by `render`.
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +82,8 @@ def rebuild(kept: Any, path: str, own_class: OwnClass = lambda name: None) -> Re
         result.value = _container(kept, path, result, own_class)
     except _CannotRebuild as problem:
         result.why = str(problem)
+    except RecursionError:
+        result.why = f"{path} is nested too deeply"
     return result
 
 
@@ -91,7 +95,9 @@ def _container(kept: Any, path: str, result: Rebuilt, own: OwnClass) -> Any:
     if isinstance(kept, dict):
         if len(kept) == SDK_ITEMS:
             result.guessed.append(f"{path}: exactly {SDK_ITEMS} entries, the SDK may have cut the rest")
-        return {str(key): _container(item, f"{path}.{key}", result, own) for key, item in kept.items()}
+        return tagless(
+            {str(key): _container(item, f"{path}.{key}", result, own) for key, item in kept.items()}
+        )
     if isinstance(kept, list):
         if len(kept) == SDK_ITEMS:
             result.guessed.append(f"{path}: exactly {SDK_ITEMS} items, the SDK may have cut the rest")
@@ -99,6 +105,23 @@ def _container(kept: Any, path: str, result: Rebuilt, own: OwnClass) -> Any:
     if not isinstance(kept, str):
         return kept  # a sender that keeps JSON values
     return _leaf(kept, path, result, own)
+
+
+def tagless(mapping: dict[str, Any]) -> dict[str, Any]:
+    """A mapping whose keys were somebody else's: where one looks like a tag, all of it is written as
+    pairs."""
+    if any(key.startswith("$") for key in mapping):
+        return {"$dict": [[key, item] for key, item in mapping.items()]}
+    return mapping
+
+
+def plain(value: Any) -> Any:
+    """The value tree of JSON that somebody sent: nothing in it is a tag."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return tagless({str(key): plain(item) for key, item in value.items()})
+    return value
 
 
 def _leaf(text: str, path: str, result: Rebuilt, own: OwnClass) -> Any:
@@ -133,6 +156,8 @@ def from_ast(node: ast.expr, path: str, own: OwnClass) -> Any:
             return _mapping([(key, value) for key, value in zip(keys, values, strict=True) if key], path, own)
         case ast.Name(id="nan" | "inf" as name):
             return {"$repr": f"float('{name}')"}
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+            return {"$repr": "float('-inf')"}
         case ast.Attribute() if ast.unparse(node) in CONSTANTS:
             return {"$name": CONSTANTS[ast.unparse(node)]}
         case ast.Call(func=func, args=args, keywords=keywords) if all(word.arg for word in keywords):
@@ -194,7 +219,7 @@ def render(value: Any, imports: set[str]) -> str:
         return _named(value["$name"], imports)
     if "$call" in value:
         words = [render(arg, imports) for arg in value["args"]]
-        words += [f"{key}={render(item, imports)}" for key, item in value["kwargs"].items()]
+        words += [f"{_word(key)}={render(item, imports)}" for key, item in value["kwargs"].items()]
         return f"{_named(value['$call'], imports)}({', '.join(words)})"
     return "{" + ", ".join(f"{key!r}: {render(item, imports)}" for key, item in value.items()) + "}"
 
@@ -207,7 +232,22 @@ def _literal(text: str) -> str:
     return text
 
 
+def _word(key: str) -> str:
+    if not key.isidentifier() or keyword.iskeyword(key):
+        raise ValueError(f"{key[:40]!r} is not a keyword argument's name")
+    return key
+
+
 def _named(dotted: str, imports: set[str]) -> str:
+    """A dotted name as it is written. Of the standard library only what this module knows: raises
+    ValueError."""
+    parts = dotted.split(".")
+    known = dotted in CONSTRUCTORS.values() or dotted in CONSTANTS.values()
+    standard = len(parts) == 1 or parts[0] in sys.stdlib_module_names
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts) or (
+        standard and not known
+    ):
+        raise ValueError(f"{dotted[:80]!r} is not a constructor that is known")
     if dotted == "datetime.timezone.utc":
         imports.add("datetime")
     elif "." in dotted:
