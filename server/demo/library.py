@@ -41,7 +41,7 @@ def _reader(plan: Plan, has: Set[str]) -> str:
         parts.append(f'\n\ndef reference_of({hints[0]}){hints[1]}:\n    """{said}"""\n    return record["id"].upper()\n')
     reading = plan.new_reading if reads_new(plan, has) else plan.old_reading
     body = plan.shape.format(r=reading, e=f"no {plan.noun}")
-    head = f'def {plan.reader}({hints[0]}){hints[1]}:\n    """The {plan.field.old} of a {plan.noun}."""\n'
+    head = f'def {plan.reader}({hints[0]}){hints[1]}:\n    """The {plan.field.old} of one {plan.noun}."""\n'
     parts.append(f"\n\n{head}{body}")
     if "years" in has:
         parts.append(f'\n\ndef year_of({hints[0]}){hints[1]}:\n    """The year in which it was made."""\n'

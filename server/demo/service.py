@@ -185,7 +185,7 @@ def _view(plan: Plan, has: Set[str]) -> str:
     reader = f"{plan.reader_module}.{plan.reader}"
     expression = plan.use.expression.format(v=variable)
     extra = ', "copies": 1' if "copies" in has else ""
-    said = f"What stands on the {plan.view} of a {plan.noun}."
+    said = f"What stands on the {plan.view} of one {plan.noun}."
     if "spaced" in has:
         answer = f'    return {{\n        "id": {plan.noun}["id"],\n        "{plan.use.key}": shown,\n'
         answer += '        "copies": 1,\n    }\n' if extra else "    }\n"

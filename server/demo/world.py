@@ -55,10 +55,15 @@ class _Change:
     age: float
 
 
+def plan_of(seed: int, *, planted_from_start: bool = False) -> Plan:
+    """The plan of a seed. With `planted_from_start` the library reads the new field from its first commit on."""
+    return draw(Random(seed), planted_from_start=planted_from_start)  # noqa: S311 - it can be drawn again, no secret
+
+
 def make(folder: Path, seed: int, now: datetime, *, planted_from_start: bool = False) -> World:
     """Write the two repositories of a world below `folder`. The same seed and moment give the same commits."""
-    random = Random(seed)  # noqa: S311 - a plan that can be drawn again, no secret
-    plan = draw(random, planted_from_start=planted_from_start)
+    plan = plan_of(seed, planted_from_start=planted_from_start)
+    random = Random(f"history {seed}")  # noqa: S311 - a history that can be drawn again, no secret
     histories = {plan.service: _service(plan, random), plan.library: _library(plan, random)}
     trees = {plan.service: service_files, plan.library: library_files}
     shas: dict[str, list[tuple[datetime, str]]] = {}
