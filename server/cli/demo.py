@@ -25,7 +25,9 @@ _PAGE = "http://127.0.0.1:8731"  # where `serve` listens unless it is told other
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep the folder: every other command works on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page at the end, until interrupted.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Use this data folder, and keep it.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Use this data folder, and keep it."
+)
 @click.option("--seed", type=int, default=None, help="Which application is made.  [default: the next one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON at the end, and nothing before.")
 def command(keep: bool, open_page: bool, data: Path | None, seed: int | None, as_json: bool) -> None:

@@ -66,7 +66,9 @@ class Desk:
             rows = self.ask("incidents", "--project", project)
             if sum(row["event_count"] for row in rows) >= events and all(row["verdict"] for row in rows):
                 return rows
-        raise DemoStopped(f"Of {events} events only {sum(row['event_count'] for row in rows)} were triaged in time.")
+        raise DemoStopped(
+            f"Of {events} events only {sum(row['event_count'] for row in rows)} were triaged in time."
+        )
 
     def serve_until_interrupted(self) -> None:
         """Leave the page open until the person has had enough."""

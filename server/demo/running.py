@@ -24,7 +24,14 @@ class Child:
     or with `all_output` among the lines that are read."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, all_output: bool = False
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        all_output: bool = False,
     ) -> None:
         self._name, self._log = name, log
         with log.open("ab") as errors:
@@ -88,7 +95,9 @@ class Child:
         self._lines.put(None)
 
 
-def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], within: float) -> subprocess.CompletedProcess[str]:
+def run(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], within: float
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end. Raises DemoStopped when it takes longer than `within` seconds."""
     try:
         return subprocess.run(
@@ -105,7 +114,9 @@ def into_head(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Pa
     assert writer.stdout is not None  # noqa: S101
     try:
         with writer.stdout as pipe:
-            subprocess.run(["head", "-n", "1"], stdin=pipe, stdout=subprocess.DEVNULL, timeout=within, check=False)
+            subprocess.run(
+                ["head", "-n", "1"], stdin=pipe, stdout=subprocess.DEVNULL, timeout=within, check=False
+            )
         writer.wait(timeout=within)
     except subprocess.TimeoutExpired:
         raise DemoStopped(f"`{' '.join(argv[1:])} | head` did not end within {within:.0f} seconds.") from None

@@ -46,7 +46,10 @@ def tell(desk: Desk, folder: Path, seed: int | None, say: Say) -> Told:
     started = perf_counter()
     world = _world(desk, folder, seed)
     plan = world.plan
-    say("made", f"{plan.service}, a web application, and {plan.library}, the library it uses, each with its history in git")
+    say(
+        "made",
+        f"{plan.service}, a web application, and {plan.library}, the library it uses, each with its history in git",
+    )
     dsn = _connect(desk, world)
     say("connected", f"both repositories and {len(world.releases)} releases; {world.running.version} runs")
     env = deploy(world, folder / plan.service / "container") | {"SENTRY_DSN": dsn}

@@ -51,16 +51,25 @@ def _found(told: Told) -> Iterator[str]:
         yield _headed("Changes that may be the cause, likeliest first", f"{ranked}\n\n{why}")
     test = incident["reproducer"]
     if test is not None:
-        oracle = f"It knows what is right by {_ORACLES.get(test['oracle'], test['oracle'])} ({test['oracle']})."
+        oracle = (
+            f"It knows what is right by {_ORACLES.get(test['oracle'], test['oracle'])} ({test['oracle']})."
+        )
         failed = f"It failed {test['failures']} of {test['runs']} times on the running release."
-        yield _headed(f"The test, {test['repo']}/{test['test_path']}", f"{oracle}\n{failed}\n\n{indent(test['source'].strip(), '    ')}")
+        yield _headed(
+            f"The test, {test['repo']}/{test['test_path']}",
+            f"{oracle}\n{failed}\n\n{indent(test['source'].strip(), '    ')}",
+        )
     if incident["patch"] is not None:
         yield _headed("The fix", incident["patch"]["rationale"] + "\n\n" + "\n".join(
             diff.strip() for diff in incident["patch"]["diffs"].values()))  # fmt: skip
     if incident["validation"] is not None:
         yield _headed("The verdict on the fix", _verdict(incident["validation"]))
     if incident["drafts"]:
-        by = "The policy asked for a person; the demo said yes for you." if told.approved else "The policy let it open by itself."
+        by = (
+            "The policy asked for a person; the demo said yes for you."
+            if told.approved
+            else "The policy let it open by itself."
+        )
         lines = [f"branch {d['branch']} in {d['url'] or d['repo']}" for d in incident["drafts"]]
         yield _headed("The draft", "\n".join([*lines, f"{by} Nothing is merged."]))
 
@@ -79,7 +88,11 @@ def _change(change: dict[str, Any]) -> str:
 
 
 def _verdict(validation: dict[str, Any]) -> str:
-    rows = [(what, "{} of {}".format(*validation[name])) for what, name in _CHECKS if validation.get(name, (0, 0))[1]]
+    rows = [
+        (what, "{} of {}".format(*validation[name]))
+        for what, name in _CHECKS
+        if validation.get(name, (0, 0))[1]
+    ]
     rows += [
         (f"suite of {repo}", f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed")
         for repo, after in validation["suite_after"].items()
@@ -107,7 +120,9 @@ def _go_on(incident: dict[str, Any], data: Path, address: str, *, kept: bool) ->
 def _result(told: Told) -> str:
     if told.proven:
         return "Proven, and drafted."
-    return "Not proven" + (": without a sandbox nothing is run." if told.no_sandbox else f": {told.incident['said']}.")
+    return "Not proven" + (
+        ": without a sandbox nothing is run." if told.no_sandbox else f": {told.incident['said']}."
+    )
 
 
 def _headed(title: str, text: str) -> str:

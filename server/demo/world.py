@@ -76,7 +76,9 @@ def make(folder: Path, seed: int, now: datetime, *, planted_from_start: bool = F
             commits.append(Commit(change.message, random.choice(plan.people), at, trees[repo](plan, has)))
         written = write(folder / repo, commits)
         shas[repo] = [(commit.at, sha) for commit, sha in zip(commits, written, strict=True)]
-        marked |= {change.step: sha for change, sha in zip(changes, written, strict=True) if change.step == CULPRIT}
+        marked |= {
+            change.step: sha for change, sha in zip(changes, written, strict=True) if change.step == CULPRIT
+        }
     return World(
         plan=plan,
         repositories={repo: folder / repo for repo in histories},
@@ -104,7 +106,11 @@ def _library(plan: Plan, random: Random) -> list[_Change]:
         ("bump", "Newer pytest"),
         ("release", "Release 1.2.0"),
     ]
-    culprit = _Change(CULPRIT, f"Read {field.new}: the new form asks for it\n\nIt is what people want to see.", plan.culprit_age)
+    culprit = _Change(
+        CULPRIT,
+        f"Read {field.new}: the new form asks for it\n\nIt is what people want to see.",
+        plan.culprit_age,
+    )
     return [*_before(before, plan, random, oldest=520), culprit, *_after(after, plan, random)]
 
 
