@@ -13,6 +13,7 @@ import click
 from store.errors import NightdeskError
 
 COMMANDS = {
+    "demo": "A real crash of a small application, through every room, to a draft with its proof.",
     "serve": "Web page and ingest in one process.",
     "mcp": "Answer a coding assistant over standard input and output.",
     "ingest": "Take events from files or standard input.",

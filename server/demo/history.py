@@ -35,8 +35,14 @@ def _imported(commit: Commit) -> bytes:
     name = commit.author
     email = name.lower().replace(" ", ".") + "@example.com"
     who = f"{name} <{email}> {int(commit.at.timestamp())} +0000"
-    parts = [f"commit refs/heads/main\nauthor {who}\ncommitter {who}\n".encode(), _quoted(commit.message), b"deleteall\n"]
-    parts += [f"M 100644 inline {path}\n".encode() + _quoted(text) for path, text in sorted(commit.files.items())]
+    parts = [
+        f"commit refs/heads/main\nauthor {who}\ncommitter {who}\n".encode(),
+        _quoted(commit.message),
+        b"deleteall\n",
+    ]
+    parts += [
+        f"M 100644 inline {path}\n".encode() + _quoted(text) for path, text in sorted(commit.files.items())
+    ]
     return b"".join(parts)
 
 

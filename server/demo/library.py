@@ -37,11 +37,17 @@ def _reader(plan: Plan, has: Set[str]) -> str:
     parts = ['"""What a stored record says, read in one place."""\n']
     parts += ["\nfrom typing import Any\n"] if "hints" in has else []
     if "references" in has:
-        said = "The reference that people quote." if "docs" not in has else "The reference that people quote on the phone."
-        parts.append(f'\n\ndef reference_of({hints[0]}){hints[1]}:\n    """{said}"""\n    return record["id"].upper()\n')
+        said = (
+            "The reference that people quote."
+            if "docs" not in has
+            else "The reference that people quote on the phone."
+        )
+        parts.append(
+            f'\n\ndef reference_of({hints[0]}){hints[1]}:\n    """{said}"""\n    return record["id"].upper()\n'
+        )
     reading = plan.new_reading if reads_new(plan, has) else plan.old_reading
     body = plan.shape.format(r=reading, e=f"no {plan.noun}")
-    head = f'def {plan.reader}({hints[0]}){hints[1]}:\n    """The {plan.field.old} of a {plan.noun}."""\n'
+    head = f'def {plan.reader}({hints[0]}){hints[1]}:\n    """The {plan.field.old} of one {plan.noun}."""\n'
     parts.append(f"\n\n{head}{body}")
     if "years" in has:
         parts.append(f'\n\ndef year_of({hints[0]}){hints[1]}:\n    """The year in which it was made."""\n'
@@ -59,7 +65,9 @@ def _reader_tests(plan: Plan, has: Set[str]) -> str:
     parts.append(f"\n\ndef test_{plan.field.old}():\n    assert {plan.reader}({both!r}) == {old!r}\n")
     if reads_new(plan, has):
         differ = {plan.field.old: old, plan.field.new: new}
-        parts.append(f"\n\ndef test_{plan.field.new}_wins():\n    assert {plan.reader}({differ!r}) == {new!r}\n")
+        parts.append(
+            f"\n\ndef test_{plan.field.new}_wins():\n    assert {plan.reader}({differ!r}) == {new!r}\n"
+        )
     if "references" in has:
         parts.append('\n\ndef test_reference():\n    assert reference_of({"id": "x-1"}) == "X-1"\n')
     if "years" in has:
@@ -68,8 +76,12 @@ def _reader_tests(plan: Plan, has: Set[str]) -> str:
 
 
 def _formats(has: Set[str]) -> str:
-    parts = ['"""How values are written for people."""\n\n\ndef money(cents):\n    """An amount in cents, as people read it."""\n']
-    parts.append('    return f"{cents / 100:.2f}"\n' if "tidy" in has else "    return '%.2f' % (cents/100)\n")
+    parts = [
+        '"""How values are written for people."""\n\n\ndef money(cents):\n    """An amount in cents, as people read it."""\n'
+    ]
+    parts.append(
+        '    return f"{cents / 100:.2f}"\n' if "tidy" in has else "    return '%.2f' % (cents/100)\n"
+    )
     if "plurals" in has:
         parts.append('\n\ndef counted(number, noun):\n    """A number of things."""\n'
                      '    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"\n')  # fmt: skip

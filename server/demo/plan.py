@@ -11,7 +11,15 @@ _KITS = ("kit", "core", "base", "lib", "parts")
 _READERS = ("fields", "reading", "records", "model", "lookup")
 _FORMATS = ("amounts", "formats", "wording")
 _VIEWS = ("label", "receipt", "card", "badge", "slip", "sheet", "notice")
-_PEOPLE = ("Ada Brandt", "Noor Haddad", "Tom Okafor", "Mina Castell", "Iris Lund", "Jonas Weber", "Priya Nair")
+_PEOPLE = (
+    "Ada Brandt",
+    "Noor Haddad",
+    "Tom Okafor",
+    "Mina Castell",
+    "Iris Lund",
+    "Jonas Weber",
+    "Priya Nair",
+)
 
 
 @dataclass(frozen=True)

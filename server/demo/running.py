@@ -20,25 +20,50 @@ class DemoStopped(Exception):
 
 
 class Child:
-    """A running child. When the block is left it is asked to end, then killed. What it writes to stderr goes to `log`."""
+    """A running child. When the block is left it is asked to end, then killed. What it writes to stderr goes to `log`,
+    or with `all_output` among the lines that are read."""
 
-    def __init__(self, name: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        all_output: bool = False,
+    ) -> None:
         self._name, self._log = name, log
         with log.open("ab") as errors:
-            self._running = subprocess.Popen(argv, cwd=cwd, env=dict(env), stdout=subprocess.PIPE, stderr=errors)
+            self._running = subprocess.Popen(
+                argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if all_output else errors,
+            )  # fmt: skip
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._reader = threading.Thread(target=self._read, name=f"demo-{name}", daemon=True)
         self._reader.start()
 
     def line(self, within: float = 30.0) -> str:
         """The next line that it prints. Raises DemoStopped when it ends, or says nothing for `within` seconds."""
-        try:
-            line = self._lines.get(timeout=within)
-        except Empty:
-            raise DemoStopped(f"{self._name} said nothing for {within:.0f} seconds; see {self._log}.") from None
-        if line is None:
-            raise DemoStopped(f"{self._name} ended too soon; see {self._log}.")
-        return line
+        for line in self.lines(within):
+            return line
+        raise DemoStopped(f"{self._name} ended too soon; see {self._log}.")
+
+    def lines(self, within: float) -> Iterator[str]:
+        """What it prints, line by line, to its end. Raises DemoStopped where that takes longer than `within` seconds."""
+        for left in bounded(within):
+            try:
+                line = self._lines.get(timeout=left)
+            except Empty:
+                break
+            if line is None:
+                return
+            yield line
+        raise DemoStopped(f"{self._name} was not done within {within:.0f} seconds; see {self._log}.")
+
+    def wait(self) -> None:
+        """Wait for its end, however long it takes: only for what a person interrupts."""
+        self._running.wait()
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to end, and wait; kill it where it does not."""
@@ -70,7 +95,9 @@ class Child:
         self._lines.put(None)
 
 
-def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], within: float) -> subprocess.CompletedProcess[str]:
+def run(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], within: float
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end. Raises DemoStopped when it takes longer than `within` seconds."""
     try:
         return subprocess.run(
@@ -87,7 +114,9 @@ def into_head(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Pa
     assert writer.stdout is not None  # noqa: S101
     try:
         with writer.stdout as pipe:
-            subprocess.run(["head", "-n", "1"], stdin=pipe, stdout=subprocess.DEVNULL, timeout=within, check=False)
+            subprocess.run(
+                ["head", "-n", "1"], stdin=pipe, stdout=subprocess.DEVNULL, timeout=within, check=False
+            )
         writer.wait(timeout=within)
     except subprocess.TimeoutExpired:
         raise DemoStopped(f"`{' '.join(argv[1:])} | head` did not end within {within:.0f} seconds.") from None

@@ -46,7 +46,7 @@ def turned_down(error):
 def listed():
     return jsonify([record["id"] for record in store.records()])
 '''
-_CREATE = '''
+_CREATE = """
 
 @app.post("/{plural}")
 def create():
@@ -54,8 +54,8 @@ def create():
     if not isinstance(body, dict) or "created" not in body:
         abort(422)
     return jsonify(accepted=True), 202
-'''
-_VIEW = '''
+"""
+_VIEW = """
 
 @app.get("/{plural}/<record_id>/{view}")
 def {view}(record_id):
@@ -63,7 +63,7 @@ def {view}(record_id):
     if record is None:
         abort(404)
     return jsonify({view}s.{crash_function}(record))
-'''
+"""
 _STORE = '''"""The records; in this small office a file is enough."""
 
 import json
@@ -185,7 +185,7 @@ def _view(plan: Plan, has: Set[str]) -> str:
     reader = f"{plan.reader_module}.{plan.reader}"
     expression = plan.use.expression.format(v=variable)
     extra = ', "copies": 1' if "copies" in has else ""
-    said = f"What stands on the {plan.view} of a {plan.noun}."
+    said = f"What stands on the {plan.view} of one {plan.noun}."
     if "spaced" in has:
         answer = f'    return {{\n        "id": {plan.noun}["id"],\n        "{plan.use.key}": shown,\n'
         answer += '        "copies": 1,\n    }\n' if extra else "    }\n"
@@ -222,7 +222,7 @@ def _app_tests(plan: Plan, has: Set[str]) -> str:
         )
     if "view" in has:
         text += (
-            f'\n\ndef test_unknown_{plan.view}():\n'
+            f"\n\ndef test_unknown_{plan.view}():\n"
             f'    assert app.test_client().get("/{plan.plural}/none/{plan.view}").status_code == 404\n'
         )
     return text

@@ -23,7 +23,14 @@ ACCOUNTS = tuple(f"account-{number}" for number in range(1, 8))
 CRASHES = 7  # times that somebody asks for an old record
 NOISE = 20  # events that nobody has to act on
 
-_SCANNED = ("/wp-login.php", "/.env", "/.git/config", "/xmlrpc.php", "/phpmyadmin/index.php", "/vendor/phpunit/eval.php")
+_SCANNED = (
+    "/wp-login.php",
+    "/.env",
+    "/.git/config",
+    "/xmlrpc.php",
+    "/phpmyadmin/index.php",
+    "/vendor/phpunit/eval.php",
+)
 _STRAYED = ("/favicon.ico", "/robots.txt")
 _SCANNER = "Mozilla/5.0 zgrab/0.x"
 _SECONDS = 30.0
@@ -122,7 +129,9 @@ def _mistakes(world: World, client: httpx.Client) -> int:
     json = {"Content-Type": "application/json"}
     answers = [client.get(path) for path in (*_STRAYED, *unknown)]
     answers += [client.delete(records), client.put(records)]
-    answers += [client.post(records, content=body, headers=json) for body in (b"{'created': 1}", b'{"created": ')]
+    answers += [
+        client.post(records, content=body, headers=json) for body in (b"{'created': 1}", b'{"created": ')
+    ]
     answers += [client.post(records, json=[])]
     return sum(answer.status_code in (400, 404, 405, 422) for answer in answers)
 

@@ -55,10 +55,15 @@ class _Change:
     age: float
 
 
+def plan_of(seed: int, *, planted_from_start: bool = False) -> Plan:
+    """The plan of a seed. With `planted_from_start` the library reads the new field from its first commit on."""
+    return draw(Random(seed), planted_from_start=planted_from_start)  # noqa: S311 - it can be drawn again, no secret
+
+
 def make(folder: Path, seed: int, now: datetime, *, planted_from_start: bool = False) -> World:
     """Write the two repositories of a world below `folder`. The same seed and moment give the same commits."""
-    random = Random(seed)  # noqa: S311 - a plan that can be drawn again, no secret
-    plan = draw(random, planted_from_start=planted_from_start)
+    plan = plan_of(seed, planted_from_start=planted_from_start)
+    random = Random(f"history {seed}")  # noqa: S311 - a history that can be drawn again, no secret
     histories = {plan.service: _service(plan, random), plan.library: _library(plan, random)}
     trees = {plan.service: service_files, plan.library: library_files}
     shas: dict[str, list[tuple[datetime, str]]] = {}
@@ -71,7 +76,9 @@ def make(folder: Path, seed: int, now: datetime, *, planted_from_start: bool = F
             commits.append(Commit(change.message, random.choice(plan.people), at, trees[repo](plan, has)))
         written = write(folder / repo, commits)
         shas[repo] = [(commit.at, sha) for commit, sha in zip(commits, written, strict=True)]
-        marked |= {change.step: sha for change, sha in zip(changes, written, strict=True) if change.step == CULPRIT}
+        marked |= {
+            change.step: sha for change, sha in zip(changes, written, strict=True) if change.step == CULPRIT
+        }
     return World(
         plan=plan,
         repositories={repo: folder / repo for repo in histories},
@@ -99,7 +106,11 @@ def _library(plan: Plan, random: Random) -> list[_Change]:
         ("bump", "Newer pytest"),
         ("release", "Release 1.2.0"),
     ]
-    culprit = _Change(CULPRIT, f"Read {field.new}: the new form asks for it\n\nIt is what people want to see.", plan.culprit_age)
+    culprit = _Change(
+        CULPRIT,
+        f"Read {field.new}: the new form asks for it\n\nIt is what people want to see.",
+        plan.culprit_age,
+    )
     return [*_before(before, plan, random, oldest=520), culprit, *_after(after, plan, random)]
 
 
