@@ -61,7 +61,7 @@ def proof_of(
 def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
     """One hypothesis for each change that was run, with what the runs showed; status is computed, never
     claimed."""
-    found = []
+    found: list[Hypothesis] = []
     for change in search.changes if search else ():
         if change.verdict == ChangeVerdict.UNTESTED:
             continue

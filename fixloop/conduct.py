@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from fixloop.reproduce.syntax import parse
@@ -89,9 +90,7 @@ def before_running(old: Texts, new: Texts) -> Refusal | None:
         ("detects_test", _DETECTS),
         ("tampers_with_runner", _TAMPERS),
     ):
-        for path, name in _newly(
-            old, new, lambda tree, names=names, rule=rule: _names_used(tree, names, rule)
-        ):  # type: ignore[misc]
+        for path, name in _newly(old, new, partial(_names_used, wanted=names, rule=rule)):
             return Refusal(rule, f"{path} newly {_SAID[rule]} ({name})")
     for path, module in _newly(old, new, lambda tree: _modules(tree, _TEST_MODULES)):
         return Refusal("detects_test", f"{path} newly imports {module}")
@@ -199,8 +198,9 @@ def _names_used(tree: ast.AST, wanted: frozenset[str], rule: str) -> list[str]:
             ]
         elif isinstance(node, ast.Call):
             found += _by_text(node, names, wanted)
-        elif isinstance(node, ast.Subscript) and isinstance(key := _folded(node.slice), str):
-            if _TELLING.get(key) == rule:
+        elif isinstance(node, ast.Subscript):
+            key = _folded(node.slice)
+            if isinstance(key, str) and _TELLING.get(key) == rule:
                 found.append(f"[{key!r}]")
     return found
 
@@ -385,6 +385,10 @@ def _public(text: str | None) -> dict[str, str]:
             found[node.name] = ast.unparse(node.args)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             found[node.name] = "class"
-            found |= {f"{node.name}.{part.name}": ast.unparse(part.args) for part in node.body
-                      if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and not part.name.startswith("_")}  # fmt: skip
+            methods = [
+                part for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
+            ]
+            found |= {
+                f"{node.name}.{m.name}": ast.unparse(m.args) for m in methods if not m.name.startswith("_")
+            }
     return found

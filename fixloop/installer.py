@@ -59,7 +59,8 @@ class Installer:
     def install(
         self, environment: Path, lines: Sequence[str], *, allow_network: bool, exact: bool = False
     ) -> list[str]:
-        """Install the requirements: from the cache, then the network; whole, then only what they name (with `exact`: only
+        """Install the requirements: from the cache, then the network; whole, then only what they name (with
+        `exact`: only
         that).
 
         Answers with notes. Raises Unavailable, naming the requirement where it has no wheel.
@@ -178,7 +179,9 @@ def copy_from_here(site: Path, names: Sequence[str], *, exact: bool = False) -> 
     Needs no network."""
     if not names:
         return []
-    for distribution in {d.name: d for name in names for d in _closure(name)[: 1 if exact else None]}.values():
+    for distribution in {
+        d.name: d for name in names for d in _closure(name)[: 1 if exact else None]
+    }.values():
         _copy(distribution, site)
     return ["Every pinned requirement was in Nightdesk's own environment, and was copied from there."]
 

@@ -77,7 +77,8 @@ def _reader_tests(plan: Plan, has: Set[str]) -> str:
 
 def _formats(has: Set[str]) -> str:
     parts = [
-        '"""How values are written for people."""\n\n\ndef money(cents):\n    """An amount in cents, as people read it."""\n'
+        '"""How values are written for people."""\n\n\n'
+        'def money(cents):\n    """An amount in cents, as people read it."""\n'
     ]
     parts.append(
         '    return f"{cents / 100:.2f}"\n' if "tidy" in has else "    return '%.2f' % (cents/100)\n"
@@ -89,7 +90,10 @@ def _formats(has: Set[str]) -> str:
 
 
 def _format_tests(plan: Plan) -> str:
-    return f'from {plan.library}.{plan.format_module} import money\n\n\ndef test_money():\n    assert money(1250) == "12.50"\n'
+    return (
+        f"from {plan.library}.{plan.format_module} import money\n\n\n"
+        'def test_money():\n    assert money(1250) == "12.50"\n'
+    )
 
 
 def _project(plan: Plan, has: Set[str]) -> str:

@@ -129,7 +129,9 @@ class Plan:
 
 
 def draw(random: Random, *, planted_from_start: bool) -> Plan:
-    """A plan from a seeded generator. With `planted_from_start` the library reads the new field from its first commit."""
+    """A plan from a seeded generator. With `planted_from_start` the library reads the new field from its first
+    commit.
+    """
     noun, desk = random.choice(_NOUNS), random.choice(_DESKS)
     field = random.choice(_FIELDS)
     people = list(_PEOPLE)

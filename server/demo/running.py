@@ -50,7 +50,9 @@ class Child:
         raise DemoStopped(f"{self._name} ended too soon; see {self._log}.")
 
     def lines(self, within: float) -> Iterator[str]:
-        """What it prints, line by line, to its end. Raises DemoStopped where that takes longer than `within` seconds."""
+        """What it prints, line by line, to its end. Raises DemoStopped where that takes longer than `within`
+        seconds.
+        """
         for left in bounded(within):
             try:
                 line = self._lines.get(timeout=left)

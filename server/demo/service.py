@@ -169,11 +169,11 @@ def service_files(plan: Plan, has: Set[str]) -> dict[str, str]:
 def records(plan: Plan, *, newer: bool) -> list[dict[str, object]]:
     """What is stored: old records have the old field only, newer ones both."""
     samples = plan.field.samples
-    old = [
+    old: list[dict[str, object]] = [
         {"id": plan.record_id(i), "created": f"202{i}-03-0{i + 1}", plan.field.old: value}
         for i, value in enumerate(samples[:2])
     ]
-    both = [
+    both: list[dict[str, object]] = [
         {"id": plan.record_id(i), "created": f"2025-0{i}-11", plan.field.old: value, plan.field.new: value}
         for i, value in enumerate(samples[2:], start=2)
     ]
@@ -211,7 +211,8 @@ def _view_tests(plan: Plan) -> str:
 
 def _app_tests(plan: Plan, has: Set[str]) -> str:
     text = (
-        f'from {plan.service}.app import app\n\n\ndef test_list():\n    answer = app.test_client().get("/{plan.plural}")\n'
+        f"from {plan.service}.app import app\n\n\n"
+        f'def test_list():\n    answer = app.test_client().get("/{plan.plural}")\n'
         "    assert answer.status_code == 200\n    assert len(answer.get_json()) >= 2\n"
     )
     if "create" in has:
