@@ -37,7 +37,7 @@ def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path
         return True
 
     try:
-        for path in _containers(best):
+        for path in _containers(lambda: best):
             _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
             _shrink_text(lambda: best, path, check)
@@ -46,18 +46,19 @@ def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path
     return best
 
 
-def _containers(value: Any) -> Iterator[Path]:
-    """Paths of containers, outer first. Looked up again in the current best, for they vanish on the way. What
-    gives a value its kind is left alone: a tagged piece as a whole, the tag of a tuple, the two sides of a
-    pair."""
+def _containers(current: Callable[[], Any]) -> Iterator[Path]:
+    """Paths of containers in what is best at that moment, outer first: what is inside is looked up once its
+    container has shrunk. What gives a value its kind is left alone: a tagged piece as a whole, the tag of a
+    tuple, the two sides of a pair."""
     pending: list[Path] = [()]
     while pending:
         path = pending.pop(0)
-        here = _get(value, path)
-        if _is_tagged(here):
+        here = _get(current(), path)
+        if not isinstance(here, (dict, list)) or _is_tagged(here):
             continue
         if not _is_shape(here) and not (len(path) > 1 and path[-2] == "$dict"):
             yield path
+            here = _get(current(), path)
         parts = here.items() if isinstance(here, dict) else enumerate(here)
         pending += [(*path, name) for name, child in parts if isinstance(child, (dict, list))]
 
@@ -68,11 +69,8 @@ def _is_shape(value: Any) -> bool:
 
 
 def _shrink_container(current: Callable[[], Any], path: Path, check: Check, keep: Sequence[Path]) -> None:
-    try:
-        here = _get(current(), path)
-    except (KeyError, IndexError, TypeError):
-        return  # it has been removed with something around it
-    if not isinstance(here, (dict, list)) or not here or _is_tagged(here):
+    here = _get(current(), path)
+    if not here:
         return
     names: list[str | int] = list(here) if isinstance(here, dict) else list(range(len(here)))
     fixed = [name for name in names if (*path, name) in keep]
