@@ -190,15 +190,15 @@ def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
 
 
-def merge(ours: str, base: str, theirs: str) -> str | None:
-    """Three-way merge of one text with `git merge-file`; None on a conflict."""
+def merge(ours: str, base: str, theirs: str, *, favour_ours: bool = False) -> str | None:
+    """Three-way merge of one text with `git merge-file`; None on a conflict, which `favour_ours` settles for `ours`."""
     with tempfile.TemporaryDirectory(prefix="nd-merge-") as folder:
         paths = []
         for name, text in (("ours", ours), ("base", base), ("theirs", theirs)):
             path = Path(folder, name)
             path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
             paths.append(str(path))
-        done = subprocess.run(
-            ["git", "merge-file", "-p", "-q", *paths], capture_output=True, timeout=30, check=False
-        )
+        option = ["--ours"] if favour_ours else []
+        command = ["git", "merge-file", "-p", "-q", *option, *paths]
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

@@ -12,7 +12,6 @@ import importlib.metadata
 import os
 import re
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixloop import Mount
-from fixloop.installer import Installer, base_mounts, find_interpreter
+from fixloop.installer import Installer, base_mounts, copy_from_here, find_interpreter
 from store.errors import Unavailable
 
-_FORMAT = "1"  # of the prepared folders; part of every key
+_FORMAT = "2"  # of the prepared folders; part of every key
 _RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;,*]+)\s*(?:;.*)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -53,48 +52,27 @@ class Environments:
         python: str = _RUNNING,
         stub_metadata: tuple[str, ...] = (),
         allow_network: bool = True,
+        exact: bool = False,
     ) -> Environment:
         """The environment for the text of a requirements file.
 
         `python` is a version such as "3.11". `stub_metadata` names distributions, as "name==version", that
-        get metadata and nothing else, for packages that ask for their own version. Tried in this order: what
-        was prepared before, the environment that runs us where it has every pin, the installer's cache, the
-        network. Raises Unavailable where a requirement cannot be had as a wheel.
+        get metadata and nothing else, for packages that ask for their own version. With `exact` the
+        requirements are all there is: what they ask for in turn is not added. Tried in this order: what was
+        prepared before, copies out of the environment that runs us where it has every pin, the installer's
+        cache, the network. Raises Unavailable where a requirement cannot be had as a wheel.
         """
         lines = requirement_lines(requirements)
         stubs = tuple(sorted(_pins(stub_metadata)))
         version = ".".join(python.split(".")[:2])
-        key = _key(lines, version, stubs)
+        key = _key(lines, version, stubs, exact=exact)
         made = self._folder / key
         if (made / "pyvenv.cfg").exists():
             return _prepared(key, made)
-        if version == _RUNNING and satisfied_here(lines):
-            return self._own(key, stubs)
         with self._locked(key):
             if not (made / "pyvenv.cfg").exists():
-                self._make(made, lines, version, stubs, allow_network)
+                self._make(made, lines, version, stubs, allow_network=allow_network, exact=exact)
         return _prepared(key, made)
-
-    def _own(self, key: str, stubs: Sequence[tuple[str, str]]) -> Environment:
-        """The environment that runs us, with the stubs beside it."""
-        mounts = base_mounts(Path(sys.executable), Path(sys.base_prefix))
-        prefix = Path(sys.prefix)
-        if sys.prefix != sys.base_prefix:
-            mounts = (*mounts, Mount(prefix.resolve(), str(prefix)))
-        path: tuple[str, ...] = ()
-        if stubs:
-            beside = self._folder / f"{key}-stubs"
-            _write_stubs(beside, stubs)
-            mounts, path = (*mounts, Mount(beside, str(beside))), (str(beside),)
-        places = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
-        return Environment(
-            key=key,
-            python=sys.executable,
-            mounts=mounts,
-            site_packages=tuple(places),
-            path=path,
-            notes=("Every pinned requirement is in Nightdesk's own environment, which is used as it is.",),
-        )
 
     def _make(
         self,
@@ -102,7 +80,9 @@ class Environments:
         lines: Sequence[str],
         version: str,
         stubs: Sequence[tuple[str, str]],
+        *,
         allow_network: bool,
+        exact: bool,
     ) -> None:
         """Build beside the final place, then rename: what carries the key is always whole."""
         installer = Installer()
@@ -113,8 +93,13 @@ class Environments:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".making-") as folder:
             building = Path(folder) / "env"
             installer.create(building, interpreter)
-            notes += installer.install(building, lines, allow_network=allow_network)
             (site,) = _site_packages(building)
+            if version == _RUNNING and satisfied_here(lines):
+                # Only what was asked for: the rest of ours would be found by code that looks for what is installed
+                # (sentry-sdk enables an integration for each, 15 s of imports).
+                notes += copy_from_here(site, [_name_of(line) for line in lines], exact=exact)
+            else:
+                notes += installer.install(building, lines, allow_network=allow_network, exact=exact)
             if not any(_canonical(_name_of(line)) == "pytest" for line in lines):
                 notes += installer.add_pytest(building, site, allow_network=allow_network)
             _write_stubs(site, stubs)
@@ -181,7 +166,7 @@ def _site_packages(environment: Path) -> tuple[Path, ...]:
     return tuple(sorted(environment.glob("lib/python*/site-packages")))
 
 
-def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -> str:
+def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]], *, exact: bool) -> str:
     parts = [
         _FORMAT,
         sys.platform,
@@ -189,6 +174,7 @@ def _key(lines: Sequence[str], version: str, stubs: Sequence[tuple[str, str]]) -
         importlib.metadata.version("pytest"),
         "\n".join(lines),
         repr(stubs),
+        *(["exact"] if exact else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

@@ -56,8 +56,11 @@ class Installer:
         if done.returncode != 0:
             raise Unavailable(f"the environment could not be made: {_last_line(done.stderr)}")
 
-    def install(self, environment: Path, lines: Sequence[str], *, allow_network: bool) -> list[str]:
-        """Install the requirements: from the cache, then the network; whole, then only what they name.
+    def install(
+        self, environment: Path, lines: Sequence[str], *, allow_network: bool, exact: bool = False
+    ) -> list[str]:
+        """Install the requirements: from the cache, then the network; whole, then only what they name (with `exact`: only
+        that).
 
         Answers with notes. Raises Unavailable, naming the requirement where it has no wheel.
         """
@@ -66,14 +69,14 @@ class Installer:
         listed = environment / "requirements.txt"
         listed.write_text("\n".join(lines) + "\n")
         said = ""
-        for alone in (False, True):
+        for alone in (True,) if exact else (False, True):
             for offline in (True, False) if allow_network else (True,):
                 options = [*(["--no-deps"] if alone else []), *(["--offline"] if offline else [])]
                 done = self._install(environment, *options, "-r", str(listed))
                 if done.returncode == 0:
                     return [
                         "The pins contradict what they ask of each other; only the pins were installed."
-                    ] * alone
+                    ] * (alone and not exact)
                 said = done.stderr
         raise Unavailable(_why(said, environment, allow_network), retry=not _no_wheel(said))
 
@@ -168,6 +171,16 @@ def _closure(name: str) -> list[importlib.metadata.Distribution]:
             if "extra ==" not in requirement
         ]
     return list(found.values())
+
+
+def copy_from_here(site: Path, names: Sequence[str], *, exact: bool = False) -> list[str]:
+    """Copy distributions of the environment that runs us, with all they require (`exact`: without), to another.
+    Needs no network."""
+    if not names:
+        return []
+    for distribution in {d.name: d for name in names for d in _closure(name)[: 1 if exact else None]}.values():
+        _copy(distribution, site)
+    return ["Every pinned requirement was in Nightdesk's own environment, and was copied from there."]
 
 
 def _copy(distribution: importlib.metadata.Distribution, folder: Path) -> None:

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
+from fixloop.contract import contradicted
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.fixers import FixCase, Fixer
 from fixloop.fixers.revert import RevertFixer
@@ -21,15 +22,17 @@ from fixloop.fixers.rules import RuleFixer
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Prover, Search
-from fixloop.ranking import rank
+from fixloop.ranking import missing_names, rank
 from fixloop.reproduce.ladder import Reproduction, climb
+from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal, write_reproducer
 from fixloop.situation import ReleaseSources, Situation
+from fixloop.worlds import World
 from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step
-from store.repair import Attempt, Ended, Patch, Reproducer, ValidationVerdict
+from store.repair import Attempt, ChangeVerdict, Ended, Patch, Reproducer, ValidationVerdict
 
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
 
@@ -48,9 +51,9 @@ class Findings:
 class _End(Exception):
     """The attempt has its result."""
 
-    def __init__(self, ended: Ended, said: str) -> None:
+    def __init__(self, ended: Ended, said: str, **details: Any) -> None:
         super().__init__(said)
-        self.ended, self.said = ended, said
+        self.ended, self.said, self.details = ended, said, details
 
 
 class Repair:
@@ -121,7 +124,7 @@ class Repair:
         try:
             said, details = do()
         except _End as end:
-            self._keep(name, started, clock, end.said, {"ended": end.ended})
+            self._keep(name, started, clock, end.said, {"ended": end.ended, **end.details})
             raise
         except NightdeskError as problem:
             self._keep(name, started, clock, str(problem), {})
@@ -152,7 +155,8 @@ class Repair:
         with self._bench.runner(self._bench.world()) as runner:
             found, told = climb(self._found.situation, runner)
             if found is None:
-                raise _End(Ended.NOT_REPRODUCED, "not reproduced: " + ("; ".join(told.tried[:4]) or "nothing to try"))
+                said = "; ".join(told.tried[:4]) or "nothing to try"
+                raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
             source = call_source(found.recipe)
             outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
@@ -181,6 +185,8 @@ class Repair:
         found = self._found
         assert found.reproduction is not None  # noqa: S101
         cause = found.search.cause if found.search else None
+        if cause is not None and cause.change.verdict != ChangeVerdict.PROVEN:
+            cause = None  # a flip alone does not say what is right
         parents = self._bench.at(cause.change.repo, cause.parent) if cause else None
         recipe = minimal(found.reproduction, self._bench, parents, frozenset(found.situation.modules))
         expected = cause.expected if cause else None
@@ -189,6 +195,8 @@ class Repair:
                 outcome = runner.run(call_source(recipe))[0]
             reading = read(recipe, found.reproduction.signature, outcome, frozenset(found.situation.modules))
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
+        if cause is not None and parents is not None and self._meant_to_change(recipe, parents):
+            expected = None
         reproducer = write_reproducer(self._attempt.incident_id, found.reproduction, recipe, cause, expected, self._bench)
         found.reproducer = reproducer
         found.trial = Trial(
@@ -200,6 +208,16 @@ class Repair:
             raise _End(Ended.NOT_REPRODUCED, said)
         said = f"a test that fails {reproducer.failures} of {reproducer.runs} times, oracle {reproducer.oracle}"
         return said, {"size_before": reproducer.size_before, "size_after": reproducer.size_after}
+
+    def _meant_to_change(self, recipe: Recipe, parents: World) -> bool:
+        """Whether the cause changed answers on purpose: then its parent's answer is not what is right now."""
+        found = self._found
+        assert found.reproduction is not None  # noqa: S101
+        with self._bench.runner(self._bench.world()) as release, self._bench.runner(parents) as before:
+            return contradicted(
+                recipe, found.reproduction.signature, missing_names(found.situation), release, before,
+                frozenset(found.situation.modules),
+            )  # fmt: skip
 
     def _repair(self, fixers: Sequence[Fixer]) -> tuple[str, dict[str, Any]]:
         found = self._found

@@ -21,9 +21,13 @@ class _Spent(Exception):
     """The budget of checks is used up; what was reached so far stands."""
 
 
-def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = ()) -> Any:
+def minimise(
+    value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = (), keys: bool = True
+) -> Any:
     """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not
-    removed (the method of a request). At most `budget` checks are made."""
+    removed (the method of a request). With `keys` False entries of mappings stay: the shape of a record is
+    kept where nothing but the failure itself could tell a smaller one from nonsense. At most `budget` checks
+    are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:
@@ -38,7 +42,8 @@ def minimise(value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path
 
     try:
         for path in _containers(lambda: best):
-            _shrink_container(lambda: best, path, check, keep)
+            if keys or isinstance(_get(best, path), list):
+                _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
             _shrink_text(lambda: best, path, check)
     except _Spent:

@@ -18,7 +18,7 @@ from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
-from fixloop.reverting import take_out
+from fixloop.reverting import moves, take_out
 from fixloop.runner import Outcome
 from fixloop.situation import Situation, is_test
 from fixloop.worlds import World
@@ -102,7 +102,8 @@ class Prover:
         judged: dict[tuple[str, str], CandidateChange],
         cause: Cause | None,
     ) -> Search:
-        listed = {(change.repo, change.commit): change for change in candidates} | judged
+        some = [change for change in candidates if change.score > 0] or candidates
+        listed = {(change.repo, change.commit): change for change in some} | judged
         order = {ChangeVerdict.PROVEN: 0, ChangeVerdict.SUPPORTED: 1, ChangeVerdict.INTRODUCED_WITH_FEATURE: 2,
                  ChangeVerdict.REFUTED: 9}  # fmt: skip
         changes = sorted(listed.values(), key=lambda change: (order.get(change.verdict, 5), -change.score))
@@ -217,7 +218,8 @@ class Prover:
         mirror = self._bench.repositories.get(change.repo)
         release = self._bench.layout.repo(change.repo).commit
         blocks = [b for b in parse(mirror.diff(change.commit, context=0)) if not is_test(b.path)]
-        moved = mirror.renamed(change.commit, release)
+        touched = [block.path for block in blocks]
+        moved = moves(mirror.renamed(change.commit, release), touched, mirror.paths(release))
         tries = 0
 
         def works(chosen: Sequence[Block]) -> tuple[dict[str, str | None], str] | None:

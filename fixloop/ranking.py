@@ -55,7 +55,7 @@ class _Place:
 def rank(situation: Situation, repositories: Repositories, exposed: Mapping[tuple[str, str], datetime]) -> list[CandidateChange]:
     """The candidate changes, likeliest first. `exposed`: (repository, commit) -> when a release with it first ran."""
     places = list(_places(situation))
-    names = _missing_names(situation)
+    names = missing_names(situation)
     found: list[CandidateChange] = []
     for repo in situation.layout.repositories:
         mine = [place for place in places if place.repo == repo.name]
@@ -148,7 +148,7 @@ def _called_names(node: ast.AST) -> list[str]:
     return list(names)
 
 
-def _missing_names(situation: Situation) -> list[str]:
+def missing_names(situation: Situation) -> list[str]:
     """Names that the message quotes: the missing key, attribute, column."""
     names: dict[str, None] = {}
     for sighting in situation.sightings[:5]:

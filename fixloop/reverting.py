@@ -42,17 +42,33 @@ def take_out(
             return None
         merged = merge(ours, base, theirs)
         if merged is None or merged == ours:
-            merged = swap_functions(ours, base, theirs)
+            merged = swap_functions(merge(ours, base, theirs, favour_ours=True) or ours, base, theirs)
         if merged is None or merged == ours:
             return None
         result[now] = merged
     return result or None
 
 
+def moves(renamed: Mapping[str, str], then: Sequence[str], now: Sequence[str]) -> dict[str, str]:
+    """Path at the change to path at the release: what git saw as a rename, else the one file of that name, for a move
+    together with a formatter leaves git too little to see."""
+    present = set(now)
+    found = dict(renamed)
+    for path in then:
+        if path in present or path in found:
+            continue
+        same = [other for other in now if other.rpartition("/")[2] == path.rpartition("/")[2]]
+        ending = [other for other in same if other.endswith(f"/{path}")]
+        if len(ending or same) == 1:
+            found[path] = (ending or same)[0]
+    return found
+
+
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 
-    None where the difference is not only inside functions that all three have.
+    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written since is
+    not thrown away. None where that is not so, or where there is no such function.
     """
     trees = [parse(text) for text in (ours, base, theirs)]
     if any(tree is None for tree in trees):
@@ -61,7 +77,8 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     changed = [
         name for name in after if name in before and ast.dump(after[name].node) != ast.dump(before[name].node)
     ]
-    if not changed or any(name not in mine for name in changed):
+    changed = [name for name in changed if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)]
+    if not changed or any(name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed):
         return None
     lines = split(ours)
     source = split(theirs)

@@ -1,6 +1,7 @@
 """The only way to a pull request. Policy decides whether a draft opens by itself; else a person does.
 
-Policy comes from the server or from the default branch, never from the tree that is being judged. Nothing is merged.
+Policy comes from the server or from the default branch, never from the tree that is being judged. Nothing is
+merged.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def _cap(house: House, row: RepositoryConfig) -> int:
 
 def _open_drafts(house: House, repo: str) -> int:
     attempts: Sequence[Attempt | None] = [
-        queries.latest_attempt(house.database, incident.id) for incident in queries.incidents(house.database, repo=repo)
+        queries.latest_attempt(house.database, incident.id)
+        for incident in queries.incidents(house.database, repo=repo)
     ]
     return sum(draft.repo == repo and draft.state == "open" for a in attempts if a for draft in a.drafts)
 

@@ -74,6 +74,10 @@ class Config(BaseModel):
         default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky."
     )
 
+    repair_seconds: float = Field(
+        default=900.0, gt=0, description="Time that one repair of one incident may take, in seconds."
+    )
+
     sources: Mapping[str, str] = Field(
         default_factory=dict,
         exclude=True,

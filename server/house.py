@@ -91,7 +91,7 @@ class House:
         return result
 
     def sources_for(self, event: Event) -> ProjectSources:
-        """The project's repositories at the commits that this event ran on; one that cannot be read is left out."""
+        """The project's repositories at the commits this event ran on; what cannot be read is left out."""
         release = release_of(self.database, event)
         sources = ProjectSources()
         for row in queries.repositories(self.database, event.project):

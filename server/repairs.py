@@ -1,4 +1,4 @@
-"""Drive the loop with the parts of the house: repair an incident, judge a patch from anywhere, open the draft."""
+"""Drive the loop with the parts of the house: repair an incident, judge a patch, open the draft."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ Note = Callable[[Step], None]
 
 
 def repair(house: House, ref: str, note: Note = lambda step: None, *, until: str | None = None) -> Attempt:
-    """Repair an incident, to the end or up to a step ("reproduce", "causes", "minimise"). Each step is kept as it
-    lands. A proven fix becomes a draft where the policy lets it. Raises NightdeskError before the first step only."""
+    """Repair an incident, to the end or up to a step ("reproduce", "causes", "minimise"). Each step is kept
+    as it lands. A proven fix becomes a draft where the policy lets it. Raises NightdeskError before the first
+    step only."""
     prepared = prepare(house, ref)
     attempt = journal.start_attempt(house.database, prepared.incident.id)
 
@@ -42,7 +43,9 @@ def repair(house: House, ref: str, note: Note = lambda step: None, *, until: str
     try:
         finished = work.run() if until is None else work.until(until)
     except BaseException:
-        stopped = attempt.model_copy(update={"ended": Ended.CANCELLED, "said": "it was stopped before its end"})
+        stopped = attempt.model_copy(
+            update={"ended": Ended.CANCELLED, "said": "it was stopped before its end"}
+        )
         journal.keep_attempt(house.database, stopped)
         raise
     journal.keep_attempt(house.database, finished)
@@ -65,9 +68,12 @@ def _draft_by_policy(house: House, prepared: Prepared, attempt: Attempt, keep: N
     keep(Step(name="draft", started_at=started, took=took, said=said))
 
 
-def judge_patch(house: House, ref: str, diff: str, repo: str | None = None, *, keep: bool = False) -> Validation:
-    """Judge a patch from anywhere by the same proof as our own. With `keep` it is recorded, and a proven one becomes the
-    attempt's patch where there is none. Raises NotFound where there is no reproducer to judge it by, BadPayload."""
+def judge_patch(
+    house: House, ref: str, diff: str, repo: str | None = None, *, keep: bool = False
+) -> Validation:
+    """Judge a patch from anywhere by the same proof as our own. With `keep` it is recorded, and a proven one
+    becomes the attempt's patch where there is none. Raises NotFound where there is no reproducer to judge it
+    by, BadPayload."""
     prepared = prepare(house, ref)
     incident = prepared.incident
     attempt = queries.latest_attempt(house.database, incident.id)
@@ -115,7 +121,7 @@ def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
     signature = next((s.signature for s in situation.sightings if s.signature), None)
     if signature is None:
         raise NotFound(f"No kept event of {attempt.incident_id} carries an exception.")
-    cause = next((c for c in attempt.changes if c.verdict in (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED)), None)
+    cause = next((c for c in attempt.changes if c.verdict == ChangeVerdict.PROVEN), None)
     parents = None
     if cause is not None:
         info = bench.repositories.get(cause.repo).log(cause.commit, limit=1)[0]
@@ -131,13 +137,23 @@ def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
 
 
 def _record(house: House, attempt: Attempt, patch: Patch, validation: Validation, prepared: Prepared) -> None:
-    if validation.verdict != ValidationVerdict.PROVEN or attempt.proof is not None or attempt.reproducer is None:
+    if (
+        validation.verdict != ValidationVerdict.PROVEN
+        or attempt.proof is not None
+        or attempt.reproducer is None
+    ):
         update: dict[str, object] = {"rejected": (*attempt.rejected, (patch, validation))}
     else:
         now = prepared.bench.now()
         proof = proof_of(attempt.incident_id, patch, attempt.reproducer, validation, now)
-        update = {"patch": patch, "validation": validation, "proof": proof, "ended": Ended.PROVEN, "finished_at": now,
-                  "said": f"submitted: {validation.said}"}  # fmt: skip
+        update = {
+            "patch": patch,
+            "validation": validation,
+            "proof": proof,
+            "ended": Ended.PROVEN,
+            "finished_at": now,
+            "said": f"submitted: {validation.said}",
+        }
     journal.keep_attempt(house.database, attempt.model_copy(update=update))
 
 

@@ -28,6 +28,11 @@ class RepositoryPart(BaseModel):
 
     python: str | None = Field(default=None, description="Python version, such as `3.11`.")
     requirements: tuple[str, ...] = Field(default=(), description="Requirement files, relative to the root.")
+    pins: tuple[str, ...] = Field(
+        default=(),
+        description="All that production has installed, as `name==version` (what `pip freeze` prints): taken "
+        "as it is, instead of the requirement files.",
+    )
     install: str | None = Field(default=None, description="Command that installs what the files do not say.")
     source_roots: tuple[str, ...] = Field(default=(), description="Folders that go on the import path.")
     env: dict[str, str] = Field(

@@ -1,4 +1,4 @@
-"""Build the workbench of a repair out of what the house keeps: repositories at the release, environment, policies."""
+"""Build the workbench of a repair out of what the house keeps: repositories, environment, policies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fixloop import Repository
-from fixloop.bench import Bench
-from fixloop.environments import Environments
+from fixloop.bench import Bench, Budget
+from fixloop.environments import Environment, Environments
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
 from server.house import House
@@ -19,6 +19,7 @@ from store import queries
 from store.errors import NotFound
 from store.event import Event
 from store.incident import Incident
+from store.project import RepositoryConfig
 
 EVENTS = 20  # kept bodies that a repair looks at
 
@@ -81,6 +82,7 @@ def prepare(house: House, ref: str) -> Prepared:
         exposed=_exposed(house, incident.project, mirrors),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         runs=house.config.runs,
+        budget=Budget(house.config.repair_seconds),
     )
     return Prepared(incident, events, sources, bench, parts)
 
@@ -91,7 +93,7 @@ def _entry_first(names: Sequence[str], incident: Incident) -> list[str]:
     return sorted(names, key=lambda name: (name != first, names.index(name)))
 
 
-def _row(house: House, name: str):  # type: ignore[no-untyped-def]
+def _row(house: House, name: str) -> RepositoryConfig:
     return next(row for row in queries.repositories(house.database) if row.name == name)
 
 
@@ -112,8 +114,11 @@ def _layout(
 
 
 def _environment(
-    house: House, mirrors: Mapping[str, Repository], commits: Mapping[str, str], parts: Mapping[str, RepositoryPart]
-):  # type: ignore[no-untyped-def]
+    house: House,
+    mirrors: Mapping[str, Repository],
+    commits: Mapping[str, str],
+    parts: Mapping[str, RepositoryPart],
+) -> Environment:
     """One environment for all repositories: the entry's pins win over a library's."""
     lines: dict[str, str] = {}
     for name, part in parts.items():
@@ -123,12 +128,18 @@ def _environment(
     wanted = "\n".join(line for key, line in lines.items() if key not in own)
     python = next((part.python for part in parts.values() if part.python), None)
     stubs = tuple(stub for part in parts.values() for stub in part.stub_metadata)
-    keywords = {"python": python} if python else {}
-    return Environments(house.config.data / "environments").prepare(wanted, stub_metadata=stubs, **keywords)
+    exact = all(part.pins for part in parts.values())
+    environments = Environments(house.config.data / "environments")
+    if python is None:
+        return environments.prepare(wanted, stub_metadata=stubs, exact=exact)
+    return environments.prepare(wanted, python, stub_metadata=stubs, exact=exact)
 
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
-    """The requirement lines of a repository at a commit: its requirement files, else what `pyproject.toml` asks for."""
+    """The requirement lines of a repository at a commit: the pins that were configured, else its requirement
+    files, else what `pyproject.toml` asks for."""
+    if part.pins:
+        return list(part.pins)
     lines: list[str] = []
     for path in part.requirements:
         for line in (mirror.text(commit, path) or "").replace("\\\n", " ").splitlines():
@@ -157,7 +168,8 @@ def _exposed(
     releases = [r for r in queries.releases(house.database, project) if r.deployed_at]
     for release in sorted(releases, key=lambda release: release.deployed_at or datetime.now(UTC)):
         for repo, sha in release.commits.items():
-            if repo not in mirrors or (commit := mirrors[repo].resolve(sha)) is None or release.deployed_at is None:
+            commit = mirrors[repo].resolve(sha) if repo in mirrors else None
+            if commit is None or release.deployed_at is None:
                 continue
             for info in mirrors[repo].log(commit):
                 exposed.setdefault((repo, info.sha), release.deployed_at)

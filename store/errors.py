@@ -9,7 +9,7 @@
     ├── SandboxRefused   no sandbox passed its self-test: nothing of the application is run
     └── BudgetSpent      time, steps, tokens or money of this attempt are used up
 
-An *outcome* is a value, not an exception: "not reproduced", "undetermined" and "needs a decision" are results.
+An *outcome* is a value, not an exception: "not reproduced", "undetermined", "needs a decision" are results.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Frame(Value):
 
 
 class ExceptionValue(Value):
-    """One exception; `frames` are oldest first. `chained` says how it hangs on the one before it in the list."""
+    """One exception; `frames` are oldest first. `chained` says how it hangs on the one before it."""
 
     type: str
     value: str = ""

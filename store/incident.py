@@ -12,7 +12,7 @@ from store.event import Value
 
 
 class Lane(StrEnum):
-    """Where an incident stands in the list: `focus` is short, `backlog` is real but can wait, `noise` was set aside."""
+    """Where an incident stands: `focus` is short, `backlog` is real but can wait, `noise` was set aside."""
 
     FOCUS = "focus"
     BACKLOG = "backlog"

@@ -94,6 +94,19 @@ def incident(db: Database, ref: str) -> Incident:
         return _values(session, [incident_row(session, ref)])[0]
 
 
+def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
+    """The incidents that events of this fingerprint are counted in: one for each project, the one seen last
+    at the end."""
+    with db.read() as session:
+        statement = (
+            select(IncidentRow)
+            .join(FingerprintRow, col(FingerprintRow.incident_id) == col(IncidentRow.id))
+            .where(FingerprintRow.mechanism == fingerprint.mechanism, FingerprintRow.key == fingerprint.key)
+            .order_by(col(IncidentRow.last_seen), col(IncidentRow.id))
+        )
+        return _values(session, session.exec(statement).all())
+
+
 def lane_counts(
     db: Database, project: str | None = None, *, status: Status | Collection[Status] | None = None
 ) -> dict[Lane, int]:

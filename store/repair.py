@@ -1,4 +1,4 @@
-"""From incident to draft: hypotheses, changes, reproducers, patches and their proofs. Frozen values; no I/O."""
+"""From incident to draft: hypotheses, changes, reproducers, patches, proofs. Frozen values; no I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.incident import CodeLocation, Step
 
 
 class ChangeVerdict(StrEnum):
-    """What running the reproducer on a change and its parent has shown (architecture: "What counts as proven")."""
+    """What running the reproducer on a change and its parent has shown ("What counts as proven")."""
 
     PROVEN = "proven"
     SUPPORTED = "supported"
@@ -57,8 +57,8 @@ class Ended(StrEnum):
 
 class Evidence(Value):
     """A claim with the place where it can be looked up. `kind` names which of the reference fields are set:
-    event_field (pointer, quote), code_line (repo, commit, path, line, quote), commit (repo, commit, path, quote),
-    test_run (run_id)."""
+    event_field (pointer, quote), code_line (repo, commit, path, line, quote), commit (repo, commit, path,
+    quote), test_run (run_id)."""
 
     kind: str
     claim: str
@@ -108,7 +108,8 @@ class Reproducer(Value):
     """A test that fails for the same reason as production did, and says how it knows what is right.
 
     `source` is a complete pytest file. `recipe` is the machine-readable form it was written from
-    (fixloop.reproduce.recipe.Recipe as JSON); `expected` is the value that the oracle asserts, when it has one."""
+    (fixloop.reproduce.recipe.Recipe as JSON); `expected` is the value that the oracle asserts, when it has
+    one."""
 
     repo: str
     framework: str
@@ -131,7 +132,8 @@ class Reproducer(Value):
 
 
 class Patch(Value):
-    """A proposed change. `kind`: revert, template, model, upstream or submitted. `diffs` maps repository to unified diff."""
+    """A proposed change. `kind`: revert, template, model, upstream or submitted. `diffs` maps repository to
+    unified diff."""
 
     diffs: dict[str, str]
     base_commits: dict[str, str]

@@ -15,6 +15,7 @@ from fixloop.fixers import FixCase
 from fixloop.fixers.mining import default_for_key, empty_default
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.syntax import function_at, functions, parse
+from fixloop.reverting import moves
 from fixloop.situation import is_test
 from store.repair import ChangeVerdict, Patch
 
@@ -61,7 +62,7 @@ def _keep_both(case: FixCase) -> Iterator[Patch]:
     change = cause.change
     mirror = case.bench.repositories.get(change.repo)
     release = case.bench.layout.repo(change.repo).commit
-    moved = mirror.renamed(change.commit, release)
+    moved = moves(mirror.renamed(change.commit, release), change.files, mirror.paths(release))
     for path in change.files:
         if not path.endswith(".py") or is_test(path):
             continue
@@ -87,7 +88,8 @@ def _replaced(before: str, after: str) -> Iterator[tuple[str, str, str]]:
         if old is None or ast.dump(old) == ast.dump(function.node):
             continue
         for pair in _pairs(old, function.node):
-            yield function.qualname, ast.unparse(pair[0]), ast.unparse(pair[1])
+            written = ast.get_source_segment(before, pair[0]) or ast.unparse(pair[0])
+            yield function.qualname, written, ast.unparse(pair[1])
 
 
 def _pairs(old: ast.AST, new: ast.AST) -> list[tuple[ast.expr, ast.expr]]:

@@ -346,35 +346,54 @@ def end(before: set[int]) -> None:
                 os.waitpid(child, 0)
 
 
+def scratch_walk() -> list[tuple[str, list[str], list[str]]]:
+    """The scratch folders as `os.walk` gives them, without what is mounted in them (an environment)."""
+    found = []
+    for root in SCRATCH:
+        device = os.stat(root).st_dev
+        for folder, inner, names in os.walk(root):
+            inner[:] = [name for name in inner if lies_on(device, os.path.join(folder, name))]
+            found.append(
+                (folder, inner, [name for name in names if lies_on(device, os.path.join(folder, name))])
+            )
+    return found
+
+
+def lies_on(device: int, path: str) -> bool:
+    """Whether a path is on that device."""
+    try:
+        return os.lstat(path).st_dev == device
+    except OSError:
+        return False
+
+
 def scratch_state() -> dict[str, bytes]:
     """Every file in the scratch folders with its bytes; larger trees than 16 MB are not kept."""
     kept, size = {}, 0
-    for root in SCRATCH:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                path = os.path.join(folder, name)
-                if not os.path.islink(path) and os.path.isfile(path):
-                    size += os.path.getsize(path)
-                    if size > 16 << 20:
-                        return {}
-                    with open(path, "rb") as file:
-                        kept[path] = file.read()
+    for folder, _, names in scratch_walk():
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and os.path.isfile(path):
+                size += os.path.getsize(path)
+                if size > 16 << 20:
+                    return {}
+                with open(path, "rb") as file:
+                    kept[path] = file.read()
     return kept
 
 
 def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
     """Put the scratch folders back: a run must not see what an earlier run has left."""
-    for root in SCRATCH:
-        for folder, inner, names in os.walk(root, topdown=False):
-            for name in [*names, *inner]:
-                path = os.path.join(folder, name)
-                if path in kept or path in folders:
-                    continue
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    with contextlib.suppress(OSError):
-                        os.unlink(path)
+    for folder, inner, names in reversed(scratch_walk()):
+        for name in [*names, *inner]:
+            path = os.path.join(folder, name)
+            if path in kept or path in folders:
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
     for path, body in kept.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -397,8 +416,7 @@ def serve(channel: int) -> None:
                 traceback.print_exc()
         gc.freeze()
         kept = scratch_state()
-        walked = (entry for root in SCRATCH for entry in os.walk(root))
-        folders = {os.path.join(folder, name) for folder, names, _ in walked for name in names}
+        folders = {os.path.join(folder, name) for folder, names, _ in scratch_walk() for name in names}
         outcomes = []
         for _ in range(int(request.get("times", 1))):
             outcomes.append(fork_once(request, (channel,)))

@@ -6,7 +6,6 @@ COMMANDS. This module imports click and nothing else that is slow; what a comman
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
@@ -14,7 +13,9 @@ import click
 from store.errors import NightdeskError
 
 COMMANDS = {
+    "demo": "A real crash of a small application, through every room, to a draft with its proof.",
     "serve": "Web page and ingest in one process.",
+    "mcp": "Answer a coding assistant over standard input and output.",
     "ingest": "Take events from files or standard input.",
     "incidents": "The list, most urgent first.",
     "show": "Everything known of one incident.",
@@ -35,6 +36,7 @@ COMMANDS = {
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
+    "eval": "Measure the product on labelled data.",
     "doctor": "Every part with its state and the fix in words.",
 }
 
@@ -51,6 +53,14 @@ class LazyGroup(click.Group):
         found = import_module(f"server.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(found, click.Command)  # noqa: S101 - a contract between our own modules
         return found
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. An error of the house is one sentence on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except NightdeskError as error:
+            click.echo(f"nightdesk: {error}", err=True)
+            ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -69,9 +79,5 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code. Errors of the house are one sentence on stderr."""
-    try:
-        cli(prog_name="nightdesk")
-    except NightdeskError as error:
-        click.echo(f"nightdesk: {error}", err=True)
-        sys.exit(1)
+    """Run the command line and leave with its exit code."""
+    cli(prog_name="nightdesk")

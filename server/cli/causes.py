@@ -17,7 +17,9 @@ from store.repair import CandidateChange
 
 @click.command()
 @click.argument("incident", metavar="INC-n")
-@click.option("--since", type=click.DateTime(), help="Only changes committed after this time; there is no limit without it.")
+@click.option(
+    "--since", type=click.DateTime(), help="Only changes committed after this time; without it, no limit."
+)
 @click.option("--prove", is_flag=True, help="Judge the candidates by execution.")
 @common
 def command(incident: str, since: datetime | None, prove: bool, data: Path | None, as_json: bool) -> None:

@@ -24,8 +24,15 @@ def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
             emit(drafts, text, as_json=as_json)
             return
         attempt, decision, drafts = proposed(house, incident)
-    shown = [f"{draft.repo}: {draft.branch} on {draft.base[:12]}\n\n{draft.title}\n\n{draft.body}" for draft in drafts]
+    shown = [
+        f"{draft.repo}: {draft.branch} on {draft.base[:12]}\n\n{draft.title}\n\n{draft.body}"
+        for draft in drafts
+    ]
     shown += list(attempt.patch.diffs.values()) if attempt.patch else []
     shown.append(f"By itself it {'opens' if decision.opens else 'does not open'}: {decision.why}.")
     shown.append(f"To open it: nightdesk draft {attempt.incident_id} --yes")
-    emit({"drafts": drafts, "opens_by_itself": decision.opens, "why": decision.why}, "\n\n".join(shown), as_json=as_json)
+    emit(
+        {"drafts": drafts, "opens_by_itself": decision.opens, "why": decision.why},
+        "\n\n".join(shown),
+        as_json=as_json,
+    )

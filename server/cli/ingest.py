@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from server.cli.incidents import incident_lines
-from server.cli.output import NO, common, emit, open_house
+from server.cli.output import NO, common, emit, open_house, visible
+from server.cli.repairing import printer
+from server.house import House
 from server.parsing import NAMES, file_events
+from server.repairs import repair
 from store import queries
-from store.errors import BadPayload
+from store.errors import BadPayload, NightdeskError
 from store.event import Event
+from store.incident import Incident, Lane
 
 
 @click.command()
@@ -27,10 +32,17 @@ from store.event import Event
     show_default=True,
     help="What the files are.",
 )
+@click.option("--repair", "repairs", is_flag=True, help="Repair the incidents that come into focus, too.")
 @common
 @click.pass_context
 def command(
-    context: click.Context, files: tuple[str, ...], project: str, name: str, data: Path | None, as_json: bool
+    context: click.Context,
+    files: tuple[str, ...],
+    project: str,
+    name: str,
+    repairs: bool,
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Take events from files (Sentry events and envelopes, log text with traces, JSON) and print the
     incidents touched.
@@ -42,13 +54,25 @@ def command(
         owner = queries.project(house.database, project).name
         events = [event for file in files or ("-",) for event in _read(file, name, owner)]
         recorded = house.receive(events)
-        touched = [
-            queries.incident(house.database, ref)
-            for ref in dict.fromkeys(one.incident_id for one in recorded)
-        ]
+        names = list(dict.fromkeys(one.incident_id for one in recorded))
+        touched = [queries.incident(house.database, ref) for ref in names]
+        if repairs:
+            _repair(house, touched, as_json)
+            touched = [queries.incident(house.database, ref) for ref in names]
     emit(touched, incident_lines(touched) or "No event was found.", as_json=as_json)
     if not touched:
         context.exit(NO)
+
+
+def _repair(house: House, touched: Sequence[Incident], as_json: bool) -> None:
+    """Repair what is in focus, one after the other; one that cannot be does not keep the others from it."""
+    for incident in touched:
+        if incident.lane is Lane.FOCUS:
+            try:
+                attempt = repair(house, incident.id, printer(as_json))
+                click.echo(visible(f"{incident.id}: {attempt.ended}: {attempt.said}"), err=True)
+            except NightdeskError as problem:
+                click.echo(visible(f"{incident.id}: {problem}"), err=True)
 
 
 def _read(file: str, name: str, project: str) -> list[Event]:

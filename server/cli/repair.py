@@ -29,11 +29,12 @@ def _text(attempt: Attempt) -> str:
     parts = [f"{attempt.incident_id}: {attempt.ended}: {attempt.said}"]
     parts += [change_line(change) for change in attempt.changes[:3] if change.said]
     if attempt.reproducer:
-        parts.append(f"{attempt.reproducer.test_path} (oracle {attempt.reproducer.oracle})\n\n{attempt.reproducer.source}")
+        test = attempt.reproducer
+        parts.append(f"{test.test_path} (oracle {test.oracle})\n\n{test.source}")
     if attempt.patch:
-        parts += [diff for diff in attempt.patch.diffs.values()]
+        parts += list(attempt.patch.diffs.values())
     if attempt.validation:
         parts.append(validation_lines(attempt.validation))
-    parts += [f"{patch.fixer} was turned down: {validation.said}" for patch, validation in attempt.rejected[:5]]
+    parts += [f"{patch.fixer} was turned down: {judged.said}" for patch, judged in attempt.rejected[:5]]
     parts += [f"draft: {draft.branch} in {draft.repo} ({draft.state})" for draft in attempt.drafts]
     return "\n\n".join(parts)

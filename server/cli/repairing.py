@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from server.cli.output import NO, visible
@@ -11,7 +13,7 @@ from store.repair import Attempt, CandidateChange, Ended, Validation
 GOOD = (Ended.PROVEN, Ended.DRAFTED)
 
 
-def printer(as_json: bool):  # type: ignore[no-untyped-def]
+def printer(as_json: bool) -> Callable[[Step], None]:
     """A callback that prints each step to stderr as it lands; silent with --json."""
 
     def note(step: Step) -> None:
@@ -30,7 +32,8 @@ def leave(attempt: Attempt, *, wanted: bool) -> None:
 def change_line(change: CandidateChange) -> str:
     """One candidate in one line, its reasons in the next."""
     said = f" — {change.said}" if change.said else ""
-    head = f"{change.verdict:<24} {change.repo} {change.commit[:10]} {change.authored_at:%Y-%m-%d} {change.title}{said}"
+    commit = f"{change.repo} {change.commit[:10]} {change.authored_at:%Y-%m-%d}"
+    head = f"{change.verdict:<24} {commit} {change.title}{said}"
     return head + (f"\n    {'; '.join(change.reasons)}" if change.reasons else "")
 
 

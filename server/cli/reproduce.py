@@ -13,8 +13,14 @@ from server.repairs import repair
 
 @click.command()
 @click.argument("incident", metavar="INC-n")
-@click.option("--runs", type=click.IntRange(1, 10_000), help="How often the test is run to find out whether it is flaky.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the test to this file.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 10_000),
+    help="How often the test is run to find out whether it is flaky.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the test to this file."
+)
 @common
 def command(incident: str, runs: int | None, output: Path | None, data: Path | None, as_json: bool) -> None:
     """The failing test, minimal, scanned for flakes. Exit 3 where it was not reproduced."""
@@ -28,6 +34,7 @@ def command(incident: str, runs: int | None, output: Path | None, data: Path | N
     if test is None:
         emit({"reproducer": None, "said": attempt.said}, attempt.said, as_json=as_json)
     else:
-        head = f"# fails {test.failures} of {test.runs}, oracle {test.oracle}, for {test.repo}/{test.test_path}"
+        times = f"{test.failures} of {test.runs}"
+        head = f"# fails {times}, oracle {test.oracle}, for {test.repo}/{test.test_path}"
         emit({"reproducer": test, "said": attempt.said}, f"{head}\n{test.source}", as_json=as_json)
     leave(attempt, wanted=test is not None and test.failures == test.runs)

@@ -12,7 +12,7 @@ from server.incident_json import incident_json
 from server.web.words import answer, compact, folded, newest_first
 from store import queries
 from store.errors import BadPayload
-from store.event import Event
+from store.event import Event, Frame
 
 _TEXT_SECTIONS = ("steps", "hypotheses", "changes", "reproducer", "patch", "validation", "drafts")
 
@@ -66,11 +66,16 @@ def _trace(event: Event) -> str:
         lines.append(f"{exception.type}: {exception.value}")
         for own, frames in folded(exception.frames):
             if own:
-                lines += [f"  {f.filename or f.abs_path}:{f.lineno} in {f.function}" for f in frames]
-                lines += [f"      {frames[0].context_line.strip()}"] if frames[0].context_line else []
+                lines += [line for frame in frames for line in _frame(frame)]
             else:
                 lines.append(f"  … {len(frames)} library frames")
     return "\n".join(lines)
+
+
+def _frame(frame: Frame) -> list[str]:
+    """Where a call stood, and the source line that ran."""
+    place = f"  {frame.filename or frame.abs_path}:{frame.lineno} in {frame.function}"
+    return [place, f"      {frame.context_line.strip()}"] if frame.context_line else [place]
 
 
 def _parts(values: dict[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ from starlette.staticfiles import StaticFiles
 from server.answers import status_of
 from server.house import House
 from server.incident_json import compose
+from server.incident_view import incident_view
+from server.markdown import incident_markdown
 from server.web.diffs import diff_files
 from server.web.guard import only_loopback
 from server.web.words import FILTERS, answer
@@ -51,6 +53,7 @@ class Pages:
             Route("/", self._guarded(self._list)),
             Route("/noise", self._guarded(self._noise)),
             Route("/incidents/{ref:str}.json", self._guarded(self._json)),
+            Route("/incidents/{ref:str}.md", self._guarded(self._markdown)),
             Route("/incidents/{ref:str}", self._guarded(self._incident)),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ]
@@ -88,6 +91,10 @@ class Pages:
 
     def _json(self, request: Request) -> Response:
         return JSONResponse(self._compose(self._find(request)))
+
+    def _markdown(self, request: Request) -> Response:
+        text = incident_markdown(incident_view(self._house, self._find(request)))
+        return Response(text, media_type="text/markdown")
 
     def _incident(self, request: Request) -> Response:
         database = self._house.database

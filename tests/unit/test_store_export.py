@@ -48,7 +48,7 @@ def archive(*entries: tuple[str, str, str]) -> io.BytesIO:
         [("file", ".git/config", "x"), ("file", "sub/.GIT/hooks/x", "x")],
     ],
 )
-def test_nothing_leads_out(tmp_path: Path, entries: list[tuple[str, str, str]]) -> None:
+def test_nothing_leads_out_of_the_folder(tmp_path: Path, entries: list[tuple[str, str, str]]) -> None:
     dest = tmp_path / "deep" / "tree"
     dest.mkdir(parents=True)
 

@@ -1,0 +1,63 @@
+"""Is the parent's answer still right? Only where the change was not meant to change answers.
+
+A change that adds a column changes the answers of inputs that work, too; then what its parent gave for the failing
+input is the old behaviour and not the right one, and a test that asserts it would refuse the right fix. So the parent
+and the release are asked about neighbours that work in both, first of all the input *with* what was missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fixloop.compare import keeps
+from fixloop.neighbours import neighbours
+from fixloop.oracle import Meaning, read
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.same import Signature
+from fixloop.reproduce.write import call_source
+from fixloop.runner import Runner
+
+SAMPLES = ("x", 1, True)
+MOST = 16
+
+
+def contradicted(
+    recipe: Recipe, signature: Signature, names: Sequence[str], release: Runner, parents: Runner, modules: frozenset[str]
+) -> bool:
+    """Whether the release gives other answers than the parent for a neighbour that works in both."""
+    for neighbour in [*with_names(recipe, names), *neighbours(recipe)][:MOST]:
+        source = call_source(neighbour)
+        now = read(neighbour, signature, release.run(source, preload=neighbour.preload)[0], modules)
+        if now.meaning != Meaning.GOOD:
+            continue
+        then = read(neighbour, signature, parents.run(source, preload=neighbour.preload)[0], modules)
+        if then.meaning == Meaning.GOOD and not keeps(then.expected, now.expected):
+            return True
+    return False
+
+
+def with_names(recipe: Recipe, names: Sequence[str]) -> Iterator[Recipe]:
+    """The input with what was missing put in, at every mapping that lacks it."""
+    for name in names:
+        for sample in SAMPLES:
+            filled = _filled(recipe.inputs, name, sample, top=True)
+            if filled != recipe.inputs:
+                yield recipe.model_copy(update={"inputs": filled})
+
+
+def _filled(value: Any, name: str, sample: Any, *, top: bool = False) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, name, sample) for item in value]
+    if not isinstance(value, dict) or any(str(key).startswith("$") for key in value):
+        return value
+    if top:
+        return {key: _entry(key, item, name, sample) for key, item in value.items()}
+    return {name: sample, **{key: _filled(item, name, sample) for key, item in value.items()}}
+
+
+def _entry(key: str, item: Any, name: str, sample: Any) -> Any:
+    """One part of a call's input: what only carries it (headers, the names of arguments) is not a record."""
+    if key == "kwargs":
+        return {word: _filled(value, name, sample) for word, value in item.items()}
+    return item if key in ("headers", "method", "path") else _filled(item, name, sample)

@@ -1,0 +1,70 @@
+"""`nightdesk eval`: measure the product on labelled data."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from server.cli.evaluating import case_line, cases_json, crash_tables
+from server.cli.output import emit, json_option, visible
+from server.evaluation.cases import find_cases, hashed_name, public_case
+from server.evaluation.crashes import CaseResult, Settings, run_cases
+from server.evaluation.labels import read_labels, score_case, summary
+from store.errors import NotFound
+
+
+@click.group()
+def command() -> None:
+    """Measure the product on labelled data. Labels are read after the last case has ended."""
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--repos", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Histories: one git folder for each repository, as owner+name/repo.")  # fmt: skip
+@click.option("--events", type=click.Choice(["one", "all"]), default="one", show_default=True,
+              help="The crash alone, or everything that the application sent.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Keep incident.json, the test and the patch of each case here.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="CASE", help="Only this case, by its hashed name; repeatable.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=300.0, show_default=True,
+              help="Time for one repair.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cases at a time.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False),
+              help="Where environments are prepared. Default: below the temporary folder.")  # fmt: skip
+@json_option
+def crashes(
+    path: Path,
+    repos: Path | None,
+    events: str,
+    out: Path | None,
+    only: tuple[str, ...],
+    seconds: float,
+    jobs: int,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Run recorded crashes through the whole loop. PATH holds a folder for each case.
+
+    Of a case only its events, its requirements, its deployments and the history up to the incident are
+    shown to the product; the answers are read after the last case has ended.
+    """
+    folders = {hashed_name(folder): folder for folder in find_cases(path)}
+    for name in only:
+        if name not in folders:
+            raise NotFound(f"There is no case {name!r} in {path}.")
+    chosen = {name: folder for name, folder in folders.items() if not only or name in only}
+    cases = [public_case(folder, repos, every_event=events == "all") for folder in chosen.values()]
+    kept = cache or Path(tempfile.gettempdir()) / "nightdesk-environments"
+    settings = Settings(cache=kept, out=out, seconds=seconds, every_focus=events == "all")
+
+    def note(result: CaseResult) -> None:
+        if not as_json:
+            click.echo(visible(case_line(result)), err=True)
+
+    results = run_cases(cases, settings, jobs, note)
+    scored = [score_case(result, read_labels(chosen[result.case])) for result in results]
+    rates = summary(scored)
+    emit({"summary": rates, "cases": cases_json(scored)}, crash_tables(scored, rates), as_json=as_json)

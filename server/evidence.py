@@ -1,0 +1,164 @@
+"""The raw evidence of an incident by kind, as plain lines that are still to be quoted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from server.incident_view import IncidentView
+from server.variation import variation_lines
+from store.event import Event, ExceptionValue, Frame
+from store.incident import Step
+
+_SOURCE = 2  # source lines shown before and after the line that ran
+
+
+def stack_lines(event: Event, *, local: int = 0, deep: int | None = None) -> Iterator[str]:
+    """The exceptions, the one raised last first, each with its frames, innermost first; library frames in
+    runs.
+
+    The `deep` innermost own frames (None: all) come with source and up to `local` of their variables."""
+    if not event.exceptions:
+        yield event.message or "The event has no exception and no message."
+    for exception in reversed(event.exceptions):
+        chained = f" ({exception.chained})" if exception.chained else ""
+        yield f"{exception.type}: {exception.value}{chained}"
+        own_seen = 0
+        for own, run in _folded(exception):
+            if not own and deep is not None:
+                yield f"  … {len(run)} library frames"
+                continue
+            for frame, times in _repeats(run):
+                own_seen += own
+                detailed = deep is None or own_seen <= deep
+                yield from _frame_lines(frame, times, source=detailed, local=local if detailed and own else 0)
+
+
+def local_lines(event: Event) -> Iterator[str]:
+    """Every variable of every frame, innermost frame first."""
+    for exception in reversed(event.exceptions):
+        yield f"{exception.type}: {exception.value}"
+        for frame in reversed(exception.frames):
+            if frame.vars:
+                yield _head(frame)
+                yield from (f"    {name} = {_text(value)}" for name, value in frame.vars.items())
+
+
+def request_lines(event: Event) -> Iterator[str]:
+    """The request that was being served."""
+    request = event.request
+    if request is None:
+        return
+    query = f"?{request.query_string}" if request.query_string and "?" not in request.url else ""
+    yield f"{request.method} {request.url}{query}"
+    if request.data not in (None, "", {}, []):
+        yield f"body: {_text(request.data)}"
+    for part in ("headers", "cookies", "env"):
+        yield from (
+            f"{part[:-1] if part != 'env' else part} {name}: {value}"
+            for name, value in getattr(request, part).items()
+        )
+
+
+def breadcrumb_lines(event: Event) -> Iterator[str]:
+    """What was logged before, the newest first."""
+    for crumb in reversed(event.breadcrumbs):
+        at = f"{crumb.timestamp:%H:%M:%S.%f}"[:-3] if crumb.timestamp else "-"
+        more = f" {_text(crumb.data)}" if crumb.data else ""
+        yield f"{at} {crumb.category or ''} {crumb.level or ''}: {crumb.message or ''}{more}"
+
+
+def context_lines(event: Event) -> Iterator[str]:
+    """Tags, user, contexts and extra of the event, with what was redacted."""
+    for part in ("tags", "user", "contexts", "extra"):
+        yield from (f"{part}.{name} = {_text(value)}" for name, value in getattr(event, part).items())
+    yield from (f"redacted {row.pointer}: {row.kind}" for row in event.redactions)
+
+
+def event_lines(view: IncidentView) -> Iterator[str]:
+    """The kept events, newest first: id, time, release, environment, message."""
+    for event in view.events:
+        said = event.exception.value if event.exception else event.message
+        where = f"{event.release or '-'} {event.environment or '-'}"
+        yield f"{event.event_id} {event.timestamp:%Y-%m-%d %H:%M:%S} {where} {said or ''}"
+
+
+def step_lines(view: IncidentView) -> Iterator[str]:
+    """What was done so far: triage, then the repair."""
+    repairs = [attempt for attempt in (view.attempt, view.running) if attempt]
+    steps: list[Step] = list(view.triage.steps) if view.triage else []
+    for attempt in dict.fromkeys(attempt.id for attempt in repairs):
+        steps += next(each.steps for each in repairs if each.id == attempt)
+    for step in steps:
+        yield f"{step.started_at:%H:%M:%S} {step.name} ({step.took:.1f} s): {step.said}"
+        if step.details:
+            yield f"    {_text(step.details)}"
+
+
+def hypothesis_lines(view: IncidentView) -> Iterator[str]:
+    """Every hypothesis with its evidence, the refuted ones too."""
+    for hypothesis in view.attempt.hypotheses if view.attempt else ():
+        yield f"{hypothesis.id} {hypothesis.status}: {hypothesis.statement}"
+        for evidence in hypothesis.evidence:
+            side = "for" if evidence.supports else "against"
+            yield f"    {side} ({evidence.kind}): {evidence.claim} {evidence.quote or ''}"
+
+
+def _of_event(lines: Callable[[Event], Iterator[str]]) -> Callable[[IncidentView], Iterator[str]]:
+    return lambda view: lines(view.event) if view.event else iter(())
+
+
+KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
+    "stack": _of_event(stack_lines),
+    "locals": _of_event(local_lines),
+    "request": _of_event(request_lines),
+    "breadcrumbs": _of_event(breadcrumb_lines),
+    "contexts": _of_event(context_lines),
+    "variation": lambda view: iter(variation_lines(view.events)),
+    "events": event_lines,
+    "steps": step_lines,
+    "hypotheses": hypothesis_lines,
+}
+
+
+def _folded(exception: ExceptionValue) -> Iterator[tuple[bool, list[Frame]]]:
+    """Frames innermost first, in runs of own and of library code; where none is own, the innermost counts as
+    own."""
+    frames = list(reversed(exception.frames))
+    if any(frame.in_app for frame in frames):
+        for own, run in groupby(frames, key=lambda frame: frame.in_app):
+            yield own, list(run)
+    elif frames:
+        yield True, frames[:1]
+        if frames[1:]:
+            yield False, frames[1:]
+
+
+def _repeats(frames: Sequence[Frame]) -> Iterator[tuple[Frame, int]]:
+    """Frames with each run at one place kept once, and how long the run was: recursion in a line."""
+    for _, run in groupby(frames, key=lambda frame: (frame.filename, frame.lineno, frame.function)):
+        same = list(run)
+        yield same[0], len(same)
+
+
+def _frame_lines(frame: Frame, times: int, *, source: bool, local: int) -> Iterator[str]:
+    yield _head(frame) + (f" ({times} times in a row)" if times > 1 else "")
+    if source and frame.context_line is not None:
+        yield from (f"      {line}" for line in frame.pre_context[-_SOURCE:])
+        yield f"    > {frame.context_line}"
+        yield from (f"      {line}" for line in frame.post_context[:_SOURCE])
+    for name, value in list(frame.vars.items())[:local]:
+        yield f"    {name} = {_text(value)}"
+    if local and len(frame.vars) > local:
+        yield f"    … {len(frame.vars) - local} more variables"
+
+
+def _head(frame: Frame) -> str:
+    path = frame.filename or frame.abs_path or frame.module or "?"
+    return f"  {path}:{frame.lineno or '?'} in {frame.function or '?'}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

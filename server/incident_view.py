@@ -1,0 +1,53 @@
+"""One incident with everything that an answer in words may need, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from store import queries
+from store.event import Event
+from store.incident import Incident, Triage
+from store.repair import Attempt
+
+if TYPE_CHECKING:
+    from server.house import House
+
+EVENTS = 50  # newest kept bodies that are compared
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """`attempt`: the last repair that has ended, else the one under way; `running`: that one, if any.
+
+    `kept` is False for a stack trace that was triaged on the spot: then there is no incident to come back to.
+    """
+
+    incident: Incident
+    triage: Triage | None = None
+    attempt: Attempt | None = None
+    running: Attempt | None = None
+    events: Sequence[Event] = ()  # newest first
+    kept: bool = True
+    checkout: str | None = None  # one sentence: how a checkout stands to this incident
+
+    @property
+    def event(self) -> Event | None:
+        """The newest event of which the body is there."""
+        return self.events[0] if self.events else None
+
+
+def incident_view(house: House, incident: Incident, checkout: str | None = None) -> IncidentView:
+    """Read what is known of an incident. Raises NotFound where it has gone meanwhile."""
+    attempts = queries.attempts(house.database, incident.id)
+    ended = [attempt for attempt in attempts if attempt.ended is not None]
+    running = attempts[-1] if attempts and attempts[-1].ended is None else None
+    return IncidentView(
+        incident=incident,
+        triage=queries.triage(house.database, incident.id),
+        attempt=ended[-1] if ended else running,
+        running=running,
+        events=queries.events(house.database, incident.id, limit=EVENTS),
+        checkout=checkout,
+    )

@@ -1,0 +1,89 @@
+"""The pages: hostile text stays text; only a browser on this machine sees them; empty ones say what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from server.app import make_app
+from server.house import House
+from store.event import Breadcrumb, Event, ExceptionValue, Frame, Request
+from store.incident import Lane
+from tests.journeys import test_ingest_http as wire
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
+
+
+def hostile_event() -> Event:
+    """An event in which every text is an attempt at the page."""
+    now = datetime.now(UTC)
+    frame = Frame(
+        function=HOSTILE, module=HOSTILE, filename=HOSTILE, lineno=3, in_app=True, context_line=HOSTILE,
+        vars={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    return Event(
+        event_id="cd" * 16, project="default", received_at=now, timestamp=now, release=HOSTILE,
+        environment=HOSTILE,
+        exceptions=(ExceptionValue(type=HOSTILE, value=HOSTILE, mechanism=HOSTILE, frames=(frame,)),),
+        request=Request(url=HOSTILE), tags={HOSTILE: HOSTILE},
+        breadcrumbs=(Breadcrumb(message=HOSTILE, category=HOSTILE),),
+    )  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_text_from_an_event_never_becomes_markup_on_any_page(house: House) -> None:
+    house.receive([hostile_event()])
+    async with wire.client(make_app(house)) as http:
+        for path in ("/", "/incidents/INC-1", "/noise", "/incidents/%3Cscript%3E"):
+            page = await http.get(path)
+            assert "<script" not in page.text
+            assert "<img" not in page.text
+            assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+            assert "unsafe" not in page.headers["Content-Security-Policy"]
+            assert page.headers["X-Content-Type-Options"] == "nosniff"
+            assert " style=" not in page.text.replace(HOSTILE, "")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/", "/noise", "/incidents/INC-1", "/incidents/INC-1.json"])
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("203.0.113.7", {}),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.7"}),
+        ("127.0.0.1", {"Host": "rebound.example"}),
+    ],
+)
+async def test_a_page_is_for_a_browser_on_this_machine_only(
+    house: House, path: str, peer: str, headers: dict[str, str]
+) -> None:
+    house.receive([hostile_event()])
+    transport = httpx.ASGITransport(app=make_app(house), client=(peer, 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        answer = await http.get(path, headers=headers)
+    assert answer.status_code == 403
+    assert "same machine" in answer.text
+    assert "INC-1" not in answer.text
+
+
+@pytest.mark.anyio
+async def test_an_empty_house_says_how_to_send_the_first_event(house: House) -> None:
+    async with wire.client(make_app(house)) as http:
+        page = await http.get("/")
+        missing = await http.get("/incidents/INC-5")
+        alive, ready = await http.get("/healthz"), await http.get("/readyz")
+    assert "No event has arrived yet" in page.text
+    assert missing.status_code == 404
+    assert (alive.text, ready.text) == ("ok", "ok")
+
+
+@pytest.mark.anyio
+async def test_the_json_of_the_page_is_the_json_of_the_command_line(house: House) -> None:
+    house.receive([hostile_event()])
+    async with wire.client(make_app(house)) as http:
+        shown = (await http.get("/incidents/INC-1.json")).json()
+    assert shown["id"] == "INC-1"
+    assert shown["lane"] in {lane.value for lane in Lane}
+    assert shown["reproducer"] is None
