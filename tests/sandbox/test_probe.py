@@ -1,4 +1,5 @@
-"""The probe inside the sandbox: what a hostile child does is never taken for an answer, and leaves nothing behind."""
+"""The probe inside the sandbox: what a hostile child does is never taken for an answer, and leaves nothing
+behind."""
 
 from __future__ import annotations
 
@@ -81,8 +82,15 @@ def test_a_child_that_does_not_answer_properly_has_died(runner: Runner, body: tu
 
 
 def test_a_child_that_hangs_is_a_timeout_also_when_it_closes_its_ears(runner: Runner) -> None:
-    body = ("for number in range(1, 32):", "    try:", "        signal.signal(number, signal.SIG_IGN)",
-            "    except (OSError, ValueError):", "        pass", "while True:", "    time.sleep(60)")  # fmt: skip
+    body = (
+        "for number in range(1, 32):",
+        "    try:",
+        "        signal.signal(number, signal.SIG_IGN)",
+        "    except (OSError, ValueError):",
+        "        pass",
+        "while True:",
+        "    time.sleep(60)",
+    )
     assert call(runner, *body, wall=1.0)[0].status == "timeout"
     assert call(runner, "return 7")[0].value == 7
 
@@ -117,7 +125,7 @@ def test_neither_channel_nor_nonce_are_in_a_child(runner: Runner) -> None:
 
 def test_what_a_run_leaves_behind_is_gone_before_the_next(runner: Runner) -> None:
     body = (
-        "found = sorted(name for folder in ('/tmp', '/dev/shm') for name in os.listdir(folder) if name == 'marker')",
+        "found = sorted(name for folder in ('/tmp', '/dev/shm') for name in os.listdir(folder) if name == 'marker')",  # noqa: E501
         "for folder in ('/tmp', '/dev/shm'):",
         "    open(folder + '/marker', 'w').close()",
         "return found",
@@ -181,7 +189,7 @@ def test_an_outcome_of_any_shape_is_read_without_an_error(told: object) -> None:
     assert all(isinstance(frame["path"], str) for raised in outcome.seen for frame in raised.frames)
 
 
-# --- suites ----------------------------------------------------------------------------------------------------
+# --- suites -------------------------------------------------------------------------------------------------
 
 
 def suite_of(world: World, folder: Path, files: dict[str, str]) -> World:
@@ -221,7 +229,7 @@ def test_code_that_makes_every_report_pass_is_found_out_by_the_canary(world: Wor
 def test_a_forged_report_without_the_nonce_does_not_count(world: World, tmp_path: Path) -> None:
     forged = json.dumps({"test": "tests/test_a.py::test_one", "outcome": "passed", "nonce": ""}) + "\n"
     body = (
-        "import os\n\nassert not [n for n in os.environ if n.startswith('ND_')]\nfor number in range(3, 100):\n    try:\n"
+        "import os\n\nassert not [n for n in os.environ if n.startswith('ND_')]\nfor number in range(3, 100):\n    try:\n"  # noqa: E501
         f"        os.write(number, {forged.encode()!r})\n    except OSError:\n        pass\n\n\n"
         "def test_one():\n    assert False\n"
     )
