@@ -49,7 +49,9 @@ def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None
             return f"a neighbour that worked now {after.said}"
         return None if before.expected == after.expected else "a neighbour's answer has changed"
     if before.meaning == Meaning.SAME and after.meaning == Meaning.SAME:
-        failed_always = parent is not None and parent.meaning == Meaning.SAME  # nobody ever served it: not this fault
+        failed_always = (
+            parent is not None and parent.meaning == Meaning.SAME
+        )  # nobody ever served it: not this fault
         return None if failed_always else "a neighbour still fails the same way"
     right = parent if parent is not None and parent.meaning == Meaning.GOOD else None
     if after.meaning == Meaning.GOOD:
@@ -57,7 +59,8 @@ def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None
             return "a neighbour's answer is not what it was before the change"
         refused = Meaning.OTHER in (before.meaning, parent.meaning if parent else None)
         if refused and parent is not None and (before.meaning, before.said) == (parent.meaning, parent.said):
-            return f"a neighbour that {before.said}, before the change as well, now gives a value: that hides the error"
+            hides = "before the change as well, now gives a value: that hides the error"
+            return f"a neighbour that {before.said}, {hides}"
         return None
     if before.meaning == Meaning.SAME and (parent is None or right is not None):
         return f"a neighbour now {after.said}"

@@ -61,14 +61,19 @@ def proof_of(
 def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
     """One hypothesis for each change that was run, with what the runs showed; status is computed, never
     claimed."""
-    found = []
+    found: list[Hypothesis] = []
     for change in search.changes if search else ():
         if change.verdict == ChangeVerdict.UNTESTED:
             continue
         evidence = Evidence(
-            kind="commit", claim=change.said or change.verdict, supports=change.verdict != ChangeVerdict.REFUTED,
-            repo=change.repo, commit=change.commit, path=change.files[0] if change.files else None, quote=change.title,
-        )  # fmt: skip
+            kind="commit",
+            claim=change.said or change.verdict,
+            supports=change.verdict != ChangeVerdict.REFUTED,
+            repo=change.repo,
+            commit=change.commit,
+            path=change.files[0] if change.files else None,
+            quote=change.title,
+        )
         found.append(
             Hypothesis(
                 id=f"H{len(found) + 1}",
@@ -76,7 +81,7 @@ def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
                 score=change.score,
                 status=_STATUS.get(change.verdict, "undetermined"),
                 evidence=(evidence,),
-                predicts="the reproducer passes on its parent and fails on it; without its hunks the release passes",
+                predicts="the reproducer passes on its parent and fails on it; without its hunks it passes",
             )
         )
     return tuple(found)

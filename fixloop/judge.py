@@ -76,10 +76,12 @@ class Judge:
     def _doubt(self, case: Case) -> str | None:
         """Why a patch that holds is not proven all the same."""
         if self._trial.reproducer.oracle == Oracle.NO_CRASH:
-            return "the failure is gone, but nothing says what is right (oracle no_crash): a person has to decide"
+            unknown = "nothing says what is right (oracle no_crash): a person has to decide"
+            return f"the failure is gone, but {unknown}"
         survivors = case.findings["mutants"][1] - case.findings["mutants"][0]
         if survivors:
-            return f"{survivors} simple mutant(s) of the patch pass as well: the proof does not depend on all it says"
+            loose = "the proof does not depend on all it says"
+            return f"{survivors} simple mutant(s) of the patch pass as well: {loose}"
         if case.silent:
             return f"nothing that was run executes {case.silent[0]}: the proof says nothing of it"
         return None
@@ -300,9 +302,15 @@ class Judge:
         aside = findings.pop("aside", [])
         notes = [f"tests set aside: {', '.join(aside)}"] if aside else []
         return Validation(
-            verdict=verdict, rule=rule, said=said, oracle=self._trial.reproducer.oracle, constraints=tuple(notes),
-            sandbox=self._bench.sandbox.name, runs=tuple(runs), **findings,
-        )  # fmt: skip
+            verdict=verdict,
+            rule=rule,
+            said=said,
+            oracle=self._trial.reproducer.oracle,
+            constraints=tuple(notes),
+            sandbox=self._bench.sandbox.name,
+            runs=tuple(runs),
+            **findings,
+        )
 
 
 def _merge(case: Case, outcome: Outcome) -> None:

@@ -31,7 +31,11 @@ AGAIN = 2  # further calls in the same run: state that a patch keeps between cal
 # What a run can look like from the inside. Code that answers differently knows that it is tested.
 SURROUNDINGS: Mapping[str, Mapping[str, Any]] = {
     "as under a test runner": {
-        "env": {"PYTEST_CURRENT_TEST": "tests/test_orders.py::test_total (call)", "PYTEST_VERSION": "9.0.0", "CI": "true"},
+        "env": {
+            "PYTEST_CURRENT_TEST": "tests/test_orders.py::test_total (call)",
+            "PYTEST_VERSION": "9.0.0",
+            "CI": "true",
+        },
         "argv": ["/usr/local/bin/pytest", "-q"],
         "modules": ["pytest", "_pytest", "nose", "freezegun"],
     },
@@ -40,7 +44,7 @@ SURROUNDINGS: Mapping[str, Mapping[str, Any]] = {
         "argv": ["/usr/local/bin/gunicorn", "app:app"],
         "cwd": "/",
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Desk:
 
 
 def _wait_until_ready(address: str) -> None:
-    """Return once the server says that it is ready. It prints its address a moment before it accepts connections."""
+    """Return once the server is ready. It prints its address a moment before it accepts connections."""
     patient = httpx.HTTPTransport(retries=7)  # waits 0, 0.5, 1, 2, … seconds between them
     try:
         with httpx.Client(transport=patient, timeout=SHORT, trust_env=False) as client:

@@ -17,10 +17,20 @@ from fixloop.reproduce.values import CONSTRUCTORS, plain, rebuild, render, rende
 
 UTC = datetime.UTC
 ATOMS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text(max_size=30), st.binary(max_size=30),
-    st.datetimes(), st.datetimes(timezones=st.just(UTC)), st.dates(), st.times(), st.timedeltas(),
-    st.decimals(allow_nan=False), st.uuids(),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=True),
+    st.text(max_size=30),
+    st.binary(max_size=30),
+    st.datetimes(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),
+    st.uuids(),
+)
 KEYS = st.one_of(st.text(max_size=8), st.integers(), st.booleans())
 VALUES = st.recursive(
     ATOMS,
@@ -70,10 +80,21 @@ def test_what_is_rebuilt_from_a_repr_and_written_out_is_the_value_again(value: A
 
 @pytest.mark.parametrize(
     "value",
-    [decimal.Decimal("1.50"), uuid.UUID(int=7), datetime.timedelta(days=-1), float("-inf"), set(), (1,), b"\xfc",
-     datetime.datetime(2024, 2, 29, tzinfo=UTC), {1: "a", None: {}}, {"$call": "os.system"}, frozenset({2})],
+    [
+        decimal.Decimal("1.50"),
+        uuid.UUID(int=7),
+        datetime.timedelta(days=-1),
+        float("-inf"),
+        set(),
+        (1,),
+        b"\xfc",
+        datetime.datetime(2024, 2, 29, tzinfo=UTC),
+        {1: "a", None: {}},
+        {"$call": "os.system"},
+        frozenset({2}),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_the_usual_values_of_a_frame_come_back(value: Any) -> None:
     assert evaluated(rebuild(repr(value), "x").value) == value
 
@@ -172,10 +193,17 @@ def test_own_classes_are_built_only_where_they_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("snapshot", "fit"),
-    [([1, {"a": None}], True), ({"$tuple": [1]}, True), ({"$repr": "float('nan')"}, True), ({"$repr": "exit()"}, False),
-     ({"$object": "shop.X", "repr": "X()"}, False), ({"$call": "os.system", "args": [], "kwargs": {}}, False),
-     ({"$name": "os"}, False), ([{"$repr": "b'x'", "more": 1}], False)],
-)  # fmt: skip
+    [
+        ([1, {"a": None}], True),
+        ({"$tuple": [1]}, True),
+        ({"$repr": "float('nan')"}, True),
+        ({"$repr": "exit()"}, False),
+        ({"$object": "shop.X", "repr": "X()"}, False),
+        ({"$call": "os.system", "args": [], "kwargs": {}}, False),
+        ({"$name": "os"}, False),
+        ([{"$repr": "b'x'", "more": 1}], False),
+    ],
+)
 def test_a_snapshot_is_written_as_a_literal_only_where_it_is_one(snapshot: Any, fit: bool) -> None:
     assert renderable(snapshot) is fit
 
