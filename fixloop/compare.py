@@ -49,7 +49,9 @@ def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None
             return f"a neighbour that worked now {after.said}"
         return None if before.expected == after.expected else "a neighbour's answer has changed"
     if before.meaning == Meaning.SAME and after.meaning == Meaning.SAME:
-        failed_always = parent is not None and parent.meaning == Meaning.SAME  # nobody ever served it: not this fault
+        failed_always = (
+            parent is not None and parent.meaning == Meaning.SAME
+        )  # nobody ever served it: not this fault
         return None if failed_always else "a neighbour still fails the same way"
     right = parent if parent is not None and parent.meaning == Meaning.GOOD else None
     if after.meaning == Meaning.GOOD:

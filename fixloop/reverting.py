@@ -77,8 +77,14 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     changed = [
         name for name in after if name in before and ast.dump(after[name].node) != ast.dump(before[name].node)
     ]
-    changed = [name for name in changed if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)]
-    if not changed or any(name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed):
+    changed = [
+        name
+        for name in changed
+        if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)
+    ]
+    if not changed or any(
+        name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed
+    ):
         return None
     lines = split(ours)
     source = split(theirs)
