@@ -23,7 +23,12 @@ MOST = 16
 
 
 def contradicted(
-    recipe: Recipe, signature: Signature, names: Sequence[str], release: Runner, parents: Runner, modules: frozenset[str]
+    recipe: Recipe,
+    signature: Signature,
+    names: Sequence[str],
+    release: Runner,
+    parents: Runner,
+    modules: frozenset[str],
 ) -> bool:
     """Whether the release gives other answers than the parent for a neighbour that works in both."""
     for neighbour in [*with_names(recipe, names), *neighbours(recipe)][:MOST]:

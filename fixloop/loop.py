@@ -1,6 +1,7 @@
 """The readable path: incident -> reproducer -> cause -> patch -> proof. Each step says what it found.
 
-    gather -> reproduce -> rank the changes -> prove the cause -> minimise -> write the test, scan it -> propose -> judge
+    gather -> reproduce -> rank the changes -> prove the cause -> minimise -> write the test, scan it -> propose
+    -> judge
 
 An outcome is a value: "not reproduced", "undetermined" and "needs a decision" are results, and the attempt says which.
 """
@@ -14,8 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.contract import contradicted
 from fixloop.conclude import choose, hypotheses_of, proof_of
+from fixloop.contract import contradicted
 from fixloop.fixers import FixCase, Fixer
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
@@ -91,7 +92,12 @@ class Repair:
 
     def until(self, last: str) -> Attempt:
         """The steps up to `last` ("reproduce", "causes" or "minimise"): for the commands that want only that much."""
-        steps = {"gather": self._gather, "reproduce": self._reproduce, "causes": self._causes, "minimise": self._minimise}
+        steps = {
+            "gather": self._gather,
+            "reproduce": self._reproduce,
+            "causes": self._causes,
+            "minimise": self._minimise,
+        }
         ended, said = Ended.UNDETERMINED, ""
         try:
             for name, step in steps.items():
@@ -134,7 +140,9 @@ class Repair:
         self._keep(name, started, clock, said, details)
 
     def _keep(self, name: str, started: datetime, clock: float, said: str, details: dict[str, Any]) -> None:
-        step = Step(name=name, started_at=started, took=round(perf_counter() - clock, 3), said=said, details=details)
+        step = Step(
+            name=name, started_at=started, took=round(perf_counter() - clock, 3), said=said, details=details
+        )
         self._steps.append(step)
         self._note(step)
 
@@ -161,9 +169,15 @@ class Repair:
             outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
             if hits < len(outcomes):
-                raise _End(Ended.NOT_REPRODUCED, f"it fails only {hits} of {len(outcomes)} times: not deterministic")
+                raise _End(
+                    Ended.NOT_REPRODUCED, f"it fails only {hits} of {len(outcomes)} times: not deterministic"
+                )
         self._found.reproduction = found
-        how = "the application's HTTP entry" if found.recipe.entry == "http" else f"{found.recipe.target['qualname']}()"
+        how = (
+            "the application's HTTP entry"
+            if found.recipe.entry == "http"
+            else f"{found.recipe.target['qualname']}()"
+        )
         return f"fails the same way through {how}, {hits} of {hits} times", {
             "entry": found.recipe.entry, "guessed": found.recipe.guessed, "tried": told.tried[:20],
         }  # fmt: skip
@@ -171,12 +185,17 @@ class Repair:
     def _causes(self) -> tuple[str, dict[str, Any]]:
         assert self._found.reproduction is not None  # noqa: S101 - the step before has ended otherwise
         candidates = rank(self._found.situation, self._bench.repositories, self._bench.exposed)
-        self._found.search = Prover(self._found.situation, self._found.reproduction, self._bench).search(candidates)
+        self._found.search = Prover(self._found.situation, self._found.reproduction, self._bench).search(
+            candidates
+        )
         search = self._found.search
         details = {"candidates": len(candidates), "runs": search.runs}
         if search.cause is not None:
             change = search.cause.change
-            return f"{change.verdict}: {change.repo} {change.commit[:9]} {change.title}: {change.said}", details
+            return (
+                f"{change.verdict}: {change.repo} {change.commit[:9]} {change.title}: {change.said}",
+                details,
+            )
         first = search.changes[0] if search.changes else None
         verdict = f"; {first.commit[:9]} is {first.verdict}: {first.said}" if first and first.said else ""
         return f"no change was proven to be the cause{verdict}", details
@@ -197,7 +216,9 @@ class Repair:
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
         if cause is not None and parents is not None and self._meant_to_change(recipe, parents):
             expected = None
-        reproducer = write_reproducer(self._attempt.incident_id, found.reproduction, recipe, cause, expected, self._bench)
+        reproducer = write_reproducer(
+            self._attempt.incident_id, found.reproduction, recipe, cause, expected, self._bench
+        )
         found.reproducer = reproducer
         found.trial = Trial(
             reproducer=reproducer, recipe=recipe, signature=found.reproduction.signature, expected=expected,
@@ -206,7 +227,9 @@ class Repair:
         if reproducer.failures < reproducer.runs:
             said = f"the test fails only {reproducer.failures} of {reproducer.runs} times: quarantined"
             raise _End(Ended.NOT_REPRODUCED, said)
-        said = f"a test that fails {reproducer.failures} of {reproducer.runs} times, oracle {reproducer.oracle}"
+        said = (
+            f"a test that fails {reproducer.failures} of {reproducer.runs} times, oracle {reproducer.oracle}"
+        )
         return said, {"size_before": reproducer.size_before, "size_after": reproducer.size_after}
 
     def _meant_to_change(self, recipe: Recipe, parents: World) -> bool:
@@ -233,11 +256,16 @@ class Repair:
         self._record["rejected"] = tuple(pair for pair in judged if pair is not best)
         if best is None:
             tried = "; ".join(f"{patch.fixer}: {validation.said}" for patch, validation in judged[:3])
-            raise _End(Ended.NEEDS_DECISION, f"no fix was proven ({tried})" if tried else "no fixer has a policy for this")
+            raise _End(
+                Ended.NEEDS_DECISION,
+                f"no fix was proven ({tried})" if tried else "no fixer has a policy for this",
+            )
         patch, validation = best
         self._record |= {"patch": patch, "validation": validation}
         if validation.verdict != ValidationVerdict.PROVEN:
             raise _End(Ended.NEEDS_DECISION, validation.said)
-        proof = proof_of(self._attempt.incident_id, patch, found.trial.reproducer, validation, self._bench.now())
+        proof = proof_of(
+            self._attempt.incident_id, patch, found.trial.reproducer, validation, self._bench.now()
+        )
         self._record["proof"] = proof
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}")

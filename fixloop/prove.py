@@ -82,7 +82,9 @@ class Prover:
             if cause and cause.change.verdict == ChangeVerdict.PROVEN:
                 return self._result(candidates, judged, cause)
             supported = supported or cause
-        for repo in sorted({change.repo for change in candidates}, key=lambda name: self._best(name, candidates)):
+        for repo in sorted(
+            {change.repo for change in candidates}, key=lambda name: self._best(name, candidates)
+        ):
             if supported is not None or self._introduced(judged):
                 break
             boundary = self._bisect(repo, candidates)
@@ -126,7 +128,11 @@ class Prover:
         if not info.parents:
             first, _ = self._at(change.repo, change.commit)
             if first.meaning == Meaning.SAME:
-                return ChangeVerdict.INTRODUCED_WITH_FEATURE, "it failed so from the repository's first commit on", None
+                return (
+                    ChangeVerdict.INTRODUCED_WITH_FEATURE,
+                    "it failed so from the repository's first commit on",
+                    None,
+                )
             return ChangeVerdict.REFUTED, f"the repository's first commit {first.said}", None
         parent = info.parents[0]
         known = self._known[change.repo]
@@ -152,14 +158,22 @@ class Prover:
             verdict = ChangeVerdict.NOT_RUNNABLE if broken else ChangeVerdict.FAILS_OTHERWISE
             return verdict, f"the parent {before.said}, the change {after.said}", None
         if before.meaning == Meaning.ABSENT:
-            return ChangeVerdict.INTRODUCED_WITH_FEATURE, f"the parent {before.said}: it came with the feature", None
+            return (
+                ChangeVerdict.INTRODUCED_WITH_FEATURE,
+                f"the parent {before.said}: it came with the feature",
+                None,
+            )
         if before.meaning == Meaning.BROKEN:
             return ChangeVerdict.NOT_RUNNABLE, f"the parent {before.said}", None
         if before.meaning == Meaning.OTHER:
             return ChangeVerdict.FAILS_OTHERWISE, f"the parent {before.said}", None
         cause = Cause(change, before.expected, parent)
         if not self._reaches(outcome):
-            return ChangeVerdict.SUPPORTED, "the parent works, but does not reach the function that fails", cause
+            return (
+                ChangeVerdict.SUPPORTED,
+                "the parent works, but does not reach the function that fails",
+                cause,
+            )
         taken = self._without(change, before)
         if taken is None:
             return ChangeVerdict.SUPPORTED, (
@@ -174,9 +188,13 @@ class Prover:
         wanted = self._reproduction.signature.function
         if wanted is None or wanted.startswith("<"):
             own = self._situation.first.own
-            names = [f.frame.function for f in own if f.frame.function and not f.frame.function.startswith("<")]
+            names = [
+                f.frame.function for f in own if f.frame.function and not f.frame.function.startswith("<")
+            ]
             wanted = names[-1].rpartition(".")[2] if names else None
-        return wanted is None or any(call.rpartition(":")[2].rpartition(".")[2] == wanted for call in outcome.calls)
+        return wanted is None or any(
+            call.rpartition(":")[2].rpartition(".")[2] == wanted for call in outcome.calls
+        )
 
     def _at(self, repo: str, commit: str) -> tuple[Reading, Outcome]:
         known = self._known[repo]
@@ -194,12 +212,16 @@ class Prover:
         self._runs += 1
         with self._bench.runner(world) as runner:
             outcomes = runner.run(self._source, times=2)
-        readings = [read(self._recipe, self._reproduction.signature, outcome, self._modules) for outcome in outcomes]
+        readings = [
+            read(self._recipe, self._reproduction.signature, outcome, self._modules) for outcome in outcomes
+        ]
         first, second = readings[0], readings[-1]
         if first.meaning != second.meaning:
             return Reading(Meaning.OTHER, "does not do the same twice"), outcomes[0]
         if first.expected != second.expected:
-            return Reading(first.meaning, first.said, self._stable(first.expected, second.expected)), outcomes[0]
+            return Reading(
+                first.meaning, first.said, self._stable(first.expected, second.expected)
+            ), outcomes[0]
         return first, outcomes[0]
 
     def _stable(self, first: Any, second: Any) -> Any:

@@ -83,21 +83,33 @@ def _table(validation: Validation) -> str:
         "passes after": "{} of {}".format(*validation.passes_after),
         "each piece needed": "{} of {}".format(*validation.hunks_necessary),
         "mutants that died": "{} of {}".format(*validation.mutants),
-        "neighbours of the input": ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in validation.neighbours.items()),
-        "flake rate, 95 % bound": f"{validation.flake_bound:.2%}" if validation.flake_bound is not None else "",
+        "neighbours of the input": ", ".join(
+            f"{k.replace('_', ' ')} {v}" for k, v in validation.neighbours.items()
+        ),
+        "flake rate, 95 % bound": f"{validation.flake_bound:.2%}"
+        if validation.flake_bound is not None
+        else "",
         "verdict": str(validation.verdict),
     }
     rows |= {
         f"suite of {repo}": f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed"
         for repo, after in validation.suite_after.items()
     }
-    return "\n".join(["| check | result |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items() if value)])
+    return "\n".join(
+        [
+            "| check | result |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in rows.items() if value),
+        ]
+    )
 
 
 def _tried(attempt: Attempt) -> str:
     if not attempt.rejected:
         return ""
-    lines = [f"- {patch.fixer} ({patch.kind}): {_quiet(said.said)[:200]}" for patch, said in attempt.rejected[:8]]
+    lines = [
+        f"- {patch.fixer} ({patch.kind}): {_quiet(said.said)[:200]}" for patch, said in attempt.rejected[:8]
+    ]
     return "## Also tried\n\n" + "\n".join(lines)
 
 

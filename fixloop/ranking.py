@@ -52,7 +52,9 @@ class _Place:
     reason: str
 
 
-def rank(situation: Situation, repositories: Repositories, exposed: Mapping[tuple[str, str], datetime]) -> list[CandidateChange]:
+def rank(
+    situation: Situation, repositories: Repositories, exposed: Mapping[tuple[str, str], datetime]
+) -> list[CandidateChange]:
     """The candidate changes, likeliest first. `exposed`: (repository, commit) -> when a release with it first ran."""
     places = list(_places(situation))
     names = missing_names(situation)
@@ -117,7 +119,12 @@ def _definitions(situation: Situation) -> dict[str, list[_Definition]]:
 
 
 def _callees(
-    node: ast.AST, index: Mapping[str, list[_Definition]], near: float, seen: set[str], depth: int, caller: str
+    node: ast.AST,
+    index: Mapping[str, list[_Definition]],
+    near: float,
+    seen: set[str],
+    depth: int,
+    caller: str,
 ) -> Iterator[_Place]:
     if depth > 2:
         return
@@ -155,7 +162,18 @@ def missing_names(situation: Situation) -> list[str]:
         error = sighting.event.exception
         for match in _NAME.finditer(error.value if error else ""):
             name = match.group(1) or match.group(2)
-            if name not in ("NoneType", "str", "int", "list", "dict", "tuple", "float", "bytes", "set", "object"):
+            if name not in (
+                "NoneType",
+                "str",
+                "int",
+                "list",
+                "dict",
+                "tuple",
+                "float",
+                "bytes",
+                "set",
+                "object",
+            ):
                 names[name.rpartition(".")[2]] = None
     return list(names)[:5]
 
@@ -186,20 +204,31 @@ def _names(
         return
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
     mirror = repositories.get(repo)
-    code = [commit for commit in history if any(path.endswith(".py") and not is_test(path) for path in commit.files)]
+    code = [
+        commit
+        for commit in history
+        if any(path.endswith(".py") and not is_test(path) for path in commit.files)
+    ]
     near = [commit for commit in code if files & set(commit.files) or commit.sha in suspects]
     for commit in list(dict.fromkeys((*near, *code)))[:READ]:
         paths = [path for path in commit.files if path.endswith(".py") and not is_test(path)]
-        removed, added = set(), set()
+        removed: set[str] = set()
+        added: set[str] = set()
         for line in mirror.diff(commit.sha, paths=paths, context=0).splitlines():
             if line.startswith(("+", "-")) and not line.startswith(("+++", "---")):
                 (added if line[0] == "+" else removed).update(pattern.findall(line[1:]))
         if removed - added:
-            suspects.setdefault(commit.sha, _Suspect()).add(NAME * 1.2, f"name: drops {', '.join(sorted(removed - added))}")
+            suspects.setdefault(commit.sha, _Suspect()).add(
+                NAME * 1.2, f"name: drops {', '.join(sorted(removed - added))}"
+            )
         elif added - removed:
-            suspects.setdefault(commit.sha, _Suspect()).add(NAME, f"name: begins to use {', '.join(sorted(added - removed))}")
+            suspects.setdefault(commit.sha, _Suspect()).add(
+                NAME, f"name: begins to use {', '.join(sorted(added - removed))}"
+            )
         elif added:
-            suspects.setdefault(commit.sha, _Suspect()).add(NAME * 0.4, f"name: touches {', '.join(sorted(added))}")
+            suspects.setdefault(commit.sha, _Suspect()).add(
+                NAME * 0.4, f"name: touches {', '.join(sorted(added))}"
+            )
 
 
 def _candidates(

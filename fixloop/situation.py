@@ -23,7 +23,10 @@ class ReleaseSources:
     """`triage.Sources` over the repositories at the commits of the running release."""
 
     def __init__(
-        self, repositories: Repositories, commits: Mapping[str, str], path_maps: Mapping[str, Mapping[str, str]]
+        self,
+        repositories: Repositories,
+        commits: Mapping[str, str],
+        path_maps: Mapping[str, Mapping[str, str]],
     ) -> None:
         self._repositories, self._commits, self._maps = repositories, commits, path_maps
         self._paths: dict[str, Sequence[str]] = {}
@@ -122,7 +125,9 @@ class Situation:
         """Module name -> (repository, text) of the team's Python files, tests left out."""
         found: dict[str, tuple[str, str]] = {}
         for repo in self.layout.repositories:
-            paths = [path for path in self.sources.paths(repo.name) if path.endswith(".py") and not is_test(path)]
+            paths = [
+                path for path in self.sources.paths(repo.name) if path.endswith(".py") and not is_test(path)
+            ]
             self.sources.read_ahead(repo.name, paths[:MAX_SOURCES])
             for path in paths[:MAX_SOURCES]:
                 text = self.sources.text(repo.name, path)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FixCase:
-    """What a fixer may look at: the situation, how it fails, the cause if one was found, and the code through the bench."""
+    """What a fixer may look at: the situation, how it fails, the cause if one was found, and the code through
+    the bench.
+    """
 
     situation: Situation
     reproduction: Reproduction

@@ -24,7 +24,9 @@ def default_for_key(key: str, texts: Iterable[str]) -> str | None:
 
 def _stated(node: ast.AST, key: str) -> str | None:
     match node:
-        case ast.Call(func=ast.Attribute(attr="get" | "setdefault" | "pop"), args=[ast.Constant(value=k), default]) if k == key:
+        case ast.Call(
+            func=ast.Attribute(attr="get" | "setdefault" | "pop"), args=[ast.Constant(value=k), default]
+        ) if k == key:
             return _plain(default)
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as default) if name == key:
             return _plain(default)

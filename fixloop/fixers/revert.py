@@ -1,4 +1,6 @@
-"""Take the culprit hunks out again: the first repair to try, and often the wrong one to keep. What is lost is listed."""
+"""Take the culprit hunks out again: the first repair to try, and often the wrong one to keep. What is lost is
+listed.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ class RevertFixer:
                 files=tuple(sorted(cause.reverted or {})),
                 fixer=self.name,
                 kind="revert",
-                rationale=f"Takes out of the running release what {change.commit[:9]} ({change.title}) changed and what "
-                "makes the reproducer fail; nothing else of that change.",
+                rationale=f"Takes out of the running release what {change.commit[:9]} ({change.title}) changed "
+                "and what makes the reproducer fail; nothing else of that change.",
                 loses=tuple(_lost(case)),
             ),
         )

@@ -57,7 +57,12 @@ def _failing(case: FixCase) -> tuple[OwnFrame, ast.Module] | None:
 def _keep_both(case: FixCase) -> Iterator[Patch]:
     """The new reading where it gives something, else the one that the proven change replaced."""
     cause, error = case.cause, case.situation.first.event.exception
-    if cause is None or cause.change.verdict != ChangeVerdict.PROVEN or error is None or "None" not in error.value:
+    if (
+        cause is None
+        or cause.change.verdict != ChangeVerdict.PROVEN
+        or error is None
+        or "None" not in error.value
+    ):
         return
     change = cause.change
     mirror = case.bench.repositories.get(change.repo)
@@ -67,13 +72,18 @@ def _keep_both(case: FixCase) -> Iterator[Patch]:
         if not path.endswith(".py") or is_test(path):
             continue
         now = moved.get(path, path)
-        before, after, ours = mirror.text(cause.parent, path), mirror.text(change.commit, path), mirror.text(release, now)
+        before, after, ours = (
+            mirror.text(cause.parent, path),
+            mirror.text(change.commit, path),
+            mirror.text(release, now),
+        )
         if before is None or after is None or ours is None:
             continue
         for name, old, new in _replaced(before, after):
             text = _with_fallback(ours, name, new, old)
             if text is not None:
-                said = f"{name}() takes `{new}` where it gives something, else `{old}`, which {change.commit[:9]} replaced."
+                replaced = f"`{old}`, which {change.commit[:9]} replaced"
+                said = f"{name}() takes `{new}` where it gives something, else {replaced}."
                 yield _patch(case, change.repo, now, ours, text, said)
 
 
@@ -93,7 +103,9 @@ def _replaced(before: str, after: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _pairs(old: ast.AST, new: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
-    """The innermost expressions in which two trees of the same shape differ, each with those around it, outermost last."""
+    """The innermost expressions in which two trees of the same shape differ, each with those around it,
+    outermost last.
+    """
     if isinstance(old, ast.expr) and isinstance(new, ast.expr) and ast.dump(old) == ast.dump(new):
         return []
     inner: list[tuple[ast.expr, ast.expr]] = []
@@ -104,7 +116,11 @@ def _pairs(old: ast.AST, new: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
             for x, y in zip(a, b, strict=True) if lists else [(a, b)]:  # type: ignore[arg-type]
                 if isinstance(x, ast.AST) and isinstance(y, ast.AST) and ast.dump(x) != ast.dump(y):
                     inner += _pairs(x, y)
-    if isinstance(old, ast.expr) and isinstance(new, ast.expr) and not isinstance(getattr(new, "ctx", None), ast.Store):
+    if (
+        isinstance(old, ast.expr)
+        and isinstance(new, ast.expr)
+        and not isinstance(getattr(new, "ctx", None), ast.Store)
+    ):
         return [*inner, (old, new)] if not isinstance(new, ast.Constant) else inner
     return inner
 
@@ -169,24 +185,32 @@ def _empty(case: FixCase) -> Iterator[Patch]:
 
 def _guarded(node: ast.AST, function: ast.AST, texts: Sequence[str], source: str) -> tuple[str, str] | None:
     match node:
-        case ast.Call(func=ast.Name(id="max" | "min" as name), args=[only], keywords=words) if not any(
+        case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_], keywords=words) if not any(
             word.arg == "default" for word in words
         ):
             default = empty_default(function, texts, name)
             segment = ast.get_source_segment(source, node)
             if default and segment:
-                return f"{segment[:-1]}, default={default})", f"{name}() of nothing is {default}, as siblings have it."
-        case ast.Subscript(value=value, slice=ast.Constant(value=0) | ast.UnaryOp()) if isinstance(value, _PURE):
+                return (
+                    f"{segment[:-1]}, default={default})",
+                    f"{name}() of nothing is {default}, as siblings have it.",
+                )
+        case ast.Subscript(value=value, slice=ast.Constant(value=0) | ast.UnaryOp()) if isinstance(
+            value, _PURE
+        ):
             default = empty_default(function, texts, "[]")
             holder, segment = ast.get_source_segment(source, value), ast.get_source_segment(source, node)
             if default and holder and segment:
-                return f"({segment} if {holder} else {default})", f"Of an empty {holder} it takes {default}, as siblings do."
+                return (
+                    f"({segment} if {holder} else {default})",
+                    f"Of an empty {holder} it takes {default}, as siblings do.",
+                )
         case _:
             pass
     return None
 
 
-def _splice(text: str, node: ast.expr | ast.AST, replacement: str) -> str | None:
+def _splice(text: str, node: ast.AST, replacement: str) -> str | None:
     """The text with one expression replaced, everything else as it was written."""
     segment = ast.get_source_segment(text, node)
     if segment is None:

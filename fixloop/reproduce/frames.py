@@ -80,7 +80,9 @@ def _function(own: OwnFrame) -> Function | NoCall:
     return function
 
 
-def _arguments(function: Function, own: OwnFrame, own_class: OwnClass) -> tuple[dict[str, Any], Rebuilt] | NoCall:
+def _arguments(
+    function: Function, own: OwnFrame, own_class: OwnClass
+) -> tuple[dict[str, Any], Rebuilt] | NoCall:
     node, kept = function.node, own.frame.vars
     notes = Rebuilt()
     touched = spoiled(node, own.location.line or own.frame.lineno or 0)
@@ -189,7 +191,11 @@ def own_classes(texts: Callable[[], Mapping[str, str]]) -> OwnClass:
             return None
         if name not in found:
             last = name.rpartition(".")[2]
-            places = [module for module, text in texts().items() if f"class {last}(" in text or f"class {last}:" in text]
+            places = [
+                module
+                for module, text in texts().items()
+                if f"class {last}(" in text or f"class {last}:" in text
+            ]
             found[name] = f"{places[0]}.{last}" if len(places) == 1 else None
         return found[name]
 

@@ -49,7 +49,9 @@ def climb(situation: Situation, runner: Runner) -> tuple[Reproduction | None, No
             tried.append(f"event {sighting.event.event_id[:8]} has no exception")
             continue
         if not sighting.own:
-            tried.append(f"event {sighting.event.event_id[:8]}: no frame of the trace is in a connected repository")
+            tried.append(
+                f"event {sighting.event.event_id[:8]}: no frame of the trace is in a connected repository"
+            )
             continue
         found = _http(situation, sighting, runner, tried) or _frames(situation, sighting, runner, tried)
         if found and not found.recipe.guessed:
@@ -81,7 +83,9 @@ def _has_module(runner: Runner, name: str) -> bool:
     return runner.run(f"def call():\n    import {name}\n", watch=False)[0].status == "ok"
 
 
-def _frames(situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
+def _frames(
+    situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]
+) -> Reproduction | None:
     best: Reproduction | None = None
     for recipe in _frame_recipes(situation, sighting, tried):
         found = _attempt(recipe, sighting, runner, tried)
@@ -107,13 +111,13 @@ def _frame_recipes(situation: Situation, sighting: Sighting, tried: list[str]) -
 
 
 def _attempt(recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
-    assert sighting.signature is not None
+    wanted = sighting.signature
     said = ""
     for repeat in range(1, REPEATS + 1):
         candidate = recipe.model_copy(update={"repeat": repeat})
         outcome = runner.run(call_source(candidate), preload=candidate.preload)[0]
-        if sighting.signature.matches(outcome):
-            return Reproduction(candidate, sighting.signature, outcome, sighting.event.event_id)
+        if wanted is not None and wanted.matches(outcome):
+            return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
         said = said or describe(outcome)
         if outcome.status != "ok":
             break  # it fails in another way: the same again would not help
@@ -123,7 +127,9 @@ def _attempt(recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str
 
 def _name(recipe: Recipe) -> str:
     if recipe.entry == "http":
-        return f"{recipe.inputs['method']} {recipe.inputs['path']} through {recipe.target['module'] or 'django'}"
+        return (
+            f"{recipe.inputs['method']} {recipe.inputs['path']} through {recipe.target['module'] or 'django'}"
+        )
     return f"{recipe.target['qualname']}() in {recipe.target['module']}"
 
 
@@ -136,4 +142,6 @@ def describe(outcome: Outcome) -> str:
         if isinstance(value, dict) and "$tuple" in value and len(value["$tuple"]) == 2:
             return f"answered {value['$tuple'][0]}"
         return "did not fail"
-    return {"timeout": "did not end in time", "died": "the process ended without an answer"}.get(outcome.status, outcome.status)
+    return {"timeout": "did not end in time", "died": "the process ended without an answer"}.get(
+        outcome.status, outcome.status
+    )

@@ -18,15 +18,22 @@ from fixloop.reproduce.syntax import parse
 from fixloop.reproduce.values import plain
 from store.event import Event, Request
 
-_KINDS = {"Flask": "flask", "APIFlask": "flask", "OpenAPI": "flask", "FastAPI": "starlette", "Starlette": "starlette"}
+_KINDS = {
+    "Flask": "flask",
+    "APIFlask": "flask",
+    "OpenAPI": "flask",
+    "FastAPI": "starlette",
+    "Starlette": "starlette",
+}
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
 # Headers that a test client sets by itself, that belong to the hop, or that say who the user was.
-_NOT_SENT = frozenset(
-    "host content-length content-type connection accept-encoding user-agent cookie authorization x-forwarded-for "
-    "x-real-ip x-request-id traceparent tracestate baggage sentry-trace forwarded via x-forwarded-proto "
-    "x-forwarded-host x-forwarded-port accept-language cache-control pragma te dnt upgrade-insecure-requests".split()
-)
+_NOT_SENT = frozenset({
+    "host", "content-length", "content-type", "connection", "accept-encoding", "user-agent", "cookie", "authorization",
+    "x-forwarded-for", "x-real-ip", "x-request-id", "traceparent", "tracestate", "baggage", "sentry-trace", "forwarded",
+    "via", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "accept-language", "cache-control", "pragma",
+    "te", "dnt", "upgrade-insecure-requests",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,16 @@ def _in_module(module: str, repo: str, text: str) -> list[Application]:
             if kind and isinstance(targets[0], ast.Name):
                 found.append(Application(kind, repo, module, targets[0].id))
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "test")):
-            kinds = [_KINDS[_called(c)] for c in ast.walk(node) if isinstance(c, ast.Call) and _called(c) in _KINDS]
+            kinds = [
+                _KINDS[_called(c)] for c in ast.walk(node) if isinstance(c, ast.Call) and _called(c) in _KINDS
+            ]
             arguments = node.args
             optional = len(arguments.args) == len(arguments.defaults) and None not in arguments.kw_defaults
-            if kinds and optional and any(isinstance(part, ast.Return) and part.value for part in ast.walk(node)):
+            if (
+                kinds
+                and optional
+                and any(isinstance(part, ast.Return) and part.value for part in ast.walk(node))
+            ):
                 found.append(Application(kinds[0], repo, module, node.name, factory=True))
     return found
 
@@ -90,7 +103,7 @@ def _called(call: ast.Call) -> str:
 
 def _django_settings(sources: Mapping[str, tuple[str, str]], env: Mapping[str, str]) -> Application | None:
     name = env.get("DJANGO_SETTINGS_MODULE")
-    for module, (repo, text) in sources.items():
+    for repo, text in sources.values():
         match = _SETTINGS.search(text)
         if match and not name:
             name = match.group(1)
@@ -131,11 +144,17 @@ def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
     if query:
         inputs["query"] = query
     headers = {name: value for name, value in request.headers.items() if _sent(name)}
-    notes["redacted"] += [f"header {n}" for n, v in request.headers.items() if v in ("[Filtered]", "[redacted]")]
+    notes["redacted"] += [
+        f"header {n}" for n, v in request.headers.items() if v in ("[Filtered]", "[redacted]")
+    ]
     headers = {name: value for name, value in headers.items() if value not in ("[Filtered]", "[redacted]")}
     if headers:
         inputs["headers"] = headers
-    kind = next((v for n, v in request.headers.items() if n.lower() == "content-type"), "").partition(";")[0].strip()
+    kind = (
+        next((v for n, v in request.headers.items() if n.lower() == "content-type"), "")
+        .partition(";")[0]
+        .strip()
+    )
     _body(request.data, kind, inputs, notes["guessed"])
     return inputs, notes
 

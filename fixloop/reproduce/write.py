@@ -80,7 +80,9 @@ def call_source(recipe: Recipe) -> str:
 
 
 def test_source(recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool) -> str:
-    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is asked."""
+    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail"
+    is asked.
+    """
     lines = lines_of(recipe)
     body = [*lines.setup, *_repeated(recipe, lines)]
     if asserted and isinstance(expected, dict) and "$raises" in expected:
@@ -93,7 +95,9 @@ def test_source(recipe: Recipe, name: str, doc: str, expected: Any, asserted: bo
 
 
 def assertable(expected: Any) -> bool:
-    """Whether a snapshot can be asserted: a literal, an object with a stable repr, or an error that was raised on purpose."""
+    """Whether a snapshot can be asserted: a literal, an object with a stable repr, or an error that was raised
+    on purpose.
+    """
     if isinstance(expected, dict) and ("$raises" in expected or expected.get("$object")):
         return "$raises" in expected or expected.get("repr") is not None
     return renderable(expected)
@@ -114,7 +118,10 @@ def _module(lines: Lines, function: str) -> str:
 def _repeated(recipe: Recipe, lines: Lines) -> list[str]:
     if recipe.repeat < 2:
         return []
-    return [f"for _ in range({recipe.repeat - 1}):  # it takes {recipe.repeat} calls: state builds up", f"    {lines.result}"]
+    return [
+        f"for _ in range({recipe.repeat - 1}):  # it takes {recipe.repeat} calls: state builds up",
+        f"    {lines.result}",
+    ]
 
 
 def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> list[str]:
@@ -162,7 +169,11 @@ def _raises(lines: Lines, dotted: str) -> list[str]:
 def _pretty(value: Any, imports: set[str]) -> str:
     """An expression over several lines where it is long."""
     flat = render(value, imports)
-    if len(flat) <= WIDTH - 20 or not isinstance(value, (dict, list)) or any(str(k).startswith("$") for k in value):
+    if (
+        len(flat) <= WIDTH - 20
+        or not isinstance(value, (dict, list))
+        or any(str(k).startswith("$") for k in value)
+    ):
         return flat
     try:
         return pprint.pformat(value, width=WIDTH, sort_dicts=False) if _plain(value) else flat
@@ -242,7 +253,8 @@ def _flask(recipe: Recipe) -> Lines:
     lines.setup.append(f"client = {_application(recipe, lines)}.test_client()")
     lines.helpers.append(
         "\ndef answer(response):\n"
-        "    return response.status_code, response.get_json() if response.is_json else response.get_data(as_text=True)\n"
+        "    body = response.get_json() if response.is_json else response.get_data(as_text=True)\n"
+        "    return response.status_code, body\n"
     )
     method = str(recipe.inputs["method"]).lower()
     lines.result = f"answer(client.{method}({_path(recipe)}{_words(recipe, lines)}))"
@@ -324,7 +336,9 @@ def _django(recipe: Recipe) -> Lines:
     elif "form" in inputs:
         words += f", data={_pretty(inputs['form'], lines.imports)}"
     elif "body" in inputs:
-        content = next((v for k, v in (inputs.get("headers") or {}).items() if k.lower() == "content-type"), "text/plain")
+        content = next(
+            (v for k, v in (inputs.get("headers") or {}).items() if k.lower() == "content-type"), "text/plain"
+        )
         words += f", data={render(inputs['body'], lines.imports)}, content_type={content!r}"
     headers = {k: v for k, v in (inputs.get("headers") or {}).items() if k.lower() != "content-type"}
     if headers:

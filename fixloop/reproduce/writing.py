@@ -23,21 +23,20 @@ KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",))
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
     """The recipe with the smallest input that fails for the same reason and that the parent, where there is one, still
     answers well: what only the bug can tell apart from right is kept."""
-    with bench.runner(bench.world()) as runner:
-        with bench.runner(parents or bench.world()) as before:
+    with bench.runner(bench.world()) as runner, bench.runner(parents or bench.world()) as before:
 
-            def fails(inputs: Any) -> bool:
-                candidate = found.recipe.model_copy(update={"inputs": inputs})
-                source = call_source(candidate)
-                if not _same(runner, source, candidate, found):
-                    return False
-                if parents is None:
-                    return True
-                outcome = before.run(source, preload=candidate.preload)[0]
-                return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
+        def fails(inputs: Any) -> bool:
+            candidate = found.recipe.model_copy(update={"inputs": inputs})
+            source = call_source(candidate)
+            if not _same(runner, source, candidate, found):
+                return False
+            if parents is None:
+                return True
+            outcome = before.run(source, preload=candidate.preload)[0]
+            return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
 
-            inputs = _without_headers(found.recipe.inputs, fails)
-            smaller = minimise(inputs, fails, keep=_kept(found.recipe), keys=parents is not None)
+        inputs = _without_headers(found.recipe.inputs, fails)
+        smaller = minimise(inputs, fails, keep=_kept(found.recipe), keys=parents is not None)
     return found.recipe.model_copy(update={"inputs": smaller})
 
 
@@ -100,7 +99,8 @@ def _doc(incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | N
     if oracle == Oracle.PARENT_VALUE and cause is not None:
         change = cause.change
         lines.append(
-            f"Right (oracle parent_value) is what the code gave before {change.repo} {change.commit[:9]}, the proven cause."
+            f"Right (oracle parent_value) is what the code gave before {change.repo} {change.commit[:9]}, "
+            "the proven cause."
         )
     else:
         lines.append("Nothing says what is right: only that this failure is gone is asked (oracle no_crash).")

@@ -1,4 +1,4 @@
-"""`nightdesk demo`: a real crash of a real small application, through every room, to a draft with its proof."""
+"""`nightdesk demo`: a real crash of a small application, through every room, to a draft with its proof."""
 
 from __future__ import annotations
 

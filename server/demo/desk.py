@@ -45,7 +45,7 @@ class Desk:
             self._serving.stop()
 
     def ask(self, *args: str, codes: Sequence[int] = (0,)) -> Any:
-        """What a command answers with `--json`. Raises DemoStopped with its words where it leaves with another code."""
+        """What a command answers with `--json`. Raises DemoStopped, in its words, for any other exit code."""
         done = run(self._argv(*args, "--json"), cwd=self._data, env=self._env, within=SHORT)
         if done.returncode not in codes:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
@@ -60,7 +60,7 @@ class Desk:
                     note(step["took"], step["name"], step["said"])
 
     def incidents(self, project: str, events: int) -> list[dict[str, Any]]:
-        """The project's incidents once they hold so many events and each has its verdict. Raises DemoStopped."""
+        """The project's incidents, once they hold so many events and all are triaged. Raises DemoStopped."""
         rows: list[dict[str, Any]] = []
         for _ in bounded(SHORT):
             rows = self.ask("incidents", "--project", project)

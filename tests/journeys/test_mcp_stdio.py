@@ -132,12 +132,12 @@ def test_only_protocol_is_on_standard_output_and_a_bad_setting_is_an_answer(tmp_
     assert "did you mean 'host'" in answers[1]["result"]["content"][0]["text"]
 
 
-def test_the_example_configuration_is_an_isolated_install_with_an_empty_python_path() -> None:
+def test_the_example_configuration_names_the_installed_command_and_an_empty_python_path() -> None:
     example = json.loads((REPOSITORY / "mcp.json.example").read_text())
     (server,) = example["mcpServers"].values()
     assert server["env"] == {"PYTHONPATH": ""}
     assert "mcp" in server["args"]
-    assert server["command"] == "uvx"
+    assert server["command"] == "nightdesk"
 
 
 # --- repairs that outlive the asker ---------------------------------------------------------------

@@ -105,7 +105,13 @@ def run_loop(
     )
     layout = Layout(rows, env or {})
     bench = Bench(
-        mirrors, sandbox, environment, layout, Trees(folder / "trees", mirrors), lambda: datetime.now(UTC), runs=20
+        mirrors,
+        sandbox,
+        environment,
+        layout,
+        Trees(folder / "trees", mirrors),
+        lambda: datetime.now(UTC),
+        runs=20,
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
     repair = Repair(attempt, [event], ReleaseSources(mirrors, layout.commits, {}), bench)

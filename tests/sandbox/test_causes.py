@@ -93,7 +93,11 @@ def test_with_the_fault_in_the_first_commit_nothing_is_proven(tmp_path: Path) ->
         ("Reformat", "2024-03-01", {"app/names.py": NAMES_BAD.replace("Names.", "The names.")}),
     ])  # fmt: skip
     done = run_loop(tmp_path, [history], label_crash())
-    assert {str(change.verdict) for change in done.attempt.changes} <= {"introduced_with_feature", "refuted", "untested"}
+    assert {str(change.verdict) for change in done.attempt.changes} <= {
+        "introduced_with_feature",
+        "refuted",
+        "untested",
+    }
 
 
 def test_behind_a_parent_that_fails_in_another_way_the_search_goes_on(tmp_path: Path) -> None:
@@ -174,7 +178,9 @@ def test_a_library_that_breaks_a_service_is_named_with_the_service_pinned(tmp_pa
 
 
 def test_an_answer_that_was_meant_to_change_is_not_the_oracle(tmp_path: Path) -> None:
-    before = '"""Export."""\n\n\ndef line(order):\n    """One line of the file."""\n    return order["city"]\n'
+    before = (
+        '"""Export."""\n\n\ndef line(order):\n    """One line of the file."""\n    return order["city"]\n'
+    )
     after = before.replace('return order["city"]', 'return order["city"] + ";" + order["carrier"]')
     history = History("app", [
         ("Start", "2024-01-01", {"app/__init__.py": "", "app/export.py": before}),
@@ -236,7 +242,9 @@ def quotes():
     kept[customer] = (5,)
     return jsonify(prices=[5])
 '''
-    pins = "\n".join(f"{name}=={version(name)}" for name in ("flask", "werkzeug", "jinja2", "click", "itsdangerous"))
+    pins = "\n".join(
+        f"{name}=={version(name)}" for name in ("flask", "werkzeug", "jinja2", "click", "itsdangerous")
+    )
     history = History("app", [("Start", "2024-01-01", {"service/__init__.py": "", "service/web.py": text})])
     request = Request(
         method="POST", url="http://shop.example/quotes", headers={"Content-Type": "application/json"},

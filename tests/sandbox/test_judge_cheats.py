@@ -5,8 +5,6 @@ the caller, the value for this one input. Ending the process, knowing the run (i
 other surroundings), writing what the judge reads and replacing the clock are refused by name.
 """
 
-# ruff: noqa: E501 - the edits are whole lines of code
-
 from __future__ import annotations
 
 import pytest
