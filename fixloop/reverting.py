@@ -50,8 +50,8 @@ def take_out(
 
 
 def moves(renamed: Mapping[str, str], then: Sequence[str], now: Sequence[str]) -> dict[str, str]:
-    """Path at the change to path at the release: what git saw as a rename, else the one file of that name, for a move
-    together with a formatter leaves git too little to see."""
+    """Path at the change to path at the release: what git saw as a rename, else the one file of that name,
+    for a move together with a formatter leaves git too little to see."""
     present = set(now)
     found = dict(renamed)
     for path in then:
@@ -67,8 +67,8 @@ def moves(renamed: Mapping[str, str], then: Sequence[str], now: Sequence[str]) -
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 
-    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written since is
-    not thrown away. None where that is not so, or where there is no such function.
+    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written
+    since is not thrown away. None where that is not so, or where there is no such function.
     """
     trees = [parse(text) for text in (ours, base, theirs)]
     if any(tree is None for tree in trees):

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixloop.reproduce.requests import Application, request_recipe
 from fixloop.reproduce.values import CONSTRUCTORS, plain, rebuild, render, renderable, size
+from store.event import Request
 
 UTC = datetime.UTC
 ATOMS = st.one_of(
@@ -166,6 +168,16 @@ def test_tags_in_what_the_sender_kept_are_keys_and_not_tags() -> None:
     st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5) | st.just("$call"), inner, max_size=3))))  # fmt: skip
 def test_json_that_was_sent_comes_back_as_it_was(value: Any) -> None:
     assert evaluated(plain(value)) == value
+
+
+def test_a_request_body_with_tags_in_it_is_sent_as_it_was() -> None:
+    body = {"$call": "os.system", "args": ["touch /tmp/owned"], "kwargs": {}}
+    headers = {"Content-Type": "application/json", "$call": "x"}
+    request = Request(method="POST", url="http://shop.example/orders", data=body, headers=headers)
+    app = Application("flask", "shop", "shop.app", "app")
+    inputs = request_recipe(app, request, lambda: True).inputs
+    assert evaluated(inputs["json"]) == body
+    assert "headers" not in inputs
 
 
 def test_large_and_deep_values_are_refused_quickly() -> None:
