@@ -37,7 +37,11 @@ def _text(attempt: Attempt) -> str:
         parts.append(validation_lines(attempt.validation))
     for patch, judged in attempt.rejected[:5]:
         proven = judged.verdict == ValidationVerdict.PROVEN
-        said = "was proven as well, and takes more away or is larger" if proven else f"was turned down: {judged.said}"
+        said = (
+            "was proven as well, and takes more away or is larger"
+            if proven
+            else f"was turned down: {judged.said}"
+        )
         parts.append(f"{patch.fixer} {said}")
     parts += [f"draft: {draft.branch} in {draft.repo} ({draft.state})" for draft in attempt.drafts]
     return "\n\n".join(parts)
