@@ -224,3 +224,14 @@ def test_every_known_constructor_exists_and_is_a_class() -> None:
     for dotted in CONSTRUCTORS.values():
         module, _, name = dotted.rpartition(".")
         assert isinstance(getattr(__import__(module or "builtins"), name, None), type), dotted
+
+
+def test_a_class_is_rebuilt_when_it_is_built_in_or_the_teams_own() -> None:
+    assert rebuild("<class 'int'>", "type").value == {"$name": "int"}
+    assert rebuild("<class 'shop.Order'>", "type", lambda name: "shop.models.Order").value == {
+        "$name": "shop.models.Order"
+    }
+    assert (
+        rebuild("<class 'os._wrap_close'>", "type").why
+        == "type is the class os._wrap_close, which is not rebuilt"
+    )
