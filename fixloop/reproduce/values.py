@@ -52,23 +52,10 @@ CONSTRUCTORS: Mapping[str, str] = {
 }
 CONSTANTS: Mapping[str, str] = {"datetime.timezone.utc": "datetime.timezone.utc"}
 
-BUILTINS = frozenset(
-    [
-        "int",
-        "str",
-        "float",
-        "bool",
-        "list",
-        "dict",
-        "tuple",
-        "set",
-        "frozenset",
-        "bytes",
-        "bytearray",
-        "complex",
-        "object",
-    ]
-)
+BUILTINS = frozenset({
+    "int", "str", "float", "bool", "list", "dict", "tuple", "set", "frozenset", "bytes", "bytearray", "complex",
+    "object",
+})  # fmt: skip
 _CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")
 
 SDK_ITEMS = 10  # sentry-sdk keeps ten items of a container and sets no mark (measured with 2.75.0)
