@@ -36,6 +36,9 @@ COMMANDS = {
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
+    "merge": "Say that two incidents are one.",
+    "split": "Say that an incident is several.",
+    "undo": "Take back the last act, or the one of a number.",
     "eval": "Measure the product on labelled data.",
     "doctor": "Every part with its state and the fix in words.",
 }
