@@ -442,6 +442,7 @@ def _incident(row: IncidentRow, project: str, fingerprints: Iterable[Fingerprint
         verdict=None if row.verdict is None else Verdict.model_validate(row.verdict),
         location=None if row.location is None else CodeLocation.model_validate(row.location),
         owner=row.owner,
+        owner_set_by=row.owner_set_by,
         claimed_by=row.claimed_by,
     )
 
