@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from server import proofs
 from server.rollback import advice, as_json
 from store import queries
 from store.incident import Fingerprint, Incident, Step, Triage
@@ -48,7 +49,10 @@ def incident_json(house: House, ref: str) -> dict[str, Any]:
     events = queries.events(house.database, incident.id, limit=1)
     found = advice(house, attempt, events[0] if events else None)
     merged = queries.merged(house.database, incident.id)
-    return {**compose(incident, triage, attempt), "rollback": as_json(found), "merged": merged}
+    values = compose(incident, triage, attempt)
+    if values["proof"] and attempt:
+        values["proof"]["file"] = proofs.file_of(house, attempt.id)
+    return {**values, "rollback": as_json(found), "merged": merged}
 
 
 def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "causes": "The changes that may have caused an incident.",
     "judge": "The verdict on a patch from anywhere.",
     "draft": "Open the draft of a proven fix, or show it.",
+    "proof": "Proofs of fixes: verify one again.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
     "repo": "Git repositories: add, list, sync.",
