@@ -41,6 +41,9 @@ COMMANDS = {
     "split": "Say that an incident is several.",
     "undo": "Take back the last act, or the one of a number.",
     "eval": "Measure the product on labelled data.",
+    "export": "Everything of a project, or of all, as one file.",
+    "import": "Take in an export.",
+    "migrate": "The database forward.",
     "doctor": "Every part with its state and the fix in words.",
 }
 
