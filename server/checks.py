@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.util import find_spec
 
+import httpx
+
+from fixloop import Sandbox, sandboxes
 from server.config import SETTINGS, Config
 from server.house import House
+from server.presence import servers
 from server.web.words import ago, stamp
 from store import queries
 from store.errors import NightdeskError
+from store.git import git, without_credentials
 
+_LEAST_FREE = 100 << 20  # bytes below which there is not enough room to work
+_PATIENCE = 10  # seconds that somebody else may take to answer
+_MODELS = "https://api.anthropic.com"
 _FIRST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this has never been set
 
 
@@ -41,12 +50,27 @@ class Check:
 def examine(house: House) -> Iterator[Check]:
     """Look at every part. A part that fails is a line in the answer, never an exception."""
     yield _database(house)
-    yield from _sandbox(house)
-    yield _git()
-    yield _uv()
+    yield disk(house.config)
+    yield from around(house.config, house.sandbox)
     yield from _repositories(house)
     yield _clock(house)
     yield _last_event(house)
+
+
+def closed(config: Config, error: NightdeskError) -> Iterator[Check]:
+    """Look at what can be seen of an installation that does not open, the reason first."""
+    yield Check("database", State.BROKEN, str(error))
+    yield disk(config)
+    yield from around(config, sandboxes.best())
+
+
+def around(config: Config, sandbox: Sandbox) -> Iterator[Check]:
+    """What an installation stands on: programs, other servers, the model."""
+    yield from _sandbox(sandbox)
+    yield _git()
+    yield _uv()
+    yield _servers(config)
+    yield _model(os.environ)
 
 
 def configuration(config: Config) -> list[Check]:
@@ -64,18 +88,63 @@ def _database(house: House) -> Check:
         counts = queries.lane_counts(house.database)
     except NightdeskError as error:
         return Check("database", State.BROKEN, str(error))
-    free = shutil.disk_usage(house.config.data).free
-    said = (
-        f"{sum(counts.values())} incidents in {house.config.database_url}; {free >> 20} MiB free on its disk."
-    )
-    return Check("database", State.OK if free > 100 << 20 else State.BROKEN, said)
+    said = f"{sum(counts.values())} incidents in {house.config.database_url}."
+    return Check("database", State.OK, said)
 
 
-def _sandbox(house: House) -> Iterator[Check]:
-    tested = house.sandbox.self_test()
+def disk(config: Config) -> Check:
+    """Room below the data folder, or below the folder in which it is to be made."""
+    place = next((each for each in (config.data, *config.data.parents) if each.is_dir()), config.data)
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Check(
+            "disk", State.BROKEN, f"{place} cannot be read: {error.strerror}; name another with --data."
+        )
+    if free < _LEAST_FREE:
+        said = f"Only {free >> 20} MiB are free below {place}; make room, or move the folder and name it with --data."
+        return Check("disk", State.BROKEN, said)
+    return Check("disk", State.OK, f"{free >> 20} MiB free below {place}.")
+
+
+def _sandbox(sandbox: Sandbox) -> Iterator[Check]:
+    tested = sandbox.self_test()
     yield Check("sandbox", State.OK if tested.ok else State.MISSING, tested.said)
     for gap in tested.open:
         yield Check("sandbox, open", State.MISSING, gap)
+
+
+def _servers(config: Config) -> Check:
+    running = servers(config.data)
+    if len(running) > 1:
+        where = ", ".join(running)
+        said = (
+            f"{len(running)} servers run on this folder ({where}) and each takes its work; stop all but one."
+        )
+        return Check("server", State.BROKEN, said)
+    if not running:
+        return Check("server", State.MISSING, "None runs on this folder: `nightdesk serve` starts one.")
+    return Check("server", State.OK, f"One runs at {running[0]}.")
+
+
+def _model(environ: Mapping[str, str]) -> Check:
+    """The model is asked only where a key is given: for the list of models, which costs nothing."""
+    key, address = environ.get("ANTHROPIC_API_KEY"), environ.get("ANTHROPIC_BASE_URL") or _MODELS
+    if not key:
+        return Check("model", State.MISSING, "No key in ANTHROPIC_API_KEY; everything works without one.")
+    shown = without_credentials(address)
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    try:
+        answer = httpx.get(f"{address.rstrip('/')}/v1/models", headers=headers, timeout=_PATIENCE)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        said = f"{shown} does not answer ({type(error).__name__}); look at the network and at ANTHROPIC_BASE_URL."
+        return Check("model", State.BROKEN, said)
+    if answer.status_code in (401, 403):
+        return Check("model", State.BROKEN, f"{shown} does not take the key; set a valid ANTHROPIC_API_KEY.")
+    if answer.is_error:
+        said = f"{shown} answers with {answer.status_code}; try again later, or look at ANTHROPIC_BASE_URL."
+        return Check("model", State.BROKEN, said)
+    return Check("model", State.OK, f"{shown} answers.")
 
 
 def _git() -> Check:
@@ -121,9 +190,18 @@ def _repositories(house: House) -> Iterator[Check]:
         try:
             mirror = house.mirrors.get(row.name)
             house.part(row, mirror)
-            yield Check(part, State.OK, f"{row.project}, at {mirror.head()[:10]}, from {row.url}")
+            head = mirror.head()[:10]
         except NightdeskError as error:
-            yield Check(part, State.BROKEN, str(error))
+            yield Check(
+                part, State.BROKEN, f"{error} Mirror it with `nightdesk repo add {row.name} PATH|URL`."
+            )
+            continue
+        try:
+            git(None, "ls-remote", "--quiet", "--", row.url, "HEAD", seconds=_PATIENCE, remote=True)
+            yield Check(part, State.OK, f"{row.project}, at {head}, from {without_credentials(row.url)}")
+        except NightdeskError as error:
+            said = f"The mirror stands at {head}, but its origin does not answer: {error}"
+            yield Check(part, State.BROKEN, f"{said} Correct its address or the access to it.")
 
 
 def _clock(house: House) -> Check:

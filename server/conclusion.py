@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from server.incident_view import IncidentView
 from server.quoting import Quoter
+from server.rollback import Rollback
 from store.incident import Incident, Status
 from store.repair import Attempt, CandidateChange, ChangeVerdict, Ended, Oracle, Patch, Reproducer, Validation
 
@@ -57,6 +58,8 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
     yield "Why", _why(view, quoter)
     if attempt and (change := settled(attempt)):
         yield "Change", change_words(change, quoter)
+    if view.rollback:
+        yield "Roll-back", rollback_words(view.rollback, quoter)
     if attempt and attempt.reproducer:
         yield "Test", reproducer_words(attempt.reproducer, quoter)
     if attempt and attempt.patch:
@@ -137,6 +140,17 @@ def change_words(change: CandidateChange, quoter: Quoter) -> str:
     said = f"; {quoter.inline(change.said, 200)}" if change.said else ""
     where = f"{quoter.name(change.commit[:12])} in {quoter.name(change.repo)}"
     return f"{where}, {quoter.inline(change.title, 100)} by {by}: {judged}{said}"
+
+
+def rollback_words(rollback: Rollback, quoter: Quoter) -> str:
+    """The advice in a sentence; the titles of what else would go are quoted."""
+    others = [f"{quoter.name(r.commit[:10])} {quoter.inline(r.title, 80)}" for r in rollback.also_removes[:3]]
+    count = len(rollback.also_removes) + rollback.left_out
+    more = f" and {count - 3} more (`nightdesk show` names them)" if count > 3 else ""
+    also = (
+        f"going back also removes {'; '.join(others)}{more}" if others else "going back removes nothing else"
+    )
+    return f"release {quoter.name(rollback.to_release, 60)} does not have it; {also}"
 
 
 def reproducer_words(test: Reproducer, quoter: Quoter) -> str:

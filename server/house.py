@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 
 from fixloop import Sandbox, sandboxes
 from server.config import Config
 from server.intake import Intake
-from server.releases import release_of, standing
+from server.locks import LOCKS
+from server.owners import Suggestion, suggested
+from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
 from store import journal, queries
@@ -22,7 +25,7 @@ from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
 from store.event import Event
-from store.incident import Incident, Status, Triage
+from store.incident import Incident, Status, Step, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.project import RepositoryConfig
@@ -87,32 +90,69 @@ class House:
         result = triage(events[0], history_of(incident), sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
+        result, owner = self._with_owner(incident, result)
         journal.keep_triage(self.database, incident.id, result)
+        if owner is not None:
+            journal.suggest_owner(self.database, incident.id, owner.owner, owner.why)
         return result
+
+    def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
+        """Who is to look after it, as a step of the triage; not asked where a person has said so already."""
+        if incident.owner_set_by is not None or result.location is None:
+            return result, None
+        started, clock = datetime.now(UTC), perf_counter()
+        try:
+            owner = suggested(self.mirrors.get(result.location.repo), result.location)
+            said = f"{owner.owner}: {owner.why}" if owner else "Nothing tells who looks after this place."
+        except NightdeskError as error:
+            owner, said = None, str(error)
+        step = Step(name="owner", started_at=started, took=perf_counter() - clock, said=said)
+        return result.model_copy(update={"steps": (*result.steps, step)}), owner
 
     def sources_for(self, event: Event) -> ProjectSources:
         """The project's repositories at the commits this event ran on; what cannot be read is left out."""
         release = release_of(self.database, event)
+        connected = self._connected(event.project)
+        stood = standings([place for place, _ in connected], event.release, release)
         sources = ProjectSources()
-        for row in queries.repositories(self.database, event.project):
+        for place, part in connected:
+            sources.add(place.mirror, stood[place.mirror.name], part)
+        return sources
+
+    def places(self, project: str) -> list[Place]:
+        """The repositories of a project that can be read, with their locks. Raises NotFound."""
+        return [place for place, _ in self._connected(project)]
+
+    def _connected(self, project: str) -> list[tuple[Place, RepositoryPart]]:
+        found = []
+        for row in queries.repositories(self.database, project):
             try:
                 mirror = self.mirrors.get(row.name)
-                sources.add(mirror, standing(mirror, event, release), self.part(row, mirror))
+                part = self.part(row, mirror)
             except NightdeskError as error:  # one that is broken must not keep us from reading the others
                 log.warning("Repository %s is left out: %s", row.name, error)
-        return sources
+                continue
+            root = _below(row)
+            files = dict.fromkeys((*LOCKS, *part.requirements))
+            found.append((Place(mirror, tuple(root + file for file in files)), part))
+        return found
 
     def part(self, repository: RepositoryConfig, mirror: Mirror) -> RepositoryPart:
         """The repository's own configuration: from `repo add --config`, else its default branch; the rest
         detected."""
         head = mirror.head()
-        root = "" if repository.root in {"", "."} else f"{repository.root.strip('/')}/"
+        root = _below(repository)
         if repository.config:
             given = validate(repository.config, f"configuration of {repository.name}")
         else:
             given = parse(mirror.text(head, root + FILE) or "", f"{repository.name}/{root}{FILE}")
         paths = [path.removeprefix(root) for path in mirror.paths(head) if path.startswith(root)]
         return detect(paths, lambda path: mirror.text(head, root + path), given)
+
+
+def _below(repository: RepositoryConfig) -> str:
+    """What a path begins with in the folder of the repository that is the project's."""
+    return "" if repository.root in {"", "."} else f"{repository.root.strip('/')}/"
 
 
 def history_of(incident: Incident) -> History:

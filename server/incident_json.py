@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from server import proofs
+from server.rollback import advice, as_json
 from store import queries
 from store.incident import Fingerprint, Incident, Step, Triage
 from store.repair import Attempt
@@ -44,11 +46,17 @@ def incident_json(house: House, ref: str) -> dict[str, Any]:
     incident = queries.incident(house.database, ref)
     triage = queries.triage(house.database, incident.id)
     attempt = queries.latest_attempt(house.database, incident.id)
-    return compose(incident, triage, attempt)
+    events = queries.events(house.database, incident.id, limit=1)
+    found = advice(house, attempt, events[0] if events else None)
+    merged = queries.merged(house.database, incident.id)
+    values = compose(incident, triage, attempt)
+    if values["proof"] and attempt:
+        values["proof"]["file"] = proofs.file_of(house, attempt.id)
+    return {**values, "rollback": as_json(found), "merged": merged}
 
 
 def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) -> dict[str, Any]:
-    """The JSON of an incident from its three records; pure."""
+    """The JSON of an incident from its three records; pure. What more takes a look elsewhere is null."""
     return {
         **_pick(incident, _HEAD),
         "why": incident.why or None,

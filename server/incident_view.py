@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from server.rollback import Rollback, advice
 from store import queries
 from store.event import Event
 from store.incident import Incident, Triage
@@ -31,6 +32,7 @@ class IncidentView:
     events: Sequence[Event] = ()  # newest first
     kept: bool = True
     checkout: str | None = None  # one sentence: how a checkout stands to this incident
+    rollback: Rollback | None = None
 
     @property
     def event(self) -> Event | None:
@@ -43,11 +45,14 @@ def incident_view(house: House, incident: Incident, checkout: str | None = None)
     attempts = queries.attempts(house.database, incident.id)
     ended = [attempt for attempt in attempts if attempt.ended is not None]
     running = attempts[-1] if attempts and attempts[-1].ended is None else None
+    attempt = ended[-1] if ended else running
+    events = queries.events(house.database, incident.id, limit=EVENTS)
     return IncidentView(
         incident=incident,
         triage=queries.triage(house.database, incident.id),
-        attempt=ended[-1] if ended else running,
+        attempt=attempt,
         running=running,
-        events=queries.events(house.database, incident.id, limit=EVENTS),
+        events=events,
         checkout=checkout,
+        rollback=advice(house, attempt, events[0] if events else None),
     )

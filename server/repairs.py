@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from fixloop.blocks import by_file, parse
@@ -9,6 +10,7 @@ from fixloop.conclude import proof_of
 from fixloop.judge import Judge, Trial
 from fixloop.loop import Repair
 from fixloop.reproduce.recipe import Recipe
+from server import proofs
 from server.approvals import decide, open_drafts
 from server.house import House
 from server.workbench import Prepared, prepare
@@ -24,6 +26,8 @@ from store.repair import (
     Validation,
     ValidationVerdict,
 )
+
+log = logging.getLogger("nightdesk.repairs")
 
 Note = Callable[[Step], None]
 
@@ -49,6 +53,7 @@ def repair(house: House, ref: str, note: Note = lambda step: None, *, until: str
         journal.keep_attempt(house.database, stopped)
         raise
     journal.keep_attempt(house.database, finished)
+    _keep_proof(house, prepared, finished)
     if finished.ended is Ended.PROVEN and until is None:
         _draft_by_policy(house, prepared, finished, keep)
     return queries.attempt(house.database, attempt.id) or finished
@@ -154,7 +159,20 @@ def _record(house: House, attempt: Attempt, patch: Patch, validation: Validation
             "finished_at": now,
             "said": f"submitted: {validation.said}",
         }
-    journal.keep_attempt(house.database, attempt.model_copy(update=update))
+    kept = attempt.model_copy(update=update)
+    journal.keep_attempt(house.database, kept)
+    if attempt.proof is None:
+        _keep_proof(house, prepared, kept)
+
+
+def _keep_proof(house: House, prepared: Prepared, attempt: Attempt) -> None:
+    """Write the proof's file. The proof itself is kept already: a full disk must not lose the repair."""
+    if attempt.proof is None:
+        return
+    try:
+        proofs.keep(house, prepared, attempt, attempt.proof, trial_of(prepared, attempt))
+    except NightdeskError as error:
+        log.warning("The proof of %s has no file: %s", attempt.id, error)
 
 
 def open_draft(house: House, ref: str, by: str | None = None) -> list[DraftPullRequest] | str:

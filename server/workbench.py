@@ -25,6 +25,27 @@ EVENTS = 20  # kept bodies that a repair looks at
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What an environment was asked to have: enough to find or make the same one again."""
+
+    requirements: str
+    python: str | None
+    stub_metadata: tuple[str, ...]
+    exact: bool
+
+    def prepared(self, environments: Environments, *, allow_network: bool = True) -> Environment:
+        """The environment. Raises Unavailable where a requirement cannot be had."""
+        how = {"python": self.python} if self.python is not None else {}
+        return environments.prepare(
+            self.requirements,
+            stub_metadata=self.stub_metadata,
+            exact=self.exact,
+            allow_network=allow_network,
+            **how,
+        )
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Everything that one repair of one incident needs."""
 
@@ -33,6 +54,7 @@ class Prepared:
     sources: ReleaseSources
     bench: Bench
     parts: Mapping[str, RepositoryPart]
+    wanted: Wanted
 
     @property
     def situation(self) -> Situation:
@@ -72,10 +94,11 @@ def prepare(house: House, ref: str) -> Prepared:
     commits = {name: stood.commit(name) for name in names}
     repositories = ProjectRepositories(mirrors)
     sources = ReleaseSources(repositories, commits, {name: part.path_map for name, part in parts.items()})
+    wanted = _wanted(mirrors, commits, parts)
     bench = Bench(
         repositories=repositories,
         sandbox=house.sandbox,
-        environment=_environment(house, mirrors, commits, parts),
+        environment=wanted.prepared(Environments(house.config.data / "environments")),
         layout=_layout(mirrors, commits, parts),
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
@@ -84,7 +107,7 @@ def prepare(house: House, ref: str) -> Prepared:
         runs=house.config.runs,
         budget=Budget(house.config.repair_seconds),
     )
-    return Prepared(incident, events, sources, bench, parts)
+    return Prepared(incident, events, sources, bench, parts, wanted)
 
 
 def _entry_first(names: Sequence[str], incident: Incident) -> list[str]:
@@ -113,12 +136,9 @@ def _layout(
     return Layout(rows, env)
 
 
-def _environment(
-    house: House,
-    mirrors: Mapping[str, Repository],
-    commits: Mapping[str, str],
-    parts: Mapping[str, RepositoryPart],
-) -> Environment:
+def _wanted(
+    mirrors: Mapping[str, Repository], commits: Mapping[str, str], parts: Mapping[str, RepositoryPart]
+) -> Wanted:
     """One environment for all repositories: the entry's pins win over a library's."""
     lines: dict[str, str] = {}
     for name, part in parts.items():
@@ -129,10 +149,7 @@ def _environment(
     python = next((part.python for part in parts.values() if part.python), None)
     stubs = tuple(stub for part in parts.values() for stub in part.stub_metadata)
     exact = all(part.pins for part in parts.values())
-    environments = Environments(house.config.data / "environments")
-    if python is None:
-        return environments.prepare(wanted, stub_metadata=stubs, exact=exact)
-    return environments.prepare(wanted, python, stub_metadata=stubs, exact=exact)
+    return Wanted(wanted, python, stubs, exact)
 
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:

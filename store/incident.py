@@ -125,4 +125,5 @@ class Incident(Value):
     verdict: Verdict | None = None
     location: CodeLocation | None = None
     owner: str | None = None
+    owner_set_by: str | None = None  # None: suggested by triage, or nobody
     claimed_by: str | None = None

@@ -26,6 +26,7 @@ from store.queries import (
     release_value,
 )
 from store.recording import Recorded, note_act, plain, record
+from store.regrouping import merge, split
 from store.repair import Attempt
 from store.tables import (
     AttemptRow,
@@ -37,6 +38,7 @@ from store.tables import (
     StepRow,
     TriageRow,
 )
+from store.undoing import undo
 
 __all__ = [
     "Recorded",
@@ -48,13 +50,17 @@ __all__ = [
     "claim",
     "keep_attempt",
     "keep_triage",
+    "merge",
     "note_step",
     "record",
     "revoke_key",
     "set_lane",
     "set_status",
+    "split",
     "start_attempt",
+    "suggest_owner",
     "unclaim",
+    "undo",
 ]
 
 _PROJECT_NAME = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -153,7 +159,17 @@ def unclaim(db: Database, incident_id: str, by: str) -> None:
 def assign(db: Database, incident_id: str, owner: str | None, by: str = _OPERATOR) -> None:
     """Say who is to look after an incident; None for nobody. Raises NotFound."""
     with db.write() as session:
-        _change(session, incident_row(session, incident_id), "owner", owner, who=by)
+        row = incident_row(session, incident_id)
+        _change(session, row, "owner", owner, who=by)
+        row.owner_set_by = None if owner is None else by
+
+
+def suggest_owner(db: Database, incident_id: str, owner: str, why: str) -> None:
+    """Name an owner where no person has; their word stays. Raises NotFound."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        if row.owner_set_by is None:
+            _change(session, row, "owner", plain(owner), who=_TRIAGE, reason=why)
 
 
 # --- what a team sets up --------------------------------------------------------------------------
@@ -248,6 +264,7 @@ def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:
             session.add(row)
         row.commits = {**row.commits, **release.commits}
         row.deployed_at = release.deployed_at or row.deployed_at
+        row.first_seen = row.first_seen or release.first_seen
         after = release_value(row, owner)
         if before != after:
             told = None if before is None else before.model_dump(mode="json")

@@ -124,6 +124,12 @@ class Mirror:
         wanted += [] if limit is None else [f"--max-count={limit}"]
         return list(_commits(git(self.folder, *wanted, self._commit(commit), "--", *paths)))
 
+    def between(self, old: str, new: str) -> list[CommitInfo]:
+        """The commits that `new` contains and `old` does not, newest first, merges left out, without their files."""
+        wanted = ("log", "-z", "--no-merges", "--date-order", "--no-show-signature", _LOG)
+        ends = (self._commit(new), f"^{self._commit(old)}")
+        return list(_commits(git(self.folder, *wanted, *ends, "--")))
+
     def diff(self, commit: str, *, paths: Sequence[str] = (), context: int = 3) -> str:
         """The unified diff of a commit against its first parent (a root commit: against the empty tree)."""
         wanted = (

@@ -49,6 +49,7 @@ class Release(Value):
     commits: dict[str, str] = Field(default_factory=dict)  # repository -> sha
     environment: str | None = None
     deployed_at: datetime | None = None
+    first_seen: datetime | None = None  # the first event that named it
 
 
 class Act(Value):

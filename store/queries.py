@@ -68,7 +68,7 @@ def incidents(
     case; `after` is the id of the last incident of the page before. Raises NotFound for an unknown project or
     `after`."""
     with db.read() as session:
-        wanted: list[ColumnElement[bool]] = [*_in_status(status)]
+        wanted: list[ColumnElement[bool]] = [col(IncidentRow.merged_into).is_(None), *_in_status(status)]
         if lane is not None:
             wanted.append(col(IncidentRow.lane) == lane.value)
         if project is not None:
@@ -94,6 +94,12 @@ def incident(db: Database, ref: str) -> Incident:
         return _values(session, [incident_row(session, ref)])[0]
 
 
+def merged(db: Database, ref: str) -> list[str]:
+    """The ids that answer with this incident since they were merged into it. Raises NotFound."""
+    with db.read() as session:
+        return [f"INC-{number}" for number in sorted(_parts(session, incident_row(session, ref)))]
+
+
 def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
     """The incidents that events of this fingerprint are counted in: one for each project, the one seen last
     at the end."""
@@ -114,7 +120,9 @@ def lane_counts(
     project."""
     with db.read() as session:
         statement = (
-            select(IncidentRow.lane, func.count()).where(*_in_status(status)).group_by(col(IncidentRow.lane))
+            select(IncidentRow.lane, func.count())
+            .where(col(IncidentRow.merged_into).is_(None), *_in_status(status))
+            .group_by(col(IncidentRow.lane))
         )
         if project is not None:
             statement = statement.where(col(IncidentRow.project_id) == project_row(session, project).id)
@@ -217,11 +225,16 @@ def latest_attempt(db: Database, incident_id: str) -> Attempt | None:
 
 
 def attempts(db: Database, incident_id: str) -> list[Attempt]:
-    """Every repair of an incident, oldest first. Raises NotFound for an unknown incident."""
+    """Every repair of an incident, oldest first; those of incidents that were merged into it come before its
+    own. Raises NotFound for an unknown incident."""
     with db.read() as session:
         row = incident_row(session, incident_id)
         statement = (
-            select(AttemptRow).where(AttemptRow.incident_id == row.id).order_by(col(AttemptRow.number))
+            select(AttemptRow)
+            .where(col(AttemptRow.incident_id).in_([row.id, *_parts(session, row)]))
+            .order_by(
+                col(AttemptRow.incident_id) == row.id, col(AttemptRow.incident_id), col(AttemptRow.number)
+            )
         )
         return [attempt_value(session, found) for found in session.exec(statement).all()]
 
@@ -329,7 +342,25 @@ def incident_row(session: Session, ref: str) -> IncidentRow:
     row = session.get(IncidentRow, int(number)) if _is_number(number) else None
     if row is None:
         raise NotFound(f"There is no incident {ref[:100]!r}; `nightdesk incidents` lists them.")
+    return resolved(session, row)
+
+
+def resolved(session: Session, row: IncidentRow) -> IncidentRow:
+    """The incident that answers for this one: itself, or the one it was merged into."""
+    while row.merged_into is not None:
+        row = session.get_one(IncidentRow, row.merged_into)
     return row
+
+
+def _parts(session: Session, row: IncidentRow) -> list[int]:
+    """The numbers of all incidents that were merged into this one, also by way of others."""
+    found: list[int] = []
+    wanted = [row.id or 0]
+    while wanted:
+        statement = select(IncidentRow.id).where(col(IncidentRow.merged_into).in_(wanted))
+        wanted = sorted(number for number in session.exec(statement) if number is not None)
+        found += wanted
+    return found
 
 
 def project_row(session: Session, ref: str) -> ProjectRow:
@@ -367,6 +398,7 @@ def release_value(row: ReleaseRow, owner: ProjectRow) -> Release:
         commits=row.commits,
         environment=row.environment or None,
         deployed_at=row.deployed_at,
+        first_seen=row.first_seen,
     )
 
 
@@ -410,6 +442,7 @@ def _incident(row: IncidentRow, project: str, fingerprints: Iterable[Fingerprint
         verdict=None if row.verdict is None else Verdict.model_validate(row.verdict),
         location=None if row.location is None else CodeLocation.model_validate(row.location),
         owner=row.owner,
+        owner_set_by=row.owner_set_by,
         claimed_by=row.claimed_by,
     )
 

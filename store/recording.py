@@ -23,8 +23,17 @@ from store.artifacts import Artifacts
 from store.database import Database
 from store.event import Event
 from store.incident import Fingerprint, Lane, Status
-from store.queries import incident_name, project_row
-from store.tables import ActRow, EventRow, FacetRow, FingerprintRow, IncidentRow, ProjectRow
+from store.queries import incident_name, project_row, resolved
+from store.tables import (
+    ActRow,
+    BranchRow,
+    EventRow,
+    FacetRow,
+    FingerprintRow,
+    IncidentRow,
+    ProjectRow,
+    ReleaseRow,
+)
 
 FIRST_BODIES = 20  # of an incident are all kept
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
@@ -60,19 +69,19 @@ def record(
 
 def note_act(
     session: Session, who: str, what: str, subject: str, before: Any, after: Any, reason: str = ""
-) -> None:
+) -> ActRow:
     """Append to the acts, inside the transaction that does what they tell of."""
-    session.add(
-        ActRow(
-            at=datetime.now(UTC),
-            who=plain(who),
-            what=what,
-            subject=subject,
-            before=before,
-            after=after,
-            reason=plain(reason),
-        )
+    act = ActRow(
+        at=datetime.now(UTC),
+        who=plain(who),
+        what=what,
+        subject=subject,
+        before=before,
+        after=after,
+        reason=plain(reason),
     )
+    session.add(act)
+    return act
 
 
 def plain(text: str) -> str:
@@ -96,7 +105,9 @@ class _Batch:
         self._events: dict[tuple[int, str], EventRow] = {}
         self._newest: dict[int, EventRow] = {}
         self._facets: set[tuple[int, str, str]] = set()
-        self._prints: dict[tuple[int, str, str], int] = {}
+        self._prints: dict[tuple[int, str, str], tuple[int, int]] = {}  # -> (fingerprint, incident)
+        self._branches: dict[tuple[int, str], int] = {}
+        self._releases: set[tuple[int, str, str]] = set()
 
     def add(self, event: Event, fingerprint: Fingerprint, title: str, culprit: str) -> Recorded:
         """Count one event in, unless it was counted before."""
@@ -104,9 +115,11 @@ class _Batch:
         known = self._known(project, plain(event.event_id))
         if known is not None:
             return Recorded(f"INC-{known}", event.event_id, False, True, False)
-        incident, new = self._incident(project, fingerprint, event, title, culprit)
+        print_id, incident, new = self._incident(project, fingerprint, event, title, culprit)
         first_in_release = self._absorb(incident, event)
-        self._keep(project, incident, event)
+        if first_in_release:
+            self._note_release(project, event)
+        self._keep(project, incident, event, print_id)
         regressed = incident.status == Status.RESOLVED
         if regressed:
             incident.status = Status.REGRESSED.value
@@ -141,26 +154,71 @@ class _Batch:
 
     def _incident(
         self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
-    ) -> tuple[IncidentRow, bool]:
-        """The incident of this fingerprint; a new one, in the backlog until its triage, where there is
-        none."""
+    ) -> tuple[int, IncidentRow, bool]:
+        """The fingerprint's row and its incident; a new one, in the backlog until its triage, where there is
+        none. Where a person has split the incident, the part that the event belongs to."""
         place = (project, fingerprint.mechanism, fingerprint.key)
         if place not in self._prints:
             found = self._session.exec(
-                select(FingerprintRow.incident_id).where(
+                select(FingerprintRow.id, FingerprintRow.incident_id).where(
                     FingerprintRow.project_id == project,
                     FingerprintRow.mechanism == fingerprint.mechanism,
                     FingerprintRow.key == fingerprint.key,
                 )
             ).first()
             if found is None:
-                return self._new_incident(project, fingerprint, event, title, culprit), True
-            self._prints[place] = found
-        return self._session.get_one(IncidentRow, self._prints[place]), False
+                incident = self._new_incident(project, event, title, culprit)
+                self._prints[place] = self._new_print(project, fingerprint, incident), incident.id or 0
+                return self._prints[place][0], incident, True
+            self._prints[place] = found[0] or 0, found[1]
+        print_id, number = self._prints[place]
+        incident = self._session.get_one(IncidentRow, number)
+        part, new = self._part(incident, event, title, culprit)
+        return print_id, part, new
 
-    def _new_incident(
-        self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
-    ) -> IncidentRow:
+    def _part(
+        self, incident: IncidentRow, event: Event, title: str, culprit: str
+    ) -> tuple[IncidentRow, bool]:
+        """Follow the rules by which incidents were split; a value that was not seen before gets a part of its
+        own."""
+        passed: set[int] = set()
+        while incident.split_by is not None and incident.id not in passed:
+            passed.add(incident.id or 0)
+            branch = (incident.id or 0, plain(getattr(event, incident.split_by) or ""))
+            if branch not in self._branches:
+                row = self._session.get(BranchRow, branch)
+                if row is None:
+                    part = self._new_incident(incident.project_id, event, title, culprit)
+                    self._session.add(
+                        BranchRow(incident_id=branch[0], value=branch[1], target_id=part.id or 0)
+                    )
+                    self._branches[branch] = part.id or 0
+                    return part, True
+                self._branches[branch] = row.target_id
+            incident = resolved(self._session, self._session.get_one(IncidentRow, self._branches[branch]))
+        return incident, False
+
+    def _note_release(self, project: int, event: Event) -> None:
+        """A release that nobody has told of is known from its first event on."""
+        place = (project, plain(event.release or ""), plain(event.environment or ""))
+        if place in self._releases:
+            return
+        self._releases.add(place)
+        row = self._session.exec(
+            select(ReleaseRow).where(
+                ReleaseRow.project_id == project,
+                ReleaseRow.version == place[1],
+                ReleaseRow.environment == place[2],
+            )
+        ).first()
+        if row is None:
+            row = ReleaseRow(
+                project_id=project, version=place[1], environment=place[2], created_at=datetime.now(UTC)
+            )
+            self._session.add(row)
+        row.first_seen = min(row.first_seen or event.timestamp, event.timestamp)
+
+    def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> IncidentRow:
         incident = IncidentRow(
             project_id=project,
             title=plain(title),
@@ -172,18 +230,19 @@ class _Batch:
         )
         self._session.add(incident)
         self._session.flush()
-        number = incident.id or 0
-        self._session.add(
-            FingerprintRow(
-                project_id=project,
-                incident_id=number,
-                mechanism=fingerprint.mechanism,
-                key=fingerprint.key,
-                parts=[plain(part) for part in fingerprint.parts],
-            )
-        )
-        self._prints[project, fingerprint.mechanism, fingerprint.key] = number
         return incident
+
+    def _new_print(self, project: int, fingerprint: Fingerprint, incident: IncidentRow) -> int:
+        row = FingerprintRow(
+            project_id=project,
+            incident_id=incident.id or 0,
+            mechanism=fingerprint.mechanism,
+            key=fingerprint.key,
+            parts=[plain(part) for part in fingerprint.parts],
+        )
+        self._session.add(row)
+        self._session.flush()
+        return row.id or 0
 
     def _absorb(self, incident: IncidentRow, event: Event) -> bool:
         """Let the incident's own row count the event in. Returns whether it is the first of its release."""
@@ -213,7 +272,7 @@ class _Batch:
         self._session.add(FacetRow(incident_id=facet[0], kind=kind, value=facet[2]))
         return True
 
-    def _keep(self, project: int, incident: IncidentRow, event: Event) -> None:
+    def _keep(self, project: int, incident: IncidentRow, event: Event, print_id: int) -> None:
         """Add the event's row with its body, and drop the body of the one that was the newest, unless
         sampled."""
         number = incident.event_count
@@ -229,6 +288,8 @@ class _Batch:
             environment=event.environment and plain(event.environment),
             service=event.service and plain(event.service),
             user_key=_user_key(event),
+            transaction=event.transaction and plain(event.transaction),
+            fingerprint_id=print_id,
             body=self._body(event),
         )
         self._session.add(row)

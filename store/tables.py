@@ -93,10 +93,14 @@ class ReleaseRow(Row, table=True):
     commits: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     deployed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    first_seen: datetime | None = Field(default=None, sa_type=UtcDateTime)  # of an event that names it
 
 
 class IncidentRow(Row, table=True):
-    """`id` is the number of "INC-n"; AUTOINCREMENT, so that a number is never given twice."""
+    """`id` is the number of "INC-n"; AUTOINCREMENT, so that a number is never given twice.
+
+    With `merged_into` it is an alias: whoever asks for it is answered with the other one. `split_by` is the
+    rule by which new events of it go to one of its `branches`."""
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -124,7 +128,10 @@ class IncidentRow(Row, table=True):
     location: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     repo: str | None = Field(default=None, index=True)
     owner: str | None = None
+    owner_set_by: str | None = None  # None: suggested by triage, or nobody
     claimed_by: str | None = None
+    merged_into: int | None = None
+    split_by: str | None = None
 
 
 class FingerprintRow(Row, table=True):
@@ -157,6 +164,8 @@ class EventRow(Row, table=True):
     environment: str | None = None
     service: str | None = None
     user_key: str | None = None
+    transaction: str | None = None
+    fingerprint_id: int | None = None
     body: bytes | None = None
 
 
@@ -214,3 +223,34 @@ class ActRow(Row, table=True):
     before: Any = Field(default=None, sa_type=JSON, nullable=True)
     after: Any = Field(default=None, sa_type=JSON, nullable=True)
     reason: str = ""
+
+
+class BranchRow(Row, table=True):
+    """Where the events of a split incident go that have this value of what it was split by; the empty string
+    stands for none."""
+
+    __tablename__ = "branches"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
+    value: str = Field(primary_key=True)
+    target_id: int = Field(foreign_key="incidents.id")
+
+
+class MoveRow(Row, table=True):
+    """Which events a merge took along: what its undo gives back, exactly."""
+
+    __tablename__ = "moves"
+
+    act_id: int = Field(foreign_key="acts.id", primary_key=True)
+    event_id: int = Field(foreign_key="events.id", primary_key=True)
+    from_id: int = Field(foreign_key="incidents.id")
+
+
+class ImportRow(Row, table=True):
+    """Which incident here an incident of another installation became, so that a second import finds it."""
+
+    __tablename__ = "imports"
+
+    source: str = Field(primary_key=True)
+    old_id: int = Field(primary_key=True)
+    incident_id: int = Field(foreign_key="incidents.id")

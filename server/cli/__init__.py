@@ -26,6 +26,7 @@ COMMANDS = {
     "causes": "The changes that may have caused an incident.",
     "judge": "The verdict on a patch from anywhere.",
     "draft": "Open the draft of a proven fix, or show it.",
+    "proof": "Proofs of fixes: verify one again.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
     "repo": "Git repositories: add, list, sync.",
@@ -36,7 +37,13 @@ COMMANDS = {
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
+    "merge": "Say that two incidents are one.",
+    "split": "Say that an incident is several.",
+    "undo": "Take back the last act, or the one of a number.",
     "eval": "Measure the product on labelled data.",
+    "export": "Everything of a project, or of all, as one file.",
+    "import": "Take in an export.",
+    "migrate": "The database forward.",
     "doctor": "Every part with its state and the fix in words.",
 }
 

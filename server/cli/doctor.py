@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from server.checks import State, configuration, examine
+from server.checks import State, closed, configuration, examine
 from server.cli.output import common, emit, table
 from server.config import load
 from server.house import House
+from store.errors import NightdeskError
 
 
 @click.command()
@@ -18,8 +19,11 @@ from server.house import House
 def command(context: click.Context, data: Path | None, as_json: bool) -> None:
     """Every part with its state and the fix in words. Exit code 1 where a part does not work."""
     config = load(data)
-    with House.open(config) as house:
-        checks = [*examine(house), *configuration(config)]
+    try:
+        with House.open(config) as house:
+            checks = [*examine(house), *configuration(config)]
+    except NightdeskError as error:
+        checks = [*closed(config, error), *configuration(config)]
     text = table(
         [check.state.value, check.part, check.said] for check in checks if check.state is not State.SETTING
     )

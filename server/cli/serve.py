@@ -14,6 +14,7 @@ from server.cli.output import data_option, table
 from server.cli.project import project_row
 from server.config import Config, load
 from server.house import House
+from server.presence import announced
 from store import queries
 from store.errors import Unavailable
 
@@ -32,7 +33,7 @@ def command(host: str | None, port: int | None, data: Path | None) -> None:
     config = load(data, overrides={"host": host, "port": port})
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})
-        with House.open(config) as house:
+        with House.open(config) as house, announced(config.data, config.address):
             click.echo(welcome(house))
             settings = uvicorn.Config(
                 make_app(house),

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from server.answers import status_of
 from server.house import House
-from server.incident_json import compose
+from server.incident_json import incident_json
 from server.incident_view import incident_view
 from server.markdown import incident_markdown
 from server.web.diffs import diff_files
@@ -90,7 +90,7 @@ class Pages:
         return self._page("noise.html", rows=rows, shown=_SHOWN_NOISE)
 
     def _json(self, request: Request) -> Response:
-        return JSONResponse(self._compose(self._find(request)))
+        return JSONResponse(incident_json(self._house, self._find(request).id))
 
     def _markdown(self, request: Request) -> Response:
         text = incident_markdown(incident_view(self._house, self._find(request)))
@@ -102,7 +102,7 @@ class Pages:
         events = queries.events(database, incident.id, limit=1)
         triage = queries.triage(database, incident.id)
         attempt = queries.latest_attempt(database, incident.id)
-        values = compose(incident, triage, attempt)
+        values = incident_json(self._house, incident.id)
         return self._page(
             "incident.html",
             incident=incident,
@@ -121,9 +121,3 @@ class Pages:
 
     def _find(self, request: Request) -> Incident:
         return queries.incident(self._house.database, request.path_params["ref"])
-
-    def _compose(self, incident: Incident) -> dict[str, Any]:
-        database = self._house.database
-        return compose(
-            incident, queries.triage(database, incident.id), queries.latest_attempt(database, incident.id)
-        )

@@ -38,15 +38,21 @@ def is_current(connection: Connection, folder: Path = FOLDER) -> bool:
     return revision == scripts.get_current_head()
 
 
-def upgrade(connection: Connection, folder: Path = FOLDER) -> None:
-    """Bring the schema to head inside the caller's transaction, in which SQLite's foreign keys must be off.
+def revisions(connection: Connection, folder: Path = FOLDER) -> tuple[str | None, str | None]:
+    """The schema that a database has (None: it is empty) and the newest one that this version knows."""
+    scripts = ScriptDirectory(str(folder))
+    return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
 
-    Raises Unavailable where the rows that came out refer to rows that are not there; the caller then rolls
-    back."""
+
+def upgrade(connection: Connection, folder: Path = FOLDER, revision: str = "head") -> None:
+    """Bring the schema to head, or to an older `revision`, inside the caller's transaction, in which SQLite's foreign
+    keys must be off.
+
+    Raises Unavailable where the rows that came out refer to rows that are not there; the caller then rolls back."""
     scripts = ScriptDirectory(str(folder))
 
-    def steps(revision: Any, context: MigrationContext) -> Sequence[Any]:
-        return scripts._upgrade_revs("head", revision)
+    def steps(current: Any, context: MigrationContext) -> Sequence[Any]:
+        return scripts._upgrade_revs(revision, current)
 
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection, render_as_batch=True)

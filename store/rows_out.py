@@ -1,0 +1,116 @@
+"""Every row of one project or of all, as JSON objects: what an export is made of.
+
+Events were redacted before they were kept. Keys stay here unless they are asked for; addresses of repositories
+go without the credentials that may stand in them. Counts and facets are not told: they follow from the events.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, select
+
+from store.git import without_credentials
+from store.queries import project_row
+from store.tables import (
+    ActRow,
+    AttemptRow,
+    BranchRow,
+    EventRow,
+    FingerprintRow,
+    IncidentRow,
+    KeyRow,
+    MoveRow,
+    ProjectRow,
+    ReleaseRow,
+    RepositoryRow,
+    Row,
+    StepRow,
+    TriageRow,
+)
+
+KEYS = "keys"
+TABLES: dict[str, type[Row]] = {
+    "projects": ProjectRow,
+    KEYS: KeyRow,
+    "repositories": RepositoryRow,
+    "releases": ReleaseRow,
+    "incidents": IncidentRow,
+    "fingerprints": FingerprintRow,
+    "events": EventRow,
+    "triages": TriageRow,
+    "attempts": AttemptRow,
+    "steps": StepRow,
+    "acts": ActRow,
+    "moves": MoveRow,
+    "branches": BranchRow,
+}
+_AT_ONCE = 500
+
+
+def rows(session: Session, name: str, project: str | None) -> Iterator[dict[str, Any]]:
+    """The rows of a table in the order in which they were made. Raises NotFound for an unknown project."""
+    table: Any = TABLES[name]
+    statement = select(table)
+    if project is not None:
+        statement = statement.where(_of(session, name, table, project))
+    keys = [col(getattr(table, column.name)) for column in table.__table__.primary_key]
+    found = session.exec(statement.order_by(*keys).execution_options(yield_per=_AT_ONCE))
+    for row in found:
+        yield {key: _plain(value) for key, value in row.model_dump(mode="python").items()} | _safe(row)
+
+
+def artifact_of(row: dict[str, Any]) -> str | None:
+    """The hash of the raw payload that an event's body refers to, if it does."""
+    if not row.get("body"):
+        return None
+    found = json.loads(zlib.decompress(base64.b64decode(row["body"]))).get("raw")
+    return found if isinstance(found, str) else None
+
+
+def _of(session: Session, name: str, table: Any, ref: str) -> ColumnElement[bool]:
+    """The condition by which a row is one of the project's."""
+    project = project_row(session, ref)
+    incidents = select(IncidentRow.id).where(IncidentRow.project_id == project.id)
+    if name == "projects":
+        return col(ProjectRow.id) == project.id
+    if name == "steps":
+        return col(StepRow.attempt_id).in_(
+            select(AttemptRow.id).where(col(AttemptRow.incident_id).in_(incidents))
+        )
+    if name == "acts":
+        own = [f"INC-{number}" for number in session.exec(incidents)]
+        named = f"project:{project.name}"
+        return col(ActRow.subject).in_([*own, named]) | col(ActRow.subject).startswith(
+            f"repository:{project.name}/"
+        )
+    if name == "moves":
+        return col(MoveRow.from_id).in_(incidents)
+    if "project_id" in table.model_fields:
+        return col(table.project_id) == project.id
+    return col(table.incident_id).in_(incidents)
+
+
+def _safe(row: Row) -> dict[str, Any]:
+    """What of a row is told otherwise than it is kept: addresses, which may carry credentials."""
+    if isinstance(row, RepositoryRow):
+        return {"url": without_credentials(row.url)}
+    if isinstance(row, ActRow) and row.what == "repository":
+        return {"before": _bare(row.before), "after": _bare(row.after)}
+    return {}
+
+
+def _bare(told: Any) -> Any:
+    return {**told, "url": without_credentials(str(told.get("url")))} if isinstance(told, dict) else told
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
