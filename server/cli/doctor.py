@@ -21,13 +21,12 @@ def command(context: click.Context, data: Path | None, as_json: bool) -> None:
     config = load(data)
     try:
         with House.open(config) as house:
-            checks = [*examine(house), *configuration(config)]
+            checks = list(examine(house))
     except NightdeskError as error:
-        checks = [*closed(config, error), *configuration(config)]
-    text = table(
-        [check.state.value, check.part, check.said] for check in checks if check.state is not State.SETTING
-    )
-    settings = table([check.part, check.said] for check in checks if check.state is State.SETTING)
-    emit(checks, f"{text}\n\nSettings\n{settings}", as_json=as_json)
+        checks = list(closed(config, error))
+    text = table([check.state.value, check.part, check.said] for check in checks)
+    chosen = configuration(config)
+    settings = table([setting.part, setting.said] for setting in chosen)
+    emit([*chosen, *checks], f"{text}\n\nSettings\n{settings}", as_json=as_json)
     if any(check.state is State.BROKEN for check in checks):
         context.exit(1)
