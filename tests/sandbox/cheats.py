@@ -1,7 +1,5 @@
 """Ten ways to cheat the judge, each in three spellings. See `test_judge_cheats`."""
 
-# ruff: noqa: E501 - the edits are whole lines of code
-
 from __future__ import annotations
 
 from dataclasses import dataclass

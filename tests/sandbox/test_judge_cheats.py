@@ -6,8 +6,6 @@ skipping, deleting the caller, the value for this one input, and (in part) knowi
 ending the process, knowing the run, writing what the judge reads, replacing the clock.
 """
 
-# ruff: noqa: E501 - the edits are whole lines of code
-
 from __future__ import annotations
 
 import pytest

@@ -125,7 +125,7 @@ def test_neither_channel_nor_nonce_are_in_a_child(runner: Runner) -> None:
 
 def test_what_a_run_leaves_behind_is_gone_before_the_next(runner: Runner) -> None:
     body = (
-        "found = sorted(name for folder in ('/tmp', '/dev/shm') for name in os.listdir(folder) if name == 'marker')",  # noqa: E501
+        "found = sorted(name for folder in ('/tmp', '/dev/shm') for name in os.listdir(folder) if name == 'marker')",
         "for folder in ('/tmp', '/dev/shm'):",
         "    open(folder + '/marker', 'w').close()",
         "return found",
@@ -229,7 +229,7 @@ def test_code_that_makes_every_report_pass_is_found_out_by_the_canary(world: Wor
 def test_a_forged_report_without_the_nonce_does_not_count(world: World, tmp_path: Path) -> None:
     forged = json.dumps({"test": "tests/test_a.py::test_one", "outcome": "passed", "nonce": ""}) + "\n"
     body = (
-        "import os\n\nassert not [n for n in os.environ if n.startswith('ND_')]\nfor number in range(3, 100):\n    try:\n"  # noqa: E501
+        "import os\n\nassert not [n for n in os.environ if n.startswith('ND_')]\nfor number in range(3, 100):\n    try:\n"
         f"        os.write(number, {forged.encode()!r})\n    except OSError:\n        pass\n\n\n"
         "def test_one():\n    assert False\n"
     )

@@ -83,11 +83,11 @@ def test_a_new_file_may_not_take_the_place_of_a_module_that_runs_the_tests(path:
             "symlink_or_submodule",
         ),
         (
-            "diff --git a/x b/x\nnew file mode 160000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+Subproject commit 12ab\n",  # noqa: E501
+            "diff --git a/x b/x\nnew file mode 160000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+Subproject commit 12ab\n",
             "symlink_or_submodule",
         ),
         (
-            "diff --git a/x b/x\nindex 1..2 160000\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-Subproject commit 1a\n+Subproject commit 2b\n",  # noqa: E501
+            "diff --git a/x b/x\nindex 1..2 160000\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-Subproject commit 1a\n+Subproject commit 2b\n",
             "symlink_or_submodule",
         ),
         ("diff --git a/x.png b/x.png\nBinary files a/x.png and b/x.png differ\n", "binary"),

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from store import journal, migrations, queries
+from store import journal, migrations, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import Unavailable
@@ -25,8 +26,8 @@ REBUILD = """
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0002"
-down_revision = "0001"
+revision = "colour"
+down_revision = "{head}"
 
 
 def upgrade():
@@ -113,7 +114,8 @@ def test_a_rebuilt_table_keeps_the_rows_that_refer_to_it(
     journal.record(database, Artifacts(tmp_path / "artifacts"), [report("a"), report("b")])
     newer = tmp_path / "migrations"
     shutil.copytree(migrations.FOLDER, newer, ignore=shutil.ignore_patterns("__pycache__"))
-    (newer / "versions" / "colour.py").write_text(REBUILD)
+    head = str(ScriptDirectory(str(newer)).get_current_head())
+    (newer / "versions" / "colour.py").write_text(REBUILD.replace("{head}", head))
     monkeypatch.setattr(migrations.is_current, "__defaults__", (newer,))
     monkeypatch.setattr(migrations.upgrade, "__defaults__", (newer,))
 
@@ -124,6 +126,37 @@ def test_a_rebuilt_table_keeps_the_rows_that_refer_to_it(
         foreign_keys = session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar()
     assert (colour, foreign_keys) == ("grey", 1)
     assert len(queries.occurrences(database, "INC-1")) == 2
+    database.close()
+
+
+def test_what_the_first_schema_held_is_there_after_the_way_to_the_newest_and_waits_for_its_triage(
+    path: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(migrations.FOLDER, first, ignore=shutil.ignore_patterns("__pycache__"))
+    for script in (first / "versions").glob("*.py"):
+        if script.name != "baseline.py":
+            script.unlink()
+    database = Database(path)
+    path.parent.mkdir(parents=True)
+    with database._writer.connect() as connection, connection.begin():
+        migrations.upgrade(connection, first)
+        connection.exec_driver_sql(
+            "INSERT INTO projects (id, name, created_at) VALUES (1, 'p', '2026-01-02 00:00:00')"
+        )
+        for number, verdict in ((1, "NULL"), (2, "'{}'")):
+            connection.exec_driver_sql(
+                "INSERT INTO incidents (id, project_id, title, culprit, first_seen, last_seen, event_count, "
+                "user_count, environments, releases, status, lane, priority, why, verdict) VALUES "
+                f"({number}, 1, 'T', '', '2026-01-02 00:00:00', '2026-01-02 00:00:00', 0, 0, '[]', '[]', 'open', "
+                f"'backlog', 0, '', {verdict})"
+            )
+    database.close()
+
+    database = Database.open(url_of(path))
+
+    assert [project.name for project in queries.projects(database)] == ["p"]
+    assert [task.subject for task in tasks.waiting(database)] == ["INC-1"]
     database.close()
 
 

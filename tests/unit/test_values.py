@@ -163,7 +163,7 @@ def test_tags_in_what_the_sender_kept_are_keys_and_not_tags() -> None:
 
 @settings(deadline=None)
 @given(st.recursive(ATOMS.filter(lambda v: v is None or type(v) in (bool, int, str)), lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5) | st.just("$call"), inner, max_size=3))))  # fmt: skip  # noqa: E501
+    st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5) | st.just("$call"), inner, max_size=3))))  # fmt: skip
 def test_json_that_was_sent_comes_back_as_it_was(value: Any) -> None:
     assert evaluated(plain(value)) == value
 
