@@ -17,7 +17,7 @@ from server.intake import Intake
 from server.releases import release_of, standing
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
-from store import journal, queries
+from store import journal, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
@@ -26,6 +26,7 @@ from store.incident import Incident, Status, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.project import RepositoryConfig
+from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
@@ -74,11 +75,13 @@ class House:
         """Keep events, then triage the incidents that are new or new in their release."""
         recorded = self.keep(events)
         for incident_id in needs_triage(recorded):
-            self.triage_incident(incident_id)
+            task = tasks.of_incident(self.database, incident_id, TaskKind.TRIAGE)
+            self.triage_incident(incident_id, task)
         return recorded
 
-    def triage_incident(self, incident_id: str) -> Triage:
-        """Triage an incident by its newest kept event, and keep what was decided. Raises NotFound."""
+    def triage_incident(self, incident_id: str, task: Task | None = None) -> Triage:
+        """Triage an incident by its newest kept event, and keep what was decided; `task` is done with it.
+        Raises NotFound."""
         incident = queries.incident(self.database, incident_id)
         events = queries.events(self.database, incident.id, limit=1)
         if not events:
@@ -87,7 +90,7 @@ class House:
         result = triage(events[0], history_of(incident), sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
-        journal.keep_triage(self.database, incident.id, result)
+        journal.keep_triage(self.database, incident.id, result, task)
         return result
 
     def sources_for(self, event: Event) -> ProjectSources:
@@ -128,10 +131,7 @@ def history_of(incident: Incident) -> History:
 
 def needs_triage(recorded: Sequence[Recorded]) -> list[str]:
     """The incidents among these that changed enough for triage, each once, in order."""
-    changed = (
-        one.incident_id for one in recorded if one.new_incident or one.first_in_release or one.regressed
-    )
-    return list(dict.fromkeys(changed))
+    return list(dict.fromkeys(one.incident_id for one in recorded if one.wants_triage))
 
 
 def make_folder(folder: Path) -> None:

@@ -35,6 +35,12 @@ def upgrade():
         batch.add_column(sa.Column("colour", sa.String(), server_default="grey", nullable=False))
 """
 
+INCIDENT = """
+INSERT INTO incidents (id, project_id, title, culprit, first_seen, last_seen, event_count, user_count, environments,
+releases, status, lane, priority, why, verdict) VALUES
+(1, 1, 'T', '', '2026-01-02 00:00:00', '2026-01-02 00:00:00', 0, 0, '[]', '[]', 'open', 'backlog', 0, '', NULL)
+"""
+
 
 def report(event_id: str) -> tuple[Event, Fingerprint, str, str]:
     now = datetime.now(UTC)
@@ -144,13 +150,8 @@ def test_what_the_first_schema_held_is_there_after_the_way_to_the_newest_and_wai
         connection.exec_driver_sql(
             "INSERT INTO projects (id, name, created_at) VALUES (1, 'p', '2026-01-02 00:00:00')"
         )
-        for number, verdict in ((1, "NULL"), (2, "'{}'")):
-            connection.exec_driver_sql(
-                "INSERT INTO incidents (id, project_id, title, culprit, first_seen, last_seen, event_count, "
-                "user_count, environments, releases, status, lane, priority, why, verdict) VALUES "
-                f"({number}, 1, 'T', '', '2026-01-02 00:00:00', '2026-01-02 00:00:00', 0, 0, '[]', '[]', 'open', "
-                f"'backlog', 0, '', {verdict})"
-            )
+        connection.exec_driver_sql(INCIDENT)
+        connection.exec_driver_sql(INCIDENT.replace("(1, 1,", "(2, 1,").replace("NULL", "'{}'"))
     database.close()
 
     database = Database.open(url_of(path))
