@@ -4,12 +4,13 @@
     -> judge
 
 An outcome is a value: "not reproduced", "undetermined" and "needs a decision" are results, and the attempt says which.
+Each step takes what is known and gives back what is known then, both plain values: whoever has the last of them can go
+on with the next step, in another process or on another day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -17,12 +18,13 @@ from typing import Any
 from fixloop.bench import Bench
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.contract import contradicted
+from fixloop.findings import Findings, input_hash
 from fixloop.fixers import FixCase, Fixer
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
-from fixloop.prove import Prover, Search
+from fixloop.prove import Prover
 from fixloop.ranking import missing_names, rank
 from fixloop.reproduce.ladder import Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
@@ -33,32 +35,24 @@ from fixloop.worlds import World
 from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step
-from store.repair import Attempt, ChangeVerdict, Ended, Patch, Reproducer, ValidationVerdict
+from store.repair import Attempt, ChangeVerdict, Ended, Patch, ValidationVerdict
 
+STEPS = ("gather", "reproduce", "causes", "minimise", "repair")
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
 
-
-@dataclass
-class Findings:
-    """What a repair knows so far."""
-
-    situation: Situation
-    reproduction: Reproduction | None = None
-    search: Search | None = None
-    reproducer: Reproducer | None = None
-    trial: Trial | None = None
+Landed = tuple[Findings, str, dict[str, Any]]  # what is known now, what happened in one sentence, details
 
 
 class _End(Exception):
-    """The attempt has its result."""
+    """The attempt has its result. `found` is what is known, where the step has found something all the same."""
 
-    def __init__(self, ended: Ended, said: str, **details: Any) -> None:
+    def __init__(self, ended: Ended, said: str, found: Findings | None = None, **details: Any) -> None:
         super().__init__(said)
-        self.ended, self.said, self.details = ended, said, details
+        self.ended, self.said, self.found, self.details = ended, said, found, details
 
 
 class Repair:
-    """One attempt. `note` is called as each step lands; `finished` holds what a person reads."""
+    """One attempt. `note` is called as each step lands."""
 
     def __init__(
         self,
@@ -67,89 +61,61 @@ class Repair:
         sources: ReleaseSources,
         bench: Bench,
         note: Callable[[Step], None] = lambda step: None,
+        fixers: Sequence[Fixer] = FIXERS,
     ) -> None:
-        self._bench, self._note = bench, note
+        self._attempt, self._bench, self._note, self._fixers = attempt, bench, note, fixers
+        self._situation = Situation(events, sources, bench.layout)
         self._steps: list[Step] = []
-        self._record: dict[str, Any] = {}
-        self._attempt = attempt
-        self._found = Findings(Situation(events, sources, bench.layout))
+        self._known = Findings()
 
-    def run(self, *, fixers: Sequence[Fixer] = FIXERS) -> Attempt:
+    def run(self) -> Attempt:
         """All steps, to the end or to the first result that stops it."""
-        try:
-            for name, step in (
-                ("gather", self._gather), ("reproduce", self._reproduce), ("causes", self._causes),
-                ("minimise", self._minimise),
-            ):  # fmt: skip
-                self._step(name, step)
-            self._step("repair", lambda: self._repair(fixers))
-            ended, said = Ended.NEEDS_DECISION, "no fix was proven"
-        except _End as end:
-            ended, said = end.ended, end.said
-        except BudgetSpent as spent:
-            ended, said = Ended.OVER_BUDGET, str(spent)
-        return self._finish(ended, said)
+        return self.until(STEPS[-1])
 
     def until(self, last: str) -> Attempt:
-        """The steps up to `last` ("reproduce", "causes" or "minimise"): for the commands that want only that much."""
-        steps = {
-            "gather": self._gather,
-            "reproduce": self._reproduce,
-            "causes": self._causes,
-            "minimise": self._minimise,
-        }
-        ended, said = Ended.UNDETERMINED, ""
-        try:
-            for name, step in steps.items():
-                self._step(name, step)
-                if name == last:
-                    break
-        except _End as end:
-            ended, said = end.ended, end.said
-        except BudgetSpent as spent:
-            ended, said = Ended.OVER_BUDGET, str(spent)
-        return self._finish(ended, said)
+        """The steps up to `last` (one of STEPS): for the commands that want only that much."""
+        for name in STEPS[: STEPS.index(last) + 1]:
+            self._known, step = self.advance(name, self._known)
+            self._steps.append(step)
+            self._note(step)
+            if self._known.ended:
+                break
+        if not self._known.ended:
+            self._known = self._known.model_copy(update={"ended": Ended.UNDETERMINED})
+        record = recorded(self._attempt, self._known, self._bench.now())
+        return record.model_copy(update={"steps": tuple(self._steps)})
 
     @property
     def trial(self) -> Trial | None:
         """What a patch can be judged against, once the reproducer is written."""
-        return self._found.trial
+        return self._known.trial(self._situation, self._bench)
 
-    def _finish(self, ended: Ended, said: str) -> Attempt:
-        changes = tuple(self._found.search.changes) if self._found.search else ()
-        return self._attempt.model_copy(
-            update={
-                "finished_at": self._bench.now(), "ended": ended, "said": said, "steps": tuple(self._steps),
-                "changes": changes, "reproducer": self._found.reproducer,
-                "hypotheses": hypotheses_of(self._found.search), **self._record,
-            }
-        )  # fmt: skip
-
-    def _step(self, name: str, do: Callable[[], tuple[str, dict[str, Any]]]) -> None:
+    def advance(self, name: str, known: Findings) -> tuple[Findings, Step]:
+        """Do one of STEPS on what is known: what is known then, and its line in the log. A problem that the step
+        meets is a result. The same step on the same findings gives the same, however often it is run."""
         started, clock = self._bench.now(), perf_counter()
+        steps: dict[str, Callable[[Findings], Landed]] = {
+            "gather": self._gather, "reproduce": self._reproduce, "causes": self._causes, "minimise": self._minimise,
+            "repair": self._repair,
+        }  # fmt: skip
         try:
-            said, details = do()
+            after, said, details = steps[name](known)
         except _End as end:
-            self._keep(name, started, clock, end.said, {"ended": end.ended, **end.details})
-            raise
+            details, said = {"ended": end.ended, **end.details}, end.said
+            after = (end.found or known).model_copy(update={"ended": end.ended, "said": said})
         except NightdeskError as problem:
-            self._keep(name, started, clock, str(problem), {})
-            if isinstance(problem, BudgetSpent):
-                raise
-            raise _End(Ended.NOT_RUNNABLE, str(problem)) from problem
-        self._keep(name, started, clock, said, details)
-
-    def _keep(self, name: str, started: datetime, clock: float, said: str, details: dict[str, Any]) -> None:
-        step = Step(
-            name=name, started_at=started, took=round(perf_counter() - clock, 3), said=said, details=details
-        )
-        self._steps.append(step)
-        self._note(step)
+            details, said = {}, str(problem)
+            ended = Ended.OVER_BUDGET if isinstance(problem, BudgetSpent) else Ended.NOT_RUNNABLE
+            after = known.model_copy(update={"ended": ended, "said": said})
+        took = round(perf_counter() - clock, 3)
+        details = {**details, "input": input_hash(name, known)}
+        step = Step(name=name, started_at=started, took=took, said=said, details=details)
+        return after.model_copy(update={"spent": known.spent + took}), step
 
     # --- steps -------------------------------------------------------------------------------------------------
 
-    def _gather(self) -> tuple[str, dict[str, Any]]:
-        situation = self._found.situation
+    def _gather(self, known: Findings) -> Landed:
+        situation = self._situation
         if not situation.events:
             raise _End(Ended.NOT_REPRODUCED, "no event's body was kept")
         own = situation.first.own
@@ -157,11 +123,11 @@ class Repair:
             raise _End(Ended.NOT_REPRODUCED, "the events carry no exception: there is nothing to run again")
         places = [f"{f.location.repo}:{f.location.path}:{f.location.line} {f.frame.function}" for f in own]
         said = f"{len(situation.events)} event(s), {len(own)} frame(s) in the team's code"
-        return said, {"frames": places[-20:], "commits": self._bench.layout.commits}
+        return known, said, {"frames": places[-20:], "commits": self._bench.layout.commits}
 
-    def _reproduce(self) -> tuple[str, dict[str, Any]]:
+    def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
-            found, told = climb(self._found.situation, runner)
+            found, told = climb(self._situation, runner)
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
                 raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
@@ -172,100 +138,105 @@ class Repair:
                 raise _End(
                     Ended.NOT_REPRODUCED, f"it fails only {hits} of {len(outcomes)} times: not deterministic"
                 )
-        self._found.reproduction = found
         how = (
             "the application's HTTP entry"
             if found.recipe.entry == "http"
             else f"{found.recipe.target['qualname']}()"
         )
-        return f"fails the same way through {how}, {hits} of {hits} times", {
+        after = known.model_copy(update={"reproduction": found})
+        return after, f"fails the same way through {how}, {hits} of {hits} times", {
             "entry": found.recipe.entry, "guessed": found.recipe.guessed, "tried": told.tried[:20],
         }  # fmt: skip
 
-    def _causes(self) -> tuple[str, dict[str, Any]]:
-        assert self._found.reproduction is not None  # noqa: S101 - the step before has ended otherwise
-        candidates = rank(self._found.situation, self._bench.repositories, self._bench.exposed)
-        self._found.search = Prover(self._found.situation, self._found.reproduction, self._bench).search(
-            candidates
-        )
-        search = self._found.search
+    def _causes(self, known: Findings) -> Landed:
+        candidates = rank(self._situation, self._bench.repositories, self._bench.exposed)
+        search = Prover(self._situation, _reproduced(known), self._bench).search(candidates)
+        after = known.model_copy(update={"search": search})
         details = {"candidates": len(candidates), "runs": search.runs}
         if search.cause is not None:
             change = search.cause.change
-            return (
-                f"{change.verdict}: {change.repo} {change.commit[:9]} {change.title}: {change.said}",
-                details,
-            )
+            said = f"{change.verdict}: {change.repo} {change.commit[:9]} {change.title}: {change.said}"
+            return after, said, details
         first = search.changes[0] if search.changes else None
         verdict = f"; {first.commit[:9]} is {first.verdict}: {first.said}" if first and first.said else ""
-        return f"no change was proven to be the cause{verdict}", details
+        return after, f"no change was proven to be the cause{verdict}", details
 
-    def _minimise(self) -> tuple[str, dict[str, Any]]:
-        found = self._found
-        assert found.reproduction is not None  # noqa: S101
-        cause = found.search.cause if found.search else None
+    def _minimise(self, known: Findings) -> Landed:
+        reproduction, modules = _reproduced(known), frozenset(self._situation.modules)
+        cause = known.search.cause if known.search else None
         if cause is not None and cause.change.verdict != ChangeVerdict.PROVEN:
             cause = None  # a flip alone does not say what is right
         parents = self._bench.at(cause.change.repo, cause.parent) if cause else None
-        recipe = minimal(found.reproduction, self._bench, parents, frozenset(found.situation.modules))
+        recipe = minimal(reproduction, self._bench, parents, modules)
         expected = cause.expected if cause else None
-        if cause is not None and parents is not None and recipe != found.reproduction.recipe:
+        if cause is not None and parents is not None and recipe != reproduction.recipe:
             with self._bench.runner(parents) as runner:
                 outcome = runner.run(call_source(recipe))[0]
-            reading = read(recipe, found.reproduction.signature, outcome, frozenset(found.situation.modules))
+            reading = read(recipe, reproduction.signature, outcome, modules)
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
-        if cause is not None and parents is not None and self._meant_to_change(recipe, parents):
+        if parents is not None and self._meant_to_change(reproduction, recipe, parents):
             expected = None
-        reproducer = write_reproducer(
-            self._attempt.incident_id, found.reproduction, recipe, cause, expected, self._bench
-        )
-        found.reproducer = reproducer
-        found.trial = Trial(
-            reproducer=reproducer, recipe=recipe, signature=found.reproduction.signature, expected=expected,
-            parents=parents if cause else None, modules=frozenset(found.situation.modules),
+        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, cause, expected, self._bench)
+        after = known.model_copy(
+            update={
+                "recipe": recipe, "expected": expected, "reproducer": test,
+                "parent": (cause.change.repo, cause.parent) if cause else None,
+            }
         )  # fmt: skip
-        if reproducer.failures < reproducer.runs:
-            said = f"the test fails only {reproducer.failures} of {reproducer.runs} times: quarantined"
-            raise _End(Ended.NOT_REPRODUCED, said)
-        said = (
-            f"a test that fails {reproducer.failures} of {reproducer.runs} times, oracle {reproducer.oracle}"
-        )
-        return said, {"size_before": reproducer.size_before, "size_after": reproducer.size_after}
+        if test.failures < test.runs:
+            said = f"the test fails only {test.failures} of {test.runs} times: quarantined"
+            raise _End(Ended.NOT_REPRODUCED, said, after)
+        said = f"a test that fails {test.failures} of {test.runs} times, oracle {test.oracle}"
+        return after, said, {"size_before": test.size_before, "size_after": test.size_after}
 
-    def _meant_to_change(self, recipe: Recipe, parents: World) -> bool:
+    def _meant_to_change(self, reproduction: Reproduction, recipe: Recipe, parents: World) -> bool:
         """Whether the cause changed answers on purpose: then its parent's answer is not what is right now."""
-        found = self._found
-        assert found.reproduction is not None  # noqa: S101
         with self._bench.runner(self._bench.world()) as release, self._bench.runner(parents) as before:
             return contradicted(
-                recipe, found.reproduction.signature, missing_names(found.situation), release, before,
-                frozenset(found.situation.modules),
+                recipe, reproduction.signature, missing_names(self._situation), release, before,
+                frozenset(self._situation.modules),
             )  # fmt: skip
 
-    def _repair(self, fixers: Sequence[Fixer]) -> tuple[str, dict[str, Any]]:
-        found = self._found
-        assert found.reproduction is not None and found.trial is not None and found.search is not None  # noqa: S101, PT018
-        case = FixCase(found.situation, found.reproduction, found.search.cause, self._bench)
-        judge = Judge(self._bench, found.trial)
+    def _repair(self, known: Findings) -> Landed:
+        trial = known.trial(self._situation, self._bench)
+        assert trial is not None  # noqa: S101 - the step before has ended otherwise
+        cause = known.search.cause if known.search else None
+        case = FixCase(self._situation, _reproduced(known), cause, self._bench)
+        judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
-        for fixer in fixers:
+        for fixer in self._fixers:
             for patch in fixer.propose(case):
                 self._bench.budget.check()
                 judged.append((patch, judge.judge(patch)))
         best = choose(judged)
-        self._record["rejected"] = tuple(pair for pair in judged if pair is not best)
+        after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
             tried = "; ".join(f"{patch.fixer}: {validation.said}" for patch, validation in judged[:3])
-            raise _End(
-                Ended.NEEDS_DECISION,
-                f"no fix was proven ({tried})" if tried else "no fixer has a policy for this",
-            )
+            said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
+            raise _End(Ended.NEEDS_DECISION, said, after)
         patch, validation = best
-        self._record |= {"patch": patch, "validation": validation}
+        after = after.model_copy(update={"patch": patch, "validation": validation})
         if validation.verdict != ValidationVerdict.PROVEN:
-            raise _End(Ended.NEEDS_DECISION, validation.said)
-        proof = proof_of(
-            self._attempt.incident_id, patch, found.trial.reproducer, validation, self._bench.now()
-        )
-        self._record["proof"] = proof
-        raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}")
+            raise _End(Ended.NEEDS_DECISION, validation.said, after)
+        proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
+        after = after.model_copy(update={"proof": proof})
+        raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
+
+
+def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:
+    """The record of an attempt by what is known so far; its steps are kept on their own."""
+    return attempt.model_copy(
+        update={
+            "finished_at": now if known.ended else None,
+            "ended": known.ended,
+            "said": known.said,
+            "changes": tuple(known.search.changes) if known.search else (), "reproducer": known.reproducer,
+            "hypotheses": hypotheses_of(known.search), "patch": known.patch, "validation": known.validation,
+            "proof": known.proof, "rejected": known.rejected,
+        }
+    )  # fmt: skip
+
+
+def _reproduced(known: Findings) -> Reproduction:
+    assert known.reproduction is not None  # noqa: S101 - "reproduce" has ended the attempt otherwise
+    return known.reproduction

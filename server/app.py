@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,25 +17,27 @@ from server.house import House
 from server.ingest import Ingest
 from server.web.guard import SecurityHeaders
 from server.web.pages import Pages
-from server.work import Worker
+from server.work.worker import Worker
 from store import queries
 from store.errors import NightdeskError
 
 
 def make_app(house: House) -> Starlette:
-    """The application over an open house. Background triage runs as long as the application does."""
-    worker = Worker(house.triage_incident)
+    """The application over an open house. A worker runs as long as the application does."""
+    worker = Worker(house)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        waiting = await to_thread.run_sync(_untriaged, house)
-        with worker:
-            worker.put(waiting)
+        await to_thread.run_sync(worker.__enter__)
+        try:
             yield
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(worker.__exit__, None, None, None)
 
     app = Starlette(
         routes=[
-            *Ingest(house, worker.put).routes(),
+            *Ingest(house, worker.wake).routes(),
             Route("/healthz", _alive),
             Route("/readyz", _Ready(house).answer),
             *Pages(house).routes(),
@@ -46,11 +48,6 @@ def make_app(house: House) -> Starlette:
     )
     app.state.worker = worker
     return app
-
-
-def _untriaged(house: House) -> list[str]:
-    """Incidents that were kept by a process that ended before it had triaged them."""
-    return [incident.id for incident in queries.incidents(house.database) if incident.verdict is None]
 
 
 async def _alive(request: Request) -> Response:

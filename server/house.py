@@ -20,7 +20,7 @@ from server.owners import Suggestion, suggested
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
-from store import journal, queries
+from store import journal, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
@@ -29,6 +29,7 @@ from store.incident import Incident, Status, Step, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.project import RepositoryConfig
+from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
@@ -77,11 +78,13 @@ class House:
         """Keep events, then triage the incidents that are new or new in their release."""
         recorded = self.keep(events)
         for incident_id in needs_triage(recorded):
-            self.triage_incident(incident_id)
+            task = tasks.of_incident(self.database, incident_id, TaskKind.TRIAGE)
+            self.triage_incident(incident_id, task)
         return recorded
 
-    def triage_incident(self, incident_id: str) -> Triage:
-        """Triage an incident by its newest kept event, and keep what was decided. Raises NotFound."""
+    def triage_incident(self, incident_id: str, task: Task | None = None) -> Triage:
+        """Triage an incident by its newest kept event, and keep what was decided; `task` is done with it.
+        Raises NotFound."""
         incident = queries.incident(self.database, incident_id)
         events = queries.events(self.database, incident.id, limit=1)
         if not events:
@@ -91,7 +94,7 @@ class House:
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
         result, owner = self._with_owner(incident, result)
-        journal.keep_triage(self.database, incident.id, result)
+        journal.keep_triage(self.database, incident.id, result, task)
         if owner is not None:
             journal.suggest_owner(self.database, incident.id, owner.owner, owner.why)
         return result
@@ -168,10 +171,7 @@ def history_of(incident: Incident) -> History:
 
 def needs_triage(recorded: Sequence[Recorded]) -> list[str]:
     """The incidents among these that changed enough for triage, each once, in order."""
-    changed = (
-        one.incident_id for one in recorded if one.new_incident or one.first_in_release or one.regressed
-    )
-    return list(dict.fromkeys(changed))
+    return list(dict.fromkeys(one.incident_id for one in recorded if one.wants_triage))
 
 
 def make_folder(folder: Path) -> None:

@@ -26,16 +26,15 @@ STATES = ("claimed", "released", *_STATUSES, *_LANES)
 
 
 def start_repair(house: House, ref: str, hypothesis: str | None, hint: str | None, by: str) -> dict[str, Any]:
-    """Start the whole loop in a process of its own, or name the run there is. Raises NotFound,
-    Unavailable."""
+    """Have the whole loop run by a worker, or name the run there is. Raises NotFound, NotAllowed."""
     incident = incident_by_id(house, ref)
     started = detached.start_repair(house, incident.id)
-    if started.recorded and (hypothesis or hint):
+    if hypothesis or hint:
         journal.note_step(house.database, started.attempt_id, _remark(hypothesis, hint, by))
     return {
         "run": started.attempt_id,
         "started": started.fresh,
-        "remark_kept": started.recorded and bool(hypothesis or hint),
+        "remark_kept": bool(hypothesis or hint),
         "next": f'get_fix("{incident.id}") shows how far it has come; it takes minutes and needs no client.',
     }
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from datetime import UTC, datetime
 
 from fixloop.blocks import by_file, parse
 from fixloop.conclude import proof_of
-from fixloop.judge import Judge, Trial
-from fixloop.loop import Repair
-from fixloop.reproduce.recipe import Recipe
-from server import proofs
-from server.approvals import decide, open_drafts
+from fixloop.judge import Judge
+from server.approvals import open_drafts
 from server.house import House
-from server.workbench import Prepared, prepare
+from server.progress import STEPS, Note, Progress, Steps
+from server.trials import keep_proof, trial_of
+from server.workbench import Prepared, choose, prepare
 from store import journal, queries
-from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
-from store.incident import Step
+from store.errors import BadPayload, NotAllowed, NotFound
 from store.repair import (
     Attempt,
-    ChangeVerdict,
     DraftPullRequest,
     Ended,
     Patch,
@@ -27,50 +23,38 @@ from store.repair import (
     ValidationVerdict,
 )
 
-log = logging.getLogger("nightdesk.repairs")
-
-Note = Callable[[Step], None]
-
 
 def repair(house: House, ref: str, note: Note = lambda step: None, *, until: str | None = None) -> Attempt:
-    """Repair an incident, to the end or up to a step ("reproduce", "causes", "minimise"). Each step is kept
-    as it lands. A proven fix becomes a draft where the policy lets it. Raises NightdeskError before the first
-    step only."""
-    prepared = prepare(house, ref)
-    attempt = journal.start_attempt(house.database, prepared.incident.id)
-
-    def keep(step: Step) -> None:
-        journal.note_step(house.database, attempt.id, step)
-        note(step)
-
-    work = Repair(attempt, prepared.events, prepared.sources, prepared.bench, keep)
+    """Repair an incident here and now, to the end or up to a step ("reproduce", "causes", "minimise"). Each
+    step is kept as it lands; one that is killed is not taken up again: `server.work` has those that are. A
+    proven fix becomes a draft where the policy lets it. Raises NightdeskError before the first step only."""
+    incident = queries.incident(house.database, ref)
+    basis = choose(house, incident.id)
+    prepare(house, incident.id, basis)
+    attempt = journal.start_attempt(house.database, incident.id)
+    progress = Progress(attempt_id=attempt.id, incident_id=incident.id, basis=basis)
+    steps = Steps(house)
     try:
-        finished = work.run() if until is None else work.until(until)
+        for name in STEPS[1:]:
+            if progress.wants(name):
+                progress = steps.advance(name, progress, note)
+            if name == until:
+                break
     except BaseException:
-        stopped = attempt.model_copy(
-            update={"ended": Ended.CANCELLED, "said": "it was stopped before its end"}
-        )
-        journal.keep_attempt(house.database, stopped)
+        _close(house, attempt.id, Ended.CANCELLED, "it was stopped before its end")
         raise
-    journal.keep_attempt(house.database, finished)
-    _keep_proof(house, prepared, finished)
-    if finished.ended is Ended.PROVEN and until is None:
-        _draft_by_policy(house, prepared, finished, keep)
-    return queries.attempt(house.database, attempt.id) or finished
+    return _close(house, attempt.id, Ended.UNDETERMINED, "")
 
 
-def _draft_by_policy(house: House, prepared: Prepared, attempt: Attempt, keep: Note) -> None:
-    started = prepared.bench.now()
-    decision = decide(house, prepared.incident, attempt)
-    said = f"the draft waits for a person: {decision.why}"
-    if decision.opens:
-        try:
-            drafts = open_drafts(house, prepared.incident.id)
-            said = "; ".join(f"{draft.branch} in {draft.repo}" for draft in drafts)
-        except NightdeskError as problem:
-            said = f"the draft could not be opened: {problem}"
-    took = (prepared.bench.now() - started).total_seconds()
-    keep(Step(name="draft", started_at=started, took=took, said=said))
+def _close(house: House, attempt_id: str, ended: Ended, said: str) -> Attempt:
+    """The attempt as it stands; one that has no result of its own yet ends with this one."""
+    attempt = queries.attempt(house.database, attempt_id)
+    assert attempt is not None  # noqa: S101 - it was begun before its first step
+    if attempt.ended is None:
+        update = {"ended": ended, "said": said, "finished_at": datetime.now(UTC)}
+        attempt = attempt.model_copy(update=update)
+        journal.keep_attempt(house.database, attempt)
+    return attempt
 
 
 def judge_patch(
@@ -117,30 +101,6 @@ def _meant(prepared: Prepared, diff: str) -> list[str]:
     return fitting
 
 
-def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
-    """What a patch is judged against, from the record of an attempt."""
-    reproducer = attempt.reproducer
-    if reproducer is None:
-        raise NotFound(f"{attempt.incident_id} has no reproducer.")
-    situation, bench = prepared.situation, prepared.bench
-    signature = next((s.signature for s in situation.sightings if s.signature), None)
-    if signature is None:
-        raise NotFound(f"No kept event of {attempt.incident_id} carries an exception.")
-    cause = next((c for c in attempt.changes if c.verdict == ChangeVerdict.PROVEN), None)
-    parents = None
-    if cause is not None:
-        info = bench.repositories.get(cause.repo).log(cause.commit, limit=1)[0]
-        parents = bench.at(cause.repo, info.parents[0]) if info.parents else None
-    return Trial(
-        reproducer=reproducer,
-        recipe=Recipe.model_validate(reproducer.recipe),
-        signature=signature,
-        expected=reproducer.expected,
-        parents=parents,
-        modules=frozenset(situation.modules),
-    )
-
-
 def _record(house: House, attempt: Attempt, patch: Patch, validation: Validation, prepared: Prepared) -> None:
     if (
         validation.verdict != ValidationVerdict.PROVEN
@@ -162,17 +122,7 @@ def _record(house: House, attempt: Attempt, patch: Patch, validation: Validation
     kept = attempt.model_copy(update=update)
     journal.keep_attempt(house.database, kept)
     if attempt.proof is None:
-        _keep_proof(house, prepared, kept)
-
-
-def _keep_proof(house: House, prepared: Prepared, attempt: Attempt) -> None:
-    """Write the proof's file. The proof itself is kept already: a full disk must not lose the repair."""
-    if attempt.proof is None:
-        return
-    try:
-        proofs.keep(house, prepared, attempt, attempt.proof, trial_of(prepared, attempt))
-    except NightdeskError as error:
-        log.warning("The proof of %s has no file: %s", attempt.id, error)
+        keep_proof(house, prepared, kept)
 
 
 def open_draft(house: House, ref: str, by: str | None = None) -> list[DraftPullRequest] | str:

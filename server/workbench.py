@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import TypeAdapter
+
 from fixloop import Repository
 from fixloop.bench import Bench, Budget
 from fixloop.environments import Environment, Environments
@@ -17,11 +19,12 @@ from server.house import House
 from server.repository_part import RepositoryPart
 from store import queries
 from store.errors import NotFound
-from store.event import Event
+from store.event import Event, Value
 from store.incident import Incident
 from store.project import RepositoryConfig
 
 EVENTS = 20  # kept bodies that a repair looks at
+_EVENTS = TypeAdapter(list[Event])
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,30 @@ class Prepared:
         return Situation(self.events, self.sources, self.bench.layout)
 
 
+class Basis(Value):
+    """What a repair goes by from its first step to its last, whatever comes in meanwhile: the artifact that
+    holds its events, and the commit of each repository."""
+
+    events: str
+    commits: dict[str, str]
+
+
+def choose(house: House, ref: str) -> Basis:
+    """What a repair of an incident that begins now goes by. Raises NotFound where there is nothing to run."""
+    incident = queries.incident(house.database, ref)
+    events = list(reversed(queries.events(house.database, incident.id, limit=EVENTS)))
+    if not events:
+        raise NotFound(f"No event of {incident.id} is kept with its body: there is nothing to run again.")
+    stood = house.sources_for(events[0])
+    if not stood.repositories():
+        raise NotFound(
+            f"Project {incident.project!r} has no repository: connect one with "
+            f"`nightdesk repo add NAME PATH --project {incident.project}`."
+        )
+    held = house.artifacts.put(_EVENTS.dump_json(events))
+    return Basis(events=held, commits={name: stood.commit(name) for name in stood.repositories()})
+
+
 class ProjectRepositories:
     """`fixloop.Repositories` over the house's mirrors, only those of one project."""
 
@@ -76,22 +103,16 @@ class ProjectRepositories:
         return self._mirrors[name]
 
 
-def prepare(house: House, ref: str) -> Prepared:
-    """The workbench for an incident. Raises NotFound, Unavailable, SandboxRefused with what to do."""
+def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0.0) -> Prepared:
+    """The workbench for an incident, on what a repair has begun with or on what is known now. `spent` are the
+    seconds that earlier steps have used. Raises NotFound, Unavailable, SandboxRefused with what to do."""
     incident = queries.incident(house.database, ref)
-    events = list(reversed(queries.events(house.database, incident.id, limit=EVENTS)))
-    if not events:
-        raise NotFound(f"No event of {incident.id} is kept with its body: there is nothing to run again.")
-    stood = house.sources_for(events[0])
-    if not stood.repositories():
-        raise NotFound(
-            f"Project {incident.project!r} has no repository: connect one with "
-            f"`nightdesk repo add NAME PATH --project {incident.project}`."
-        )
-    names = _entry_first(stood.repositories(), incident)
+    basis = basis or choose(house, incident.id)
+    events = _EVENTS.validate_json(house.artifacts.get(basis.events))
+    names = _entry_first(list(basis.commits), incident)
     mirrors: dict[str, Repository] = {name: house.mirrors.get(name) for name in names}
     parts = {name: house.part(_row(house, name), house.mirrors.get(name)) for name in names}
-    commits = {name: stood.commit(name) for name in names}
+    commits = {name: basis.commits[name] for name in names}
     repositories = ProjectRepositories(mirrors)
     sources = ReleaseSources(repositories, commits, {name: part.path_map for name, part in parts.items()})
     wanted = _wanted(mirrors, commits, parts)
@@ -105,7 +126,7 @@ def prepare(house: House, ref: str) -> Prepared:
         exposed=_exposed(house, incident.project, mirrors),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         runs=house.config.runs,
-        budget=Budget(house.config.repair_seconds),
+        budget=Budget(house.config.repair_seconds - spent),
     )
     return Prepared(incident, events, sources, bench, parts, wanted)
 

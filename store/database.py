@@ -11,11 +11,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -24,10 +24,13 @@ from sqlmodel import Session, select
 
 from store import migrations
 from store.errors import Unavailable
+from store.grouping import Grouped, Work
 from store.tables import KeyRow, ProjectRow
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a statement waits for another process's transaction
 DEFAULT_PROJECT = "default"
+
+T = TypeVar("T")
 
 
 class Database:
@@ -38,6 +41,7 @@ class Database:
         self._writing = threading.Lock()
         self._writer = _engine(path, "BEGIN IMMEDIATE", read_only=False)
         self._reader = _engine(path, "BEGIN", read_only=True)
+        self._grouped = Grouped(self._commit_all)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -78,6 +82,21 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    def submit(self, work: Callable[[Session], T]) -> T:
+        """Do `work` in a writing transaction that it may share with others who wait at the same time: they
+        are on disk by one sync. Each is kept or rolled back on its own, and has its own answer or exception.
+
+        `work` may be called again where somebody else's part kept all of them from being committed. Raises
+        what `work` raises, and Unavailable as `write` does. Not to be nested."""
+        return self._grouped.submit(work)
+
+    def _commit_all(self, batch: Sequence[Work[Any]]) -> None:
+        """Do the works of a batch, each in a savepoint of one transaction; their answers count once it is
+        committed."""
+        with self._writing, _in_words(self.path), self._writer.connect() as connection, connection.begin():
+            for work in batch:
+                work.attempt(connection)
 
     def migrate(self) -> None:
         """Bring the schema to head. Does nothing, and takes no write lock, where it is there already."""

@@ -11,7 +11,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import BadPayload, NotFound
@@ -38,6 +38,7 @@ from store.tables import (
     StepRow,
     TriageRow,
 )
+from store.tasks import Task, drop, new_attempt
 from store.undoing import undo
 
 __all__ = [
@@ -71,8 +72,9 @@ _OPERATOR = "operator"
 # --- records of work ------------------------------------------------------------------------------
 
 
-def keep_triage(db: Database, incident_id: str, triage: Triage) -> None:
-    """Keep the record of a triage and let the incident say what it found. Raises NotFound.
+def keep_triage(db: Database, incident_id: str, triage: Triage, task: Task | None = None) -> None:
+    """Keep the record of a triage and let the incident say what it found; `task` is done with it. Raises
+    NotFound.
 
     A lane that a person has set stays: their word outranks ours until they say otherwise."""
     with db.write() as session:
@@ -85,24 +87,20 @@ def keep_triage(db: Database, incident_id: str, triage: Triage) -> None:
         row.verdict = triage.verdict.model_dump(mode="json")
         row.location = None if triage.location is None else triage.location.model_dump(mode="json")
         row.repo = None if triage.location is None else triage.location.repo
+        if task is not None:
+            drop(session, task)
 
 
 def start_attempt(db: Database, incident_id: str) -> Attempt:
     """Begin the record of a repair; its id is the incident's with a running number ("INC-42-1"). Raises
     NotFound."""
     with db.write() as session:
-        row = incident_row(session, incident_id)
-        last = session.exec(select(func.max(AttemptRow.number)).where(AttemptRow.incident_id == row.id)).one()
-        number = (last or 0) + 1
-        name = incident_name(row)
-        attempt = Attempt(id=f"{name}-{number}", incident_id=name, started_at=datetime.now(UTC))
-        body = attempt.model_dump_json(exclude={"steps"})
-        session.add(AttemptRow(id=attempt.id, incident_id=row.id or 0, number=number, body=body))
-    return attempt
+        return new_attempt(session, incident_id)
 
 
 def note_step(db: Database, attempt_id: str, step: Step) -> None:
-    """Add a line to a repair's step log. The very same step again adds nothing: a durable step may run twice.
+    """Add a line to a repair's step log. A step that says of which `input` (a hash in its details) it is takes
+    the place of the one that had the same: a durable step may run twice. The very same step adds nothing.
 
     Raises NotFound for an unknown attempt."""
     with db.write() as session:
@@ -299,9 +297,21 @@ def _attempt_row(session: Session, attempt_id: str) -> AttemptRow:
 
 
 def _add_steps(session: Session, row: AttemptRow, steps: tuple[Step, ...]) -> None:
-    known = set(session.exec(select(StepRow.body).where(col(StepRow.attempt_id) == row.id)))
-    for body in (step.model_dump_json() for step in steps):
-        if body not in known:
-            known.add(body)
-            session.add(StepRow(attempt_id=row.id, body=body))
+    places = {}
+    for known in session.exec(select(StepRow).where(col(StepRow.attempt_id) == row.id)):
+        places[_step_key(Step.model_validate_json(known.body))] = known
+    for step in steps:
+        key, body = _step_key(step), step.model_dump_json()
+        if key in places:
+            places[key].body = body
+        else:
+            places[key] = StepRow(attempt_id=row.id, body=body)
+            session.add(places[key])
             session.flush()
+
+
+def _step_key(step: Step) -> str:
+    """By what two steps of an attempt are the same one: name and input, where it says so, else everything."""
+    if "input" in step.details:
+        return f"{step.name} {step.details['input']}"
+    return step.model_dump_json()

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from store.artifacts import Artifacts
@@ -33,6 +33,8 @@ from store.tables import (
     IncidentRow,
     ProjectRow,
     ReleaseRow,
+    TaskKind,
+    TaskRow,
 )
 
 FIRST_BODIES = 20  # of an incident are all kept
@@ -52,19 +54,42 @@ class Recorded:
     first_in_release: bool
     regressed: bool = False
 
+    @property
+    def wants_triage(self) -> bool:
+        """Whether its incident changed enough for triage."""
+        return self.new_incident or self.first_in_release or self.regressed
+
 
 def record(
     db: Database, artifacts: Artifacts, events: Sequence[tuple[Event, Fingerprint, str, str]]
 ) -> list[Recorded]:
-    """Keep events, each with its fingerprint, title and culprit, in one transaction; answers in the same
-    order.
+    """Keep events, each with its fingerprint, title and culprit, all or none of them; answers in the same
+    order. What wants triage is written down as a task in the same transaction, which several callers at the
+    same time may share.
 
     An event id that its project has sent before is a duplicate and is not counted again. A reference to a raw
     payload that `artifacts` does not hold is left out: nobody could open it. Raises NotFound for an unknown
     project."""
-    with db.write() as session:
+
+    def keep(session: Session) -> list[Recorded]:
         batch = _Batch(session, artifacts)
-        return [batch.add(*each) for each in events]
+        recorded = [batch.add(*each) for each in events]
+        _request_triage(session, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
+        return recorded
+
+    return db.submit(keep)
+
+
+def _request_triage(session: Session, numbers: Collection[int]) -> None:
+    """Have incidents triaged. One that waits for it already gets a new task: who is at work on the old one has
+    not seen what changed."""
+    if not numbers:
+        return
+    places = (col(TaskRow.kind) == TaskKind.TRIAGE.value, col(TaskRow.incident_id).in_(numbers))
+    session.execute(delete(TaskRow).where(*places).execution_options(synchronize_session=False))
+    for number in sorted(numbers):
+        subject, now = f"INC-{number}", datetime.now(UTC)
+        session.add(TaskRow(kind=TaskKind.TRIAGE.value, incident_id=number, subject=subject, created_at=now))
 
 
 def note_act(

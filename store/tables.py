@@ -7,6 +7,7 @@ compressed bytes in its own row, so that it is kept or lost together with the ro
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, UniqueConstraint
@@ -209,6 +210,39 @@ class StepRow(Row, table=True):
     id: int | None = Field(default=None, primary_key=True)
     attempt_id: str = Field(foreign_key="attempts.id", index=True)
     body: str
+
+
+class TaskKind(StrEnum):
+    """What is to be done for an incident."""
+
+    TRIAGE = "triage"
+    REPAIR = "repair"
+
+
+class TaskRow(Row, table=True):
+    """Something that is to be done for an incident (`kind` is a TaskKind). It goes when it is done.
+
+    `id` grows and is never used twice (AUTOINCREMENT): a task that is asked for again while it is at work gets
+    a new one."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (UniqueConstraint("kind", "incident_id"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    incident_id: int = Field(foreign_key="incidents.id")
+    subject: str  # the incident's name, or the attempt's id
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SwitchRow(Row, table=True):
+    """Something that is switched on for the whole installation ("paused"); no row: it is off."""
+
+    __tablename__ = "switches"
+
+    name: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    by: str
 
 
 class ActRow(Row, table=True):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Self
 
-from fixloop import Result
+from fixloop import Result, stopping
 
 _CHUNK = 1 << 16
 _GRACE = 5.0  # seconds for the kernel to take down a killed tree
@@ -31,6 +31,7 @@ class Child:
     def __init__(
         self, argv: Sequence[str], *, fds: Iterable[int], channel: int, wall: float, output: int
     ) -> None:
+        self._stop = stopping.current()
         self._started = time.monotonic()
         self.deadline = self._started + wall
         self._limit = output
@@ -60,6 +61,8 @@ class Child:
         self._fuse = threading.Timer(wall, self._process.kill)  # holds even when nobody asks
         self._fuse.daemon = True
         self._fuse.start()
+        if self._stop is not None:
+            self._stop.add(self, self._process.kill)
 
     @property
     def stderr(self) -> bytes:
@@ -150,6 +153,8 @@ class Child:
         self._fuse.cancel()
         if self._process.poll() is None:
             self.kill()
+        if self._stop is not None:
+            self._stop.forget(self)
         self._selector.close()
         for stream in (self._stdin, *self._held):
             with contextlib.suppress(OSError):

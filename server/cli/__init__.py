@@ -15,6 +15,7 @@ from store.errors import NightdeskError
 COMMANDS = {
     "demo": "A real crash of a small application, through every room, to a draft with its proof.",
     "serve": "Web page and ingest in one process.",
+    "worker": "Background work only.",
     "mcp": "Answer a coding assistant over standard input and output.",
     "ingest": "Take events from files or standard input.",
     "incidents": "The list, most urgent first.",
@@ -22,6 +23,8 @@ COMMANDS = {
     "events": "Ids, times and releases of every event kept.",
     "triage": "Run triage again and say what changed.",
     "repair": "Reproduce, find the cause, fix, judge.",
+    "pause": "Hold all repairs back.",
+    "resume": "Let repairs go on.",
     "reproduce": "The failing test of an incident.",
     "causes": "The changes that may have caused an incident.",
     "judge": "The verdict on a patch from anywhere.",

@@ -12,9 +12,10 @@ import click
 from server.cli.incidents import incident_lines
 from server.cli.output import NO, common, emit, open_house, visible
 from server.cli.repairing import printer
+from server.detached import start_repair
 from server.house import House
 from server.parsing import NAMES, file_events
-from server.repairs import repair
+from server.progress import follow
 from store import queries
 from store.errors import BadPayload, NightdeskError
 from store.event import Event
@@ -65,14 +66,20 @@ def command(
 
 
 def _repair(house: House, touched: Sequence[Incident], as_json: bool) -> None:
-    """Repair what is in focus, one after the other; one that cannot be does not keep the others from it."""
+    """Have what is in focus repaired by a worker, and tell of it until it is done; one that cannot be does not
+    keep the others from it. Interrupted, the worker goes on."""
+    started = []
     for incident in touched:
         if incident.lane is Lane.FOCUS:
             try:
-                attempt = repair(house, incident.id, printer(as_json))
-                click.echo(visible(f"{incident.id}: {attempt.ended}: {attempt.said}"), err=True)
+                started.append(start_repair(house, incident.id).attempt_id)
             except NightdeskError as problem:
                 click.echo(visible(f"{incident.id}: {problem}"), err=True)
+    for attempt_id in started:
+        follow(house, attempt_id, printer(as_json))
+        attempt = queries.attempt(house.database, attempt_id)
+        if attempt is not None:
+            click.echo(visible(f"{attempt.incident_id}: {attempt.ended}: {attempt.said}"), err=True)
 
 
 def _read(file: str, name: str, project: str) -> list[Event]:

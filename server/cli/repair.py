@@ -9,7 +9,7 @@ import click
 from server.cli.output import common, emit, open_house
 from server.cli.repairing import GOOD, change_line, leave, printer, validation_lines
 from server.incident_json import incident_json
-from server.repairs import repair
+from server.work.foreground import repair_here
 from store.repair import Attempt, ValidationVerdict
 
 
@@ -19,7 +19,7 @@ from store.repair import Attempt, ValidationVerdict
 def command(incident: str, data: Path | None, as_json: bool) -> None:
     """Reproduce, find the cause, fix, judge. Exit 3 where no fix was proven."""
     with open_house(data) as house:
-        attempt = repair(house, incident, printer(as_json))
+        attempt = repair_here(house, incident, printer(as_json))
         values = incident_json(house, incident)
     emit(values, _text(attempt), as_json=as_json)
     leave(attempt, wanted=attempt.ended in GOOD)

@@ -68,6 +68,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)  # whoever comes while the rest is being set up waits, and is not refused
     except OSError as error:
         listener.close()
         raise Unavailable(

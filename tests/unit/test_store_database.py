@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from store import journal, migrations, queries
+from store import journal, migrations, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import Unavailable
@@ -26,13 +26,19 @@ REBUILD = """
 from alembic import op
 import sqlalchemy as sa
 
-revision = "next"
+revision = "colour"
 down_revision = "{head}"
 
 
 def upgrade():
     with op.batch_alter_table("incidents", recreate="always") as batch:
         batch.add_column(sa.Column("colour", sa.String(), server_default="grey", nullable=False))
+"""
+
+INCIDENT = """
+INSERT INTO incidents (id, project_id, title, culprit, first_seen, last_seen, event_count, user_count, environments,
+releases, status, lane, priority, why, verdict) VALUES
+(1, 1, 'T', '', '2026-01-02 00:00:00', '2026-01-02 00:00:00', 0, 0, '[]', '[]', 'open', 'backlog', 0, '', NULL)
 """
 
 
@@ -126,6 +132,32 @@ def test_a_rebuilt_table_keeps_the_rows_that_refer_to_it(
         foreign_keys = session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar()
     assert (colour, foreign_keys) == ("grey", 1)
     assert len(queries.occurrences(database, "INC-1")) == 2
+    database.close()
+
+
+def test_what_the_first_schema_held_is_there_after_the_way_to_the_newest_and_waits_for_its_triage(
+    path: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(migrations.FOLDER, first, ignore=shutil.ignore_patterns("__pycache__"))
+    for script in (first / "versions").glob("*.py"):
+        if script.name != "baseline.py":
+            script.unlink()
+    database = Database(path)
+    path.parent.mkdir(parents=True)
+    with database._writer.connect() as connection, connection.begin():
+        migrations.upgrade(connection, first)
+        connection.exec_driver_sql(
+            "INSERT INTO projects (id, name, created_at) VALUES (1, 'p', '2026-01-02 00:00:00')"
+        )
+        connection.exec_driver_sql(INCIDENT)
+        connection.exec_driver_sql(INCIDENT.replace("(1, 1,", "(2, 1,").replace("NULL", "'{}'"))
+    database.close()
+
+    database = Database.open(url_of(path))
+
+    assert [project.name for project in queries.projects(database)] == ["p"]
+    assert [task.subject for task in tasks.waiting(database)] == ["INC-1"]
     database.close()
 
 

@@ -1,0 +1,64 @@
+"""What a repair knows between two steps, as one value: written down after each step, read by whoever goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Self
+
+from fixloop.bench import Bench
+from fixloop.prove import Search
+from fixloop.reproduce.ladder import Reproduction
+from fixloop.reproduce.recipe import Recipe
+from fixloop.situation import Situation
+from fixloop.witness import Trial
+from store.event import Value
+from store.repair import Ended, Patch, Proof, Reproducer, Validation
+
+
+class Findings(Value):
+    """Nothing in here is tied to a process. `recipe`, `expected` and `parent` (repository, commit) are those of
+    the minimal reproducer: the call, what is right, and the commit that gave it. Once `ended` is set no step is
+    left. `spent` is in seconds."""
+
+    reproduction: Reproduction | None = None
+    search: Search | None = None
+    recipe: Recipe | None = None
+    expected: Any = None
+    parent: tuple[str, str] | None = None
+    reproducer: Reproducer | None = None
+    patch: Patch | None = None
+    validation: Validation | None = None
+    proof: Proof | None = None
+    rejected: tuple[tuple[Patch, Validation], ...] = ()
+    ended: Ended | None = None
+    said: str = ""
+    spent: float = 0.0
+
+    def to_json(self) -> str:
+        """As plain ASCII: half characters, which an application may give, survive the way."""
+        return json.dumps(self.model_dump(mode="json"), separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote."""
+        return cls.model_validate(json.loads(text), strict=False)
+
+    def trial(self, situation: Situation, bench: Bench) -> Trial | None:
+        """What a patch can be judged against, once the reproducer is written."""
+        if self.reproducer is None or self.recipe is None or self.reproduction is None:
+            return None
+        return Trial(
+            reproducer=self.reproducer,
+            recipe=self.recipe,
+            signature=self.reproduction.signature,
+            expected=self.expected,
+            parents=bench.at(*self.parent) if self.parent else None,
+            modules=frozenset(situation.modules),
+        )
+
+
+def input_hash(step: str, findings: Findings) -> str:
+    """By what two runs of a step are the same one: its name, and all that it goes by except the time."""
+    goes_by = findings.model_copy(update={"spent": 0.0}).to_json()
+    return hashlib.sha256(f"{step}\0{goes_by}".encode()).hexdigest()[:16]

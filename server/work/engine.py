@@ -1,0 +1,158 @@
+"""DBOS as we run it. The only module that knows it; `tests/contracts/test_engine.py` pins what is relied on.
+
+Everything here was measured (docs/decisions/0011): a file of its own, the busy timeout before the write-ahead
+log, JSON instead of pickles, a version that is bumped by hand, a name for each process that no other has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from server.progress import STEPS, Progress
+from server.work.leases import FILE
+from server.work.threads import Threads
+from store.tasks import TaskKind
+
+VERSION = "1"  # bumped by hand when a workflow's steps change: the work of another version is left alone
+REPAIRS, TRIAGES, HERE = "repair", "triage", "here"  # queues; `here` is for a repair at a terminal
+POLL = 0.25  # seconds between two looks at a queue
+AT_ONCE = {REPAIRS: 1, TRIAGES: 4, HERE: 1}  # workflows of a queue that one worker has at a time
+
+ACTIVE = ("PENDING", "ENQUEUED")
+
+Advance = Callable[[str, Progress], Progress]
+Triage = Callable[[str, int], None]
+Settle = Callable[[str], None]
+
+
+class Engine:
+    """One worker's connection to the durable engine; one at a time in a process, because DBOS is.
+
+    `advance` does a step of a repair, `triage` the task of that number for an incident, `settle` says that the
+    repair of this attempt is done. All are blocking and are called in threads of their own."""
+
+    def __init__(
+        self, folder: Path, name: str, queues: Sequence[str], advance: Advance, triage: Triage, settle: Settle
+    ) -> None:
+        self._database = folder / FILE
+        self._name, self._queues = name, queues
+        self._sql: SqlEngine | None = None
+        self.advance, self.triage, self.settle = advance, triage, settle
+        self.threads = Threads()
+
+    def start(self) -> None:
+        """Open the engine's file and begin to take work from the queues."""
+        logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it writes to stderr by itself
+        self._sql = _sql_engine(self._database)
+        config: DBOSConfig = {
+            "name": "nightdesk",
+            "system_database_url": f"sqlite:///{self._database}",
+            "system_database_engine": self._sql,
+            "serializer": DBOSPortableJSONSerializer(),
+            "application_version": VERSION,
+            "executor_id": self._name,
+            "enable_otlp": False,
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+        _bound.append(self)
+        DBOS.listen_queues(self._queues)
+        DBOS.launch()
+        for queue, at_once in AT_ONCE.items():
+            DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL)
+
+    def stop(self) -> None:
+        """Stop taking work, then what is at work. What it was doing is taken up again by another worker at the
+        step it was in: nothing is recorded of a step that did not come to its end."""
+        DBOS.destroy()
+        self.threads.stop()
+        _bound.remove(self)
+        if self._sql is not None:
+            self._sql.dispose()
+
+    def enqueue(self, kind: TaskKind, name: str, incident_id: str, number: int, queue: str) -> None:
+        """Have a task done. One that is known by this name already is not done twice."""
+        with SetWorkflowID(name):
+            if kind is TaskKind.REPAIR:
+                DBOS.enqueue_workflow(queue, repair_workflow, name, incident_id)
+            else:
+                DBOS.enqueue_workflow(queue, triage_workflow, incident_id, number)
+
+    def known(self, names: Sequence[str]) -> dict[str, WorkflowStatus]:
+        """What the engine knows of these tasks, and of all that are at work or wait."""
+        found = DBOS.list_workflows(status=list(ACTIVE), load_input=False, load_output=False)
+        if names:
+            found += DBOS.list_workflows(workflow_ids=list(names), load_input=False, load_output=False)
+        return {workflow.workflow_id: workflow for workflow in found}
+
+    def take_up(self, name: str, queue: str) -> None:
+        """Have a task go on at the step it was in, whoever had it; that one's further steps are refused."""
+        DBOS.resume_workflow(name, queue_name=queue)
+
+    def cancel(self, name: str) -> None:
+        """Stop a task. What runs for it is killed within about a second."""
+        DBOS.cancel_workflow(name)
+
+
+_bound: list[Engine] = []  # the engine of this process, while one is started
+
+
+@DBOS.workflow(name="repair")
+async def repair_workflow(attempt_id: str, incident_id: str) -> str:
+    """One repair. Which steps are done follows from what is recorded and from nothing else."""
+    progress = Progress(attempt_id=attempt_id, incident_id=incident_id)
+    for step in STEPS:
+        if progress.wants(step):
+            progress = Progress.model_validate_json(await repair_step(step, progress.model_dump_json()))
+    await settle_step(attempt_id)
+    return str(progress.known.ended)
+
+
+@DBOS.workflow(name="triage")
+async def triage_workflow(incident_id: str, number: int) -> None:
+    """One triage."""
+    await triage_step(incident_id, number)
+
+
+@DBOS.step(name="repair step", preemptible=True)
+async def repair_step(step: str, progress: str) -> str:
+    """A step of the loop, between values."""
+    engine, before = _bound[-1], Progress.model_validate_json(progress)
+    after = await engine.threads.run(step, lambda: engine.advance(step, before))
+    return after.model_dump_json()
+
+
+@DBOS.step(name="settle", preemptible=True)
+async def settle_step(attempt_id: str) -> None:
+    """The repair is done; nothing of it waits any more."""
+    engine = _bound[-1]
+    await engine.threads.run("settle", lambda: engine.settle(attempt_id))
+
+
+@DBOS.step(name="triage step", preemptible=True)
+async def triage_step(incident_id: str, number: int) -> None:
+    """Triage an incident for the task of this number."""
+    engine = _bound[-1]
+    await engine.threads.run("triage", lambda: engine.triage(incident_id, number))
+
+
+def _sql_engine(path: Path) -> SqlEngine:
+    """SQLite so that several workers share it: the busy timeout first, or setting up the log fails at once."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine

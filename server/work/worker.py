@@ -1,0 +1,191 @@
+"""A worker: takes what waits, and sees to it that what another worker left behind goes on.
+
+Everything it does about tasks is one comparison, made twice a second by the oldest living worker: what is to be
+done (`store.tasks`) against what the engine knows. So it does not matter who died when, or which of the two
+was forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from server.progress import Progress, Steps
+from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
+from server.work.leases import BEAT, FILE, ONE, QUEUES, Leases, new_name
+from server.work.triaging import triage
+from store import tasks
+from store.errors import NightdeskError
+from store.tasks import Task, TaskKind
+
+if TYPE_CHECKING:
+    from dbos import WorkflowStatus
+
+    from server.house import House
+
+log = logging.getLogger("nightdesk.work")
+
+TICK = 0.5  # seconds between two comparisons
+_QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
+
+
+class Worker:
+    """Works as long as the block lasts. `only` is a repair that is made here, at a terminal, and nothing else.
+
+    `name` is the one that was reserved for it, where somebody started it on purpose."""
+
+    def __init__(self, house: House, *, only: Task | None = None, name: str | None = None) -> None:
+        self._house, self._only = house, only
+        self.name = name or new_name()
+        self._takes = ONE if only else QUEUES
+        self._leases = Leases(house.config.data / FILE)
+        self._steps = Steps(house)
+        queues = [HERE] if only else [REPAIRS, TRIAGES]
+        self._engine = Engine(house.config.data, self.name, queues, self._advance, self._triage, self._settle)
+        self._tick, self._stopping = threading.Event(), threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
+        self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._leases.renew(self.name, self._takes)
+        self._engine.start()
+        if self._only is not None:
+            self._take_here(self._only)
+        self._beating.start()
+        self._comparing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._tick.set()
+        for thread in (self._comparing, self._beating):
+            thread.join(timeout=30)
+        self._engine.stop()
+        self._leases.leave(self.name)
+
+    def wake(self, incident_ids: Iterable[str] = ()) -> None:
+        """Something is to be done: look now instead of in half a second."""
+        self._tick.set()
+
+    def idle(self) -> bool:
+        """Whether nothing is to be done that could be done now."""
+        waiting = tasks.waiting(self._house.database)
+        if waiting and tasks.paused(self._house.database):
+            waiting = [task for task in waiting if task.kind is not TaskKind.REPAIR]
+        return not waiting
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until nothing is to be done; False when `timeout` seconds were not enough."""
+        until = monotonic() + timeout
+        while not self.idle():
+            if monotonic() > until or self._stopping.wait(0.05):
+                return False
+        return True
+
+    def work_until_idle(self, asked: threading.Event) -> None:
+        """Work until nothing is to be done, or it is asked to end. Whoever asks for something afterwards starts
+        another worker, and is never left between the two: the lease is given back first, and then it is looked
+        once more."""
+        while not asked.wait(0.1):
+            if not self.idle():
+                continue
+            self._leases.leave(self.name)
+            if self.idle():
+                return
+            self._leases.renew(self.name, self._takes)
+
+    # --- what the engine calls ------------------------------------------------------------------------------
+
+    def _advance(self, step: str, progress: Progress) -> Progress:
+        self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
+        return self._steps.advance(step, progress)
+
+    def _triage(self, incident_id: str, number: int) -> None:
+        task = tasks.of_incident(self._house.database, incident_id, TaskKind.TRIAGE)
+        if task is None or task.id != number:
+            return  # done by somebody else, or asked for anew since
+        try:
+            triage(self._house, task)
+        except NightdeskError as problem:
+            log.warning("%s was not triaged: %s", incident_id, problem)
+        except Exception:  # it stays without a verdict; the others must not wait for it
+            log.exception("Triage of %s failed.", incident_id)
+        tasks.settle(self._house.database, task)
+        self._tick.set()
+
+    def _settle(self, attempt_id: str) -> None:
+        incident_id = attempt_id.rpartition("-")[0]
+        task = tasks.of_incident(self._house.database, incident_id, TaskKind.REPAIR)
+        if task is not None and task.subject == attempt_id:
+            tasks.settle(self._house.database, task)
+
+    # --- signs of life, and the comparison ------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(BEAT):
+            try:
+                self._leases.renew(self.name, self._takes)
+            except Exception:  # the disk may be full for a while: the next beat may succeed
+                log.exception("A sign of life could not be written.")
+
+    def _compare(self) -> None:
+        while not self._stopping.is_set():
+            self._tick.clear()
+            try:
+                self._look()
+            except Exception:  # the thread must outlive any one failure; it looks again
+                log.exception("Looking for work failed; it is tried again.")
+            self._tick.wait(TICK)
+
+    def _look(self) -> None:
+        alive = self._leases.alive()
+        leader = min(alive, key=lambda name: (alive[name] != QUEUES, name), default=self.name)
+        if leader != self.name:
+            return
+        active = self._engine.known([])  # read first: what is asked for from here on cannot look forgotten
+        waiting = {task.name: task for task in tasks.waiting(self._house.database)}
+        held = tasks.paused(self._house.database)
+        known = self._engine.known(list(waiting)) if waiting else {}
+        for name, task in waiting.items():
+            self._see_to(task, known.get(name), alive, held and task.kind is TaskKind.REPAIR)
+        for name, workflow in active.items():
+            if name not in waiting and workflow.name == REPAIRS:
+                self._engine.cancel(name)
+
+    def _see_to(self, task: Task, workflow: WorkflowStatus | None, alive: dict[str, str], held: bool) -> None:
+        """Bring what the engine knows of one task to what it should be."""
+        queue, status = _QUEUE[task.kind], workflow.status if workflow else None
+        if held:
+            if status in ACTIVE:
+                self._engine.cancel(task.name)
+        elif workflow is None:
+            self._engine.enqueue(task.kind, task.name, task.incident_id, task.id, queue)
+        elif status == "CANCELLED" or (status == "PENDING" and workflow.executor_id not in alive):
+            self._engine.take_up(task.name, queue)
+        elif status == "ENQUEUED" and workflow.queue_name == HERE and ONE not in alive.values():
+            self._engine.take_up(task.name, queue)  # whoever had it at a terminal is gone
+        elif status not in ACTIVE:
+            self._give_up(task, str(status))
+
+    def _give_up(self, task: Task, status: str) -> None:
+        """The engine says that it is over and the task is still there: say so, rather than wait for ever."""
+        log.error("%s ended as %s without a result.", task.name, status)
+        if task.kind is TaskKind.REPAIR:
+            said = f"it ended inside Nightdesk as {status}; the log of the worker says why"
+            tasks.cancel_repair(self._house.database, task.subject, "worker", said)
+        else:
+            tasks.settle(self._house.database, task)
+
+    def _take_here(self, task: Task) -> None:
+        """Make this repair here, unless a living worker is at it already."""
+        workflow = self._engine.known([task.name]).get(task.name)
+        if workflow is None:
+            self._engine.enqueue(task.kind, task.name, task.incident_id, task.id, HERE)
+        elif workflow.status != "PENDING" or workflow.executor_id not in self._leases.alive():
+            self._engine.take_up(task.name, HERE)

@@ -1,0 +1,164 @@
+"""What is to be done, kept beside what it is about: an incident to triage, a repair to make.
+
+A task is written in the transaction that makes it necessary, and goes in the one that keeps its result. So
+nothing is forgotten when a process dies in between, and the durable engine may lose everything it knows: it
+is told again. Where a task stands is the engine's business and not kept here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlmodel import Session, col, delete, func, select
+
+from store.database import Database
+from store.errors import NotAllowed
+from store.queries import attempt_value, incident_name, incident_row
+from store.recording import note_act
+from store.repair import Attempt, Ended
+from store.tables import AttemptRow, SwitchRow, TaskKind, TaskRow
+
+__all__ = [
+    "Task", "TaskKind", "cancel_repair", "drop", "is_waiting", "new_attempt", "of_incident", "pause", "paused",
+    "request_repair", "resume", "settle", "waiting",
+]  # fmt: skip
+
+_PAUSED = "paused"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do. `name` is the same for ever and no other task's; `subject` is the incident's name, or
+    the attempt's id."""
+
+    id: int
+    kind: TaskKind
+    incident_id: str
+    subject: str
+
+    @property
+    def name(self) -> str:
+        """What the engine calls it: "triage-17", or the attempt's id."""
+        return self.subject if self.kind is TaskKind.REPAIR else f"triage-{self.id}"
+
+
+def waiting(db: Database, kind: TaskKind | None = None) -> list[Task]:
+    """Everything that is not done yet, oldest first, whether somebody is at it or not."""
+    with db.read() as session:
+        statement = select(TaskRow).order_by(col(TaskRow.id))
+        if kind is not None:
+            statement = statement.where(TaskRow.kind == kind.value)
+        return [_task(row) for row in session.exec(statement)]
+
+
+def of_incident(db: Database, incident_id: str, kind: TaskKind) -> Task | None:
+    """What of this kind is still to be done for an incident. Raises NotFound for an unknown one."""
+    with db.read() as session:
+        row = _of_incident(session, incident_row(session, incident_id).id or 0, kind)
+        return None if row is None else _task(row)
+
+
+def is_waiting(db: Database, subject: str) -> bool:
+    """Whether the task of this subject is not done yet."""
+    with db.read() as session:
+        return session.exec(select(TaskRow.id).where(TaskRow.subject == subject)).first() is not None
+
+
+def request_repair(db: Database, incident_id: str) -> tuple[Attempt, bool]:
+    """Have an incident repaired. The attempt, and whether it is new: one at a time is made of an incident.
+
+    Raises NotFound; NotAllowed while repairs are paused."""
+    with db.write() as session:
+        incident = incident_row(session, incident_id)
+        under_way = _of_incident(session, incident.id or 0, TaskKind.REPAIR)
+        if under_way is not None:
+            return attempt_value(session, session.get_one(AttemptRow, under_way.subject)), False
+        if session.get(SwitchRow, _PAUSED) is not None:
+            raise NotAllowed("All repairs are paused; `nightdesk resume` lets them go on.")
+        attempt = new_attempt(session, incident_id)
+        now = datetime.now(UTC)
+        row = TaskRow(
+            kind=TaskKind.REPAIR.value, incident_id=incident.id or 0, subject=attempt.id, created_at=now
+        )
+        session.add(row)
+    return attempt, True
+
+
+def new_attempt(session: Session, incident_id: str) -> Attempt:
+    """Begin the record of a repair, inside the caller's transaction; its id is the incident's with a running
+    number ("INC-42-1"). Raises NotFound."""
+    row = incident_row(session, incident_id)
+    last = session.exec(select(func.max(AttemptRow.number)).where(AttemptRow.incident_id == row.id)).one()
+    number = (last or 0) + 1
+    name = incident_name(row)
+    attempt = Attempt(id=f"{name}-{number}", incident_id=name, started_at=datetime.now(UTC))
+    body = attempt.model_dump_json(exclude={"steps"})
+    session.add(AttemptRow(id=attempt.id, incident_id=row.id or 0, number=number, body=body))
+    session.flush()
+    return attempt
+
+
+def settle(db: Database, task: Task) -> None:
+    """Say that a task is done. Twice is the same as once; a newer one for the same incident stays."""
+    with db.write() as session:
+        drop(session, task)
+
+
+def drop(session: Session, task: Task) -> None:
+    """Take a task away, inside the transaction that keeps its result."""
+    session.execute(
+        delete(TaskRow).where(col(TaskRow.id) == task.id).execution_options(synchronize_session=False)
+    )
+
+
+def cancel_repair(db: Database, attempt_id: str, by: str, said: str) -> bool:
+    """Give a repair up: it ends as cancelled, and whoever is at work on it stops. False where it had ended."""
+    with db.write() as session:
+        row = session.exec(select(TaskRow).where(TaskRow.subject == attempt_id)).first()
+        if row is None:
+            return False
+        kept = session.get_one(AttemptRow, attempt_id)
+        attempt = attempt_value(session, kept)
+        if attempt.ended is None:
+            update = {"ended": Ended.CANCELLED, "said": said, "finished_at": datetime.now(UTC)}
+            kept.body = attempt.model_copy(update=update).model_dump_json(exclude={"steps"})
+        session.delete(row)
+        note_act(session, by, "cancel", attempt_id, None, None, said)
+        return True
+
+
+def pause(db: Database, by: str) -> bool:
+    """Hold all repairs back, those at work too. False where they were paused already."""
+    with db.write() as session:
+        if session.get(SwitchRow, _PAUSED) is not None:
+            return False
+        session.add(SwitchRow(name=_PAUSED, at=datetime.now(UTC), by=by))
+        note_act(session, by, "pause", "repairs", False, True)
+        return True
+
+
+def resume(db: Database, by: str) -> bool:
+    """Let repairs go on where they were. False where they were not paused."""
+    with db.write() as session:
+        row = session.get(SwitchRow, _PAUSED)
+        if row is None:
+            return False
+        session.delete(row)
+        note_act(session, by, "pause", "repairs", True, False)
+        return True
+
+
+def paused(db: Database) -> bool:
+    """Whether all repairs are held back."""
+    with db.read() as session:
+        return session.get(SwitchRow, _PAUSED) is not None
+
+
+def _of_incident(session: Session, number: int, kind: TaskKind) -> TaskRow | None:
+    statement = select(TaskRow).where(TaskRow.incident_id == number, TaskRow.kind == kind.value)
+    return session.exec(statement).first()
+
+
+def _task(row: TaskRow) -> Task:
+    return Task(row.id or 0, TaskKind(row.kind), f"INC-{row.incident_id}", row.subject)
