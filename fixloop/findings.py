@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any, Self
 
 from fixloop.bench import Bench
@@ -36,13 +37,13 @@ class Findings(Value):
     spent: float = 0.0
 
     def to_json(self) -> str:
-        """As plain ASCII: half characters, which an application may give, survive the way."""
-        return json.dumps(self.model_dump(mode="json"), separators=(",", ":"), sort_keys=True)
+        """As plain ASCII: half characters and infinities, which an application may give, survive the way."""
+        return json.dumps(self.model_dump(), separators=(",", ":"), sort_keys=True, default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """What `to_json` wrote."""
-        return cls.model_validate(json.loads(text), strict=False)
+        return cls.model_validate(json.loads(text))
 
     def trial(self, situation: Situation, bench: Bench) -> Trial | None:
         """What a patch can be judged against, once the reproducer is written."""
@@ -56,6 +57,15 @@ class Findings(Value):
             parents=bench.at(*self.parent) if self.parent else None,
             modules=frozenset(situation.modules),
         )
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for: moments and sets."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is not part of any finding")
 
 
 def input_hash(step: str, findings: Findings) -> str:
