@@ -59,7 +59,8 @@ def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None
             return "a neighbour's answer is not what it was before the change"
         refused = Meaning.OTHER in (before.meaning, parent.meaning if parent else None)
         if refused and parent is not None and (before.meaning, before.said) == (parent.meaning, parent.said):
-            return f"a neighbour that {before.said}, before the change as well, now gives a value: that hides the error"
+            hides = "before the change as well, now gives a value: that hides the error"
+            return f"a neighbour that {before.said}, {hides}"
         return None
     if before.meaning == Meaning.SAME and (parent is None or right is not None):
         return f"a neighbour now {after.said}"

@@ -7,8 +7,10 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from fixloop.blocks import parse
 from fixloop.prove import Search
 from store.repair import (
+    CandidateChange,
     ChangeVerdict,
     Evidence,
     Hypothesis,
@@ -58,6 +60,15 @@ def proof_of(
     )
 
 
+def _telling(change: CandidateChange) -> str | None:
+    """The file to open for a change: of its culprit hunks, else its first file that is code."""
+    if change.hunks:
+        return next((block.path for block in parse(change.hunks)), None)
+    return next(
+        (path for path in change.files if path.endswith(".py")), change.files[0] if change.files else None
+    )
+
+
 def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
     """One hypothesis for each change that was run, with what the runs showed; status is computed, never
     claimed."""
@@ -66,9 +77,14 @@ def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
         if change.verdict == ChangeVerdict.UNTESTED:
             continue
         evidence = Evidence(
-            kind="commit", claim=change.said or change.verdict, supports=change.verdict != ChangeVerdict.REFUTED,
-            repo=change.repo, commit=change.commit, path=change.files[0] if change.files else None, quote=change.title,
-        )  # fmt: skip
+            kind="commit",
+            claim=change.said or change.verdict,
+            supports=change.verdict != ChangeVerdict.REFUTED,
+            repo=change.repo,
+            commit=change.commit,
+            path=_telling(change),
+            quote=change.title,
+        )
         found.append(
             Hypothesis(
                 id=f"H{len(found) + 1}",
@@ -76,7 +92,7 @@ def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
                 score=change.score,
                 status=_STATUS.get(change.verdict, "undetermined"),
                 evidence=(evidence,),
-                predicts="the reproducer passes on its parent and fails on it; without its hunks the release passes",
+                predicts="the reproducer passes on its parent and fails on it; without its hunks it passes",
             )
         )
     return tuple(found)

@@ -20,34 +20,107 @@ from fixloop.reproduce.syntax import parse
 Texts: TypeAlias = Mapping[str, str | None]
 Find: TypeAlias = Callable[[ast.AST], list[str]]
 
-_ENDS = frozenset({
-    "os._exit", "os.abort", "os.kill", "os.killpg", "signal.raise_signal", "signal.pthread_kill", "sys.exit", "exit",
-    "quit", "atexit.register", "SystemExit", "KeyboardInterrupt", "builtins.SystemExit", "builtins.exit",
-})  # fmt: skip
+_ENDS = frozenset(
+    {
+        "os._exit",
+        "os.abort",
+        "os.kill",
+        "os.killpg",
+        "signal.raise_signal",
+        "signal.pthread_kill",
+        "sys.exit",
+        "exit",
+        "quit",
+        "atexit.register",
+        "SystemExit",
+        "KeyboardInterrupt",
+        "builtins.SystemExit",
+        "builtins.exit",
+    }
+)
 _DETECTS = frozenset({
     "inspect.stack", "inspect.currentframe", "inspect.trace", "sys._getframe", "sys._current_frames",
     "sys._getframemodulename", "traceback.extract_stack", "traceback.walk_stack", "traceback.format_stack",
     "traceback.print_stack", "sys.modules", "sys.argv", "sys.orig_argv", "sys.gettrace", "sys.getprofile",
     "sys.monitoring", "os.getppid", "os.getpid", "os.uname", "platform.node", "os.getlogin", "psutil.Process",
 })  # fmt: skip
-_TAMPERS = frozenset({
-    "sys.settrace", "sys.setprofile", "threading.settrace", "threading.setprofile", "gc.get_objects",
-    "gc.get_referrers", "gc.get_referents", "sys.meta_path", "sys.path_hooks", "sys.excepthook", "signal.signal",
-    "signal.alarm", "signal.setitimer", "__builtins__",
-})  # fmt: skip
-_DANGER = frozenset({
-    "eval", "exec", "compile", "__import__", "importlib.import_module", "importlib.reload", "os.system", "os.popen",
-    "os.fork", "os.forkpty", "os.execv", "os.execve", "os.posix_spawn", "pickle.loads", "pickle.load", "marshal.loads",
-    "shutil.rmtree", "globals",
-})  # fmt: skip
-_DANGEROUS_MODULES = frozenset({
-    "subprocess", "socket", "ctypes", "requests", "httpx", "urllib3", "aiohttp", "ftplib", "smtplib", "telnetlib",
-    "paramiko", "multiprocessing", "pty", "builtins", "mmap", "runpy", "code", "codeop",
-})  # fmt: skip
-_TEST_MODULES = frozenset({
-    "pytest", "_pytest", "unittest", "nose", "hypothesis", "freezegun", "time_machine", "nightdesk_probe", "doctest",
-    "pluggy", "__main__",
-})  # fmt: skip
+_TAMPERS = frozenset(
+    {
+        "sys.settrace",
+        "sys.setprofile",
+        "threading.settrace",
+        "threading.setprofile",
+        "gc.get_objects",
+        "gc.get_referrers",
+        "gc.get_referents",
+        "sys.meta_path",
+        "sys.path_hooks",
+        "sys.excepthook",
+        "signal.signal",
+        "signal.alarm",
+        "signal.setitimer",
+        "__builtins__",
+    }
+)
+_DANGER = frozenset(
+    {
+        "eval",
+        "exec",
+        "compile",
+        "__import__",
+        "importlib.import_module",
+        "importlib.reload",
+        "os.system",
+        "os.popen",
+        "os.fork",
+        "os.forkpty",
+        "os.execv",
+        "os.execve",
+        "os.posix_spawn",
+        "pickle.loads",
+        "pickle.load",
+        "marshal.loads",
+        "shutil.rmtree",
+        "globals",
+    }
+)
+_DANGEROUS_MODULES = frozenset(
+    {
+        "subprocess",
+        "socket",
+        "ctypes",
+        "requests",
+        "httpx",
+        "urllib3",
+        "aiohttp",
+        "ftplib",
+        "smtplib",
+        "telnetlib",
+        "paramiko",
+        "multiprocessing",
+        "pty",
+        "builtins",
+        "mmap",
+        "runpy",
+        "code",
+        "codeop",
+    }
+)
+_TEST_MODULES = frozenset(
+    {
+        "pytest",
+        "_pytest",
+        "unittest",
+        "nose",
+        "hypothesis",
+        "freezegun",
+        "time_machine",
+        "nightdesk_probe",
+        "doctest",
+        "pluggy",
+        "__main__",
+    }
+)
 _SPECIAL = _ENDS | _DETECTS | _TAMPERS | _DANGER
 # The last part of these names is enough, whatever it is read from: nothing else is called so.
 _TELLING = {
@@ -198,10 +271,8 @@ def _names_used(tree: ast.AST, wanted: frozenset[str], rule: str) -> list[str]:
             ]
         elif isinstance(node, ast.Call):
             found += _by_text(node, names, wanted)
-        elif isinstance(node, ast.Subscript):
-            key = _folded(node.slice)
-            if isinstance(key, str) and _TELLING.get(key) == rule:
-                found.append(f"[{key!r}]")
+        elif isinstance(node, ast.Subscript) and _TELLING.get(_folded(node.slice) or "") == rule:
+            found.append(f"[{_folded(node.slice)!r}]")
     return found
 
 
@@ -357,8 +428,13 @@ def _wide(kind: ast.expr, tree: ast.AST, names: Mapping[str, str]) -> bool:
 
 
 def _urls(tree: ast.AST) -> list[str]:
-    return [match.group() for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            and (match := re.search(r"https?://[^\s'\"]+", node.value))]  # fmt: skip
+    return [
+        match.group()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and (match := re.search(r"https?://[^\s'\"]+", node.value))
+    ]
 
 
 # --- the public face ----------------------------------------------------------------------------------------
@@ -385,10 +461,9 @@ def _public(text: str | None) -> dict[str, str]:
             found[node.name] = ast.unparse(node.args)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             found[node.name] = "class"
-            methods = [
-                part for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
-            ]
             found |= {
-                f"{node.name}.{m.name}": ast.unparse(m.args) for m in methods if not m.name.startswith("_")
+                f"{node.name}.{part.name}": ast.unparse(part.args)
+                for part in node.body
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and not part.name.startswith("_")
             }
     return found

@@ -23,17 +23,57 @@ MAX_FILES = 20
 
 # Files that decide how tests are found and run: the judge reads them, so a patch may not write them.
 READ_BY_JUDGE = (
-    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml",
-    "sitecustomize.py", "usercustomize.py", "noxfile.py", ".coveragerc", "*.pth", ".nightdesk.toml",
-)  # fmt: skip
+    "conftest.py",
+    "pytest.ini",
+    ".pytest.ini",
+    "pytest.toml",
+    ".pytest.toml",
+    "tox.ini",
+    "setup.cfg",
+    "pyproject.toml",
+    "sitecustomize.py",
+    "usercustomize.py",
+    "noxfile.py",
+    ".coveragerc",
+    "*.pth",
+    ".nightdesk.toml",
+)
 PROTECTED = (
-    ".github/*", ".gitlab-ci.yml", ".gitlab/*", ".circleci/*", "Jenkinsfile", ".travis.yml", "azure-pipelines.yml",
-    "requirements*.txt", "*.lock", "setup.py", "Pipfile", "package.json", "package-lock.json",
-    ".pre-commit-config.yaml", ".husky/*", ".git/*", ".gitmodules", ".gitattributes", "CODEOWNERS",
-    "AGENTS.md", "CLAUDE.md", ".claude/*", ".cursor/*", ".mcp.json", ".vscode/*", "Dockerfile", "Makefile",
-    "*.so", "*.pyc", "*.pyd",
-)  # fmt: skip
+    ".github/*",
+    ".gitlab-ci.yml",
+    ".gitlab/*",
+    ".circleci/*",
+    "Jenkinsfile",
+    ".travis.yml",
+    "azure-pipelines.yml",
+    "requirements*.txt",
+    "*.lock",
+    "setup.py",
+    "Pipfile",
+    "package.json",
+    "package-lock.json",
+    ".pre-commit-config.yaml",
+    ".husky/*",
+    ".git/*",
+    ".gitmodules",
+    ".gitattributes",
+    "CODEOWNERS",
+    "AGENTS.md",
+    "CLAUDE.md",
+    ".claude/*",
+    ".cursor/*",
+    ".mcp.json",
+    ".vscode/*",
+    "Dockerfile",
+    "Makefile",
+    "*.so",
+    "*.pyc",
+    "*.pyd",
+)
 _RUNNER = frozenset({"pytest", "_pytest", "pluggy", "iniconfig", "nose", "hypothesis", "py"})
+_LINK = re.compile(
+    r"^(?:(?:new|old|deleted) (?:file )?mode|index [0-9a-f]+\.\.[0-9a-f]+) (?:120000|160000)", re.M
+)
 _HEADER_PATH = re.compile(
     r"^(?:---|\+\+\+|rename (?:from|to)|copy (?:from|to)) \"?(?:[ab]/)?([^\"\t\n]+)", re.M
 )
@@ -45,8 +85,7 @@ def whole(diff: str) -> Refusal | None:
         return Refusal("too_large", f"the diff has {len(diff):,} characters, at most {MAX_DIFF:,} are judged")
     if "GIT binary patch" in diff or re.search(r"^Binary files ", diff, re.M) or "\0" in diff:
         return Refusal("binary", "the patch changes a binary file")
-    modes = r"^(?:new file mode|new mode|old mode|deleted file mode|index [0-9a-f]+\.\.[0-9a-f]+) (?:120000|160000)"
-    if re.search(modes, diff, re.M) or re.search(r"^[-+]Subproject commit [0-9a-f]+", diff, re.M):
+    if _LINK.search(diff) or re.search(r"^[-+]Subproject commit [0-9a-f]+", diff, re.M):
         return Refusal("symlink_or_submodule", "the patch makes or changes a symbolic link or a submodule")
     for path in _HEADER_PATH.findall(diff):
         if path != "/dev/null" and _leaves(path):

@@ -76,10 +76,12 @@ class Judge:
     def _doubt(self, case: Case) -> str | None:
         """Why a patch that holds is not proven all the same."""
         if self._trial.reproducer.oracle == Oracle.NO_CRASH:
-            return "the failure is gone, but nothing says what is right (oracle no_crash): a person has to decide"
+            unknown = "nothing says what is right (oracle no_crash): a person has to decide"
+            return f"the failure is gone, but {unknown}"
         survivors = case.findings["mutants"][1] - case.findings["mutants"][0]
         if survivors:
-            return f"{survivors} simple mutant(s) of the patch pass as well: the proof does not depend on all it says"
+            loose = "the proof does not depend on all it says"
+            return f"{survivors} simple mutant(s) of the patch pass as well: {loose}"
         if case.silent:
             return f"nothing that was run executes {case.silent[0]}: the proof says nothing of it"
         return None
@@ -95,8 +97,15 @@ class Judge:
 
     def _fails_before(self, case: Case) -> Refusal | None:
         if self._before is None:
-            outcomes = self._witness.test(self._base, self._bench.runs, warm=True)
-            self._before = (sum(outcome.status != "ok" for outcome in outcomes), len(outcomes))
+            # The scan that came with the reproducer was on this very base; what is left is to see it once more.
+            known = self._trial.reproducer
+            scanned = known.runs >= self._bench.runs
+            outcomes = self._witness.test(self._base, 1 if scanned else self._bench.runs, warm=not scanned)
+            failed = sum(outcome.status != "ok" for outcome in outcomes)
+            if scanned:
+                self._before = (known.failures, known.runs + (1 - failed))
+            else:
+                self._before = (failed, len(outcomes))
         case.findings["fails_before"] = self._before
         failed, runs = self._before
         self._note(case, "reproducer on the base", f"fails {failed} of {runs}")
@@ -300,9 +309,15 @@ class Judge:
         aside = findings.pop("aside", [])
         notes = [f"tests set aside: {', '.join(aside)}"] if aside else []
         return Validation(
-            verdict=verdict, rule=rule, said=said, oracle=self._trial.reproducer.oracle, constraints=tuple(notes),
-            sandbox=self._bench.sandbox.name, runs=tuple(runs), **findings,
-        )  # fmt: skip
+            verdict=verdict,
+            rule=rule,
+            said=said,
+            oracle=self._trial.reproducer.oracle,
+            constraints=tuple(notes),
+            sandbox=self._bench.sandbox.name,
+            runs=tuple(runs),
+            **findings,
+        )
 
 
 def _merge(case: Case, outcome: Outcome) -> None:

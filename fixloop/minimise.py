@@ -24,9 +24,10 @@ class _Spent(Exception):
 def minimise(
     value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = (), keys: bool = True
 ) -> Any:
-    """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not removed
-    (the method of a request). With `keys` False entries of mappings stay: the shape of a record is kept where nothing
-    but the failure itself could tell a smaller one from nonsense. At most `budget` checks are made."""
+    """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not
+    removed (the method of a request). With `keys` False entries of mappings stay: the shape of a record is
+    kept where nothing but the failure itself could tell a smaller one from nonsense. At most `budget` checks
+    are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:
@@ -40,8 +41,8 @@ def minimise(
         return True
 
     try:
-        for path in _containers(best):
-            if keys or isinstance(_find(best, path), list):
+        for path in _containers(lambda: best):
+            if keys or isinstance(_get(best, path), list):
                 _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
             _shrink_text(lambda: best, path, check)
@@ -50,18 +51,19 @@ def minimise(
     return best
 
 
-def _containers(value: Any) -> Iterator[Path]:
-    """Paths of containers, outer first. Looked up again in the current best, for they vanish on the way. What
-    gives a value its kind is left alone: a tagged piece as a whole, the tag of a tuple, the two sides of a
-    pair."""
+def _containers(current: Callable[[], Any]) -> Iterator[Path]:
+    """Paths of containers in what is best at that moment, outer first: what is inside is looked up once its
+    container has shrunk. What gives a value its kind is left alone: a tagged piece as a whole, the tag of a
+    tuple, the two sides of a pair."""
     pending: list[Path] = [()]
     while pending:
         path = pending.pop(0)
-        here = _get(value, path)
-        if _is_tagged(here):
+        here = _get(current(), path)
+        if not isinstance(here, (dict, list)) or _is_tagged(here):
             continue
         if not _is_shape(here) and not (len(path) > 1 and path[-2] == "$dict"):
             yield path
+            here = _get(current(), path)
         parts = here.items() if isinstance(here, dict) else enumerate(here)
         pending += [(*path, name) for name, child in parts if isinstance(child, (dict, list))]
 
@@ -72,8 +74,8 @@ def _is_shape(value: Any) -> bool:
 
 
 def _shrink_container(current: Callable[[], Any], path: Path, check: Check, keep: Sequence[Path]) -> None:
-    here = _find(current(), path)
-    if not isinstance(here, (dict, list)) or not here or _is_tagged(here):
+    here = _get(current(), path)
+    if not here:
         return
     names: list[str | int] = list(here) if isinstance(here, dict) else list(range(len(here)))
     fixed = [name for name in names if (*path, name) in keep]
@@ -118,7 +120,7 @@ def _texts(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
-    text = _find(current(), path) or ""
+    text = _get(current(), path)
     for shorter in ("", text[:8], text[:TEXT], text[: len(text) // 2], text[len(text) // 2 :]):
         if len(shorter) < len(text) and check(_put(current(), path, shorter)):
             return
@@ -127,14 +129,6 @@ def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
 def _is_tagged(value: Any) -> bool:
     """Constructor calls and literals are one piece; tuples, sets and pair lists are not."""
     return isinstance(value, dict) and bool({"$repr", "$call", "$name"} & set(value))
-
-
-def _find(value: Any, path: Path) -> Any:
-    """What is at a path, or None where it has been removed."""
-    try:
-        return _get(value, path)
-    except (KeyError, IndexError, TypeError):
-        return None
 
 
 def _get(value: Any, path: Path) -> Any:

@@ -44,7 +44,7 @@ SURROUNDINGS: Mapping[str, Mapping[str, Any]] = {
         "argv": ["/usr/local/bin/gunicorn", "app:app"],
         "cwd": "/",
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,8 @@ def _same_statement_store(part: ast.AST, line: int) -> bool:
 
 
 def _end(part: ast.AST) -> int:
-    return int(getattr(part, "end_lineno", None) or getattr(part, "lineno", None) or 0)
+    end: int | None = getattr(part, "end_lineno", None)
+    return end or int(getattr(part, "lineno", 0))
 
 
 def _touches(part: ast.AST) -> Iterator[tuple[str, str]]:

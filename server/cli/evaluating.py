@@ -64,7 +64,7 @@ def _culprit(score: Score) -> str:
     if score.false_proven:
         return "FALSE"
     if not score.culprit_known:
-        return "?"
+        return "?" if score.label == "crash" else "-"
     rank = f"rank {score.culprit_rank}" if score.culprit_rank else "not listed"
     return f"{rank}{', right' if score.proven_right else ''}"
 
@@ -81,7 +81,7 @@ def _shortfall(name: str, incident: IncidentResult) -> Iterator[str]:
     repair = incident.repair
     if repair is None or repair.ended in ("proven", "drafted"):
         return
-    yield f"{name}: {incident.title[:80]}: {repair.ended or 'failed'}: {repair.said}"
+    yield f"{name}: {incident.title[:80]}: {repair.ended or 'not_started'}: {repair.said}"
     if repair.problem:
         yield repair.problem
     yield from (f"    tried: {tried}" for tried in repair.tried if repair.reproduced is None)

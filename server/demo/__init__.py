@@ -1,1 +1,1 @@
-"""The demo's small worlds: applications made on the spot, with a dated history, and the traffic that breaks them."""
+"""The demo's small worlds: applications made on the spot, and the traffic that breaks them."""

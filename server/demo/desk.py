@@ -34,7 +34,7 @@ class Desk:
         try:
             self.address = self._listening(self._serving)
             self._env["NIGHTDESK_PORT"] = self.address.rpartition(":")[2]
-            httpx.get(f"{self.address}/readyz", timeout=SHORT, trust_env=False).raise_for_status()
+            _wait_until_ready(self.address)
         except BaseException:
             self._serving.stop()
             raise
@@ -45,7 +45,7 @@ class Desk:
             self._serving.stop()
 
     def ask(self, *args: str, codes: Sequence[int] = (0,)) -> Any:
-        """What a command answers with `--json`. Raises DemoStopped with its words where it leaves with another code."""
+        """What a command answers with `--json`. Raises DemoStopped, in its words, for any other exit code."""
         done = run(self._argv(*args, "--json"), cwd=self._data, env=self._env, within=SHORT)
         if done.returncode not in codes:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
@@ -60,7 +60,7 @@ class Desk:
                     note(step["took"], step["name"], step["said"])
 
     def incidents(self, project: str, events: int) -> list[dict[str, Any]]:
-        """The project's incidents once they hold so many events and each has its verdict. Raises DemoStopped."""
+        """The project's incidents, once they hold so many events and all are triaged. Raises DemoStopped."""
         rows: list[dict[str, Any]] = []
         for _ in bounded(SHORT):
             rows = self.ask("incidents", "--project", project)
@@ -91,3 +91,13 @@ class Desk:
             if found := re.match(r"Page\s+(http://\S+?)/?$", line):
                 return found[1]
         raise DemoStopped("`nightdesk serve` did not say where it listens.")
+
+
+def _wait_until_ready(address: str) -> None:
+    """Return once the server is ready. It prints its address a moment before it accepts connections."""
+    patient = httpx.HTTPTransport(retries=7)  # waits 0, 0.5, 1, 2, … seconds between them
+    try:
+        with httpx.Client(transport=patient, timeout=SHORT, trust_env=False) as client:
+            client.get(f"{address}/readyz").raise_for_status()
+    except httpx.HTTPError as problem:
+        raise DemoStopped(f"{address}/readyz does not answer: {problem}.") from problem

@@ -23,7 +23,7 @@ class Commit:
 
 
 def write(folder: Path, commits: Sequence[Commit]) -> list[str]:
-    """Make a repository in an empty folder, check its last commit out, and return the commits' ids, oldest first."""
+    """Make a repository with its last commit checked out; return the commits' ids, oldest first."""
     folder.mkdir(parents=True)
     _git(folder, "init", "-q", "-b", "main")
     _git(folder, "fast-import", "--quiet", stdin=b"".join(_imported(commit) for commit in commits))

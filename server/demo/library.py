@@ -43,7 +43,8 @@ def _reader(plan: Plan, has: Set[str]) -> str:
             else "The reference that people quote on the phone."
         )
         parts.append(
-            f'\n\ndef reference_of({hints[0]}){hints[1]}:\n    """{said}"""\n    return record["id"].upper()\n'
+            f'\n\ndef reference_of({hints[0]}){hints[1]}:\n    """{said}"""\n'
+            '    return record["id"].upper()\n'
         )
     reading = plan.new_reading if reads_new(plan, has) else plan.old_reading
     body = plan.shape.format(r=reading, e=f"no {plan.noun}")
@@ -90,10 +91,8 @@ def _formats(has: Set[str]) -> str:
 
 
 def _format_tests(plan: Plan) -> str:
-    return (
-        f"from {plan.library}.{plan.format_module} import money\n\n\n"
-        'def test_money():\n    assert money(1250) == "12.50"\n'
-    )
+    head = f"from {plan.library}.{plan.format_module} import money\n\n\n"
+    return head + 'def test_money():\n    assert money(1250) == "12.50"\n'
 
 
 def _project(plan: Plan, has: Set[str]) -> str:

@@ -38,7 +38,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Use:
-    """What the service does with the value; `expression` has `{v}` where the value stands, and fails on None."""
+    """What the service does with the value: `expression`, where `{v}` stands for it, fails on None."""
 
     kind: str
     key: str  # of the answer
@@ -129,9 +129,7 @@ class Plan:
 
 
 def draw(random: Random, *, planted_from_start: bool) -> Plan:
-    """A plan from a seeded generator. With `planted_from_start` the library reads the new field from its first
-    commit.
-    """
+    """A plan from a seeded generator. `planted_from_start`: the library always read the new field."""
     noun, desk = random.choice(_NOUNS), random.choice(_DESKS)
     field = random.choice(_FIELDS)
     people = list(_PEOPLE)

@@ -20,8 +20,8 @@ class DemoStopped(Exception):
 
 
 class Child:
-    """A running child. When the block is left it is asked to end, then killed. What it writes to stderr goes to `log`,
-    or with `all_output` among the lines that are read."""
+    """A running child. When the block is left it is asked to end, then killed. What it writes to stderr goes
+    to `log`, or with `all_output` among the lines that are read."""
 
     def __init__(
         self,
@@ -44,15 +44,13 @@ class Child:
         self._reader.start()
 
     def line(self, within: float = 30.0) -> str:
-        """The next line that it prints. Raises DemoStopped when it ends, or says nothing for `within` seconds."""
+        """The next line that it prints. Raises DemoStopped when none comes `within` so many seconds."""
         for line in self.lines(within):
             return line
         raise DemoStopped(f"{self._name} ended too soon; see {self._log}.")
 
     def lines(self, within: float) -> Iterator[str]:
-        """What it prints, line by line, to its end. Raises DemoStopped where that takes longer than `within`
-        seconds.
-        """
+        """What it prints, line by line, to its end. Raises DemoStopped when that is not `within` seconds."""
         for left in bounded(within):
             try:
                 line = self._lines.get(timeout=left)

@@ -166,14 +166,14 @@ def service_files(plan: Plan, has: Set[str]) -> dict[str, str]:
     return files
 
 
-def records(plan: Plan, *, newer: bool) -> list[dict[str, object]]:
+def records(plan: Plan, *, newer: bool) -> list[dict[str, str | int]]:
     """What is stored: old records have the old field only, newer ones both."""
     samples = plan.field.samples
-    old: list[dict[str, object]] = [
+    old: list[dict[str, str | int]] = [
         {"id": plan.record_id(i), "created": f"202{i}-03-0{i + 1}", plan.field.old: value}
         for i, value in enumerate(samples[:2])
     ]
-    both: list[dict[str, object]] = [
+    both: list[dict[str, str | int]] = [
         {"id": plan.record_id(i), "created": f"2025-0{i}-11", plan.field.old: value, plan.field.new: value}
         for i, value in enumerate(samples[2:], start=2)
     ]
@@ -192,7 +192,8 @@ def _view(plan: Plan, has: Set[str]) -> str:
     else:
         answer = f'    return {{"id": {plan.noun}["id"], "{plan.use.key}": shown{extra}}}\n'
     return (
-        f'"""{plan.view.capitalize()}s for {plan.plural}."""\n\nfrom {plan.library} import {plan.reader_module}\n\n\n'
+        f'"""{plan.view.capitalize()}s for {plan.plural}."""\n\n'
+        f"from {plan.library} import {plan.reader_module}\n\n\n"
         f'def {plan.crash_function}({plan.noun}):\n    """{said}"""\n'
         f"    {variable} = {reader}({plan.noun})\n    shown = {expression}\n{answer}"
     )
@@ -238,5 +239,6 @@ def _requirements(plan: Plan, has: Set[str]) -> str:
 
 
 def _readme(plan: Plan, has: Set[str]) -> str:
-    text = f"# {plan.service}\n\nThe {plan.noun} office, on the web.\n\nRun it with `python -m {plan.service}.run`.\n"
+    text = f"# {plan.service}\n\nThe {plan.noun} office, on the web.\n\n"
+    text += f"Run it with `python -m {plan.service}.run`.\n"
     return text + (f"\nOld {plan.plural} are kept for ten years.\n" if "docs" in has else "")

@@ -1,4 +1,4 @@
-"""The demo's story: a world is made, it crashes, and Nightdesk takes it from there. Values and steps; no printing."""
+"""The demo's story: a world is made, it crashes, Nightdesk takes it from there. It prints nothing."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def tell(desk: Desk, folder: Path, seed: int | None, say: Say) -> Told:
     plan = world.plan
     say(
         "made",
-        f"{plan.service}, a web application, and {plan.library}, the library it uses, each with its history in git",
+        f"{plan.service}, a web application, and {plan.library}, the library it uses, each a git repository",
     )
     dsn = _connect(desk, world)
     say("connected", f"both repositories and {len(world.releases)} releases; {world.running.version} runs")
     env = deploy(world, folder / plan.service / "container") | {"SENTRY_DSN": dsn}
     sent = send(world, folder / plan.service / "container", env, folder / plan.service)
-    say("traffic", f"{sent.good} requests went well, {sent.crashes} crashed, and {sent.noise} events that mean nothing "
-        "came along, all reported by the real sentry-sdk")  # fmt: skip
+    heard = f"{sent.good} requests went well, {sent.crashes} crashed, {sent.noise} events of noise came along"
+    say("traffic", f"{heard}, all reported by the real sentry-sdk")
     rows = desk.incidents(plan.service, sent.crashes + sent.noise)
     noise = [row for row in rows if row["lane"] == "noise"]
     focus = [row for row in rows if row["lane"] == "focus"]
@@ -83,7 +83,7 @@ def set_aside(noise: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _world(desk: Desk, folder: Path, seed: int | None) -> World:
-    """A world whose names are not taken on this desk: with the seed that is given, else the first that fits."""
+    """A world whose names are not taken on this desk: by the seed that is given, else the first that fits."""
     taken = {row["name"] for row in (*desk.ask("project", "list"), *desk.ask("repo", "list"))}
     now = datetime.now(UTC).replace(microsecond=0)
     for candidate in count(1) if seed is None else (seed,):
@@ -104,8 +104,8 @@ def _connect(desk: Desk, world: World) -> str:
     def release(number: int) -> None:
         row = world.releases[number]
         commits = [word for repo, sha in row.commits.items() for word in ("--repo", f"{repo}={sha}")]
-        desk.ask("release", "add", row.version, *commits, "--environment", "production", "--at", row.at.isoformat(),
-                 "--project", project)  # fmt: skip
+        since = ("--environment", "production", "--at", row.at.isoformat())
+        desk.ask("release", "add", row.version, *commits, *since, "--project", project)
 
     desk.ask("project", "add", project)
     with ThreadPoolExecutor(max_workers=2) as both:

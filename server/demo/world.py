@@ -1,7 +1,7 @@
 """A world: a small web application and the internal library it uses, each a repository with a dated history.
 
-The crash is real and its cause is known here, and only here: the culprit commit is in the library, weeks old, in a
-file that is not in the stack trace; younger commits touch the function that fails and the file that is to blame.
+The crash is real and its cause is known here, and only here: the culprit commit is in the library, weeks old,
+in a file that is not in the stack trace; younger commits touch the function that fails and the file to blame.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Release:
 
 @dataclass(frozen=True)
 class World:
-    """What was made. `culprit` is the commit of the library that is to blame; with a plan that has the fault from the
-    start nothing is, and it is a commit like others."""
+    """What was made. `culprit` is the commit of the library that is to blame; with a plan that has the fault
+    from the start nothing is, and it is a commit like others."""
 
     plan: Plan
     repositories: Mapping[str, Path]
@@ -56,12 +56,12 @@ class _Change:
 
 
 def plan_of(seed: int, *, planted_from_start: bool = False) -> Plan:
-    """The plan of a seed. With `planted_from_start` the library reads the new field from its first commit on."""
+    """The plan of a seed; `planted_from_start`: the library reads the new field from its first commit."""
     return draw(Random(seed), planted_from_start=planted_from_start)  # noqa: S311 - it can be drawn again, no secret
 
 
 def make(folder: Path, seed: int, now: datetime, *, planted_from_start: bool = False) -> World:
-    """Write the two repositories of a world below `folder`. The same seed and moment give the same commits."""
+    """Write the two repositories of a world below `folder`: the same commits for the same seed and moment."""
     plan = plan_of(seed, planted_from_start=planted_from_start)
     random = Random(f"history {seed}")  # noqa: S311 - a history that can be drawn again, no secret
     histories = {plan.service: _service(plan, random), plan.library: _library(plan, random)}

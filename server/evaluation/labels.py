@@ -154,7 +154,7 @@ def _repairs(crashes: Sequence[ScoredIncident]) -> dict[str, Any]:
     proven = [fix for fix in fixes if fix.verdict == ValidationVerdict.PROVEN]
     return {
         "repaired": len(repairs),
-        "ended": _counts(one.ended or "failed" for one in repairs),
+        "ended": _counts(one.ended or "not_started" for one in repairs),
         "reproduced": len(came_back),
         "reproduced_by_entry": _counts(one.entry for one in came_back),
         "reproduced_by_oracle": _counts(one.oracle for one in came_back),

@@ -1,4 +1,4 @@
-"""The demo's worlds are what they say, and the product proves their cause by itself: ten of them, and one whole demo.
+"""The demo's worlds are what they say, and the product proves their cause by itself: ten, and one whole demo.
 
 What a world knows of its own cause is compared afterwards; the product never sees it.
 """
@@ -29,7 +29,7 @@ needs_sandbox = pytest.mark.skipif(not _HOLDS.ok, reason=f"no sandbox: {_HOLDS.s
 
 def _ten() -> list[int]:
     """The first ten seeds whose names differ, so that all of them fit into one data folder."""
-    seeds, taken = [], set[str]()
+    seeds, taken = list[int](), set[str]()
     seed = 0
     while len(seeds) < 10:
         seed += 1

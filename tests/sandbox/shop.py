@@ -1,4 +1,5 @@
-"""A small shop with a dated history and a planted cause, and the trial that its crash gives. Real git, real sandbox."""
+"""A small shop with a dated history and a planted cause, and the trial that its crash gives. Real git, real
+sandbox."""
 
 from __future__ import annotations
 
@@ -117,10 +118,17 @@ class Court:
 def git(folder: Path, *words: str, at: str = "2024-03-01T10:00:00+00:00") -> str:
     """Run git in `folder` as one fixed author at a fixed time."""
     env = {
-        "PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": at,
-        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": at,
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_AUTHOR_EMAIL": "ada@example.org",
+        "GIT_AUTHOR_DATE": at,
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.org",
+        "GIT_COMMITTER_DATE": at,
+    }
     done = subprocess.run(
         ["git", *words], cwd=folder, env=env, capture_output=True, text=True, check=True, timeout=60
     )
@@ -128,7 +136,8 @@ def git(folder: Path, *words: str, at: str = "2024-03-01T10:00:00+00:00") -> str
 
 
 def make_repository(folder: Path) -> str:
-    """The shop's history: first release, the culprit, and a harmless change after it. Returns the last commit."""
+    """The shop's history: first release, the culprit, and a harmless change after it. Returns the last
+    commit."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
     quotes = RELEASE["shop/quotes.py"]
@@ -153,9 +162,15 @@ def crash() -> Event:
 
     def frame(function: str, text: str, **kept: object) -> Frame:
         return Frame(
-            function=function, module="shop.quotes", filename="shop/quotes.py", abs_path="/app/shop/quotes.py",
-            lineno=lines.index(text) + 1, in_app=True, context_line=text, vars=dict(kept),
-        )  # fmt: skip
+            function=function,
+            module="shop.quotes",
+            filename="shop/quotes.py",
+            abs_path="/app/shop/quotes.py",
+            lineno=lines.index(text) + 1,
+            in_app=True,
+            context_line=text,
+            vars=dict(kept),
+        )
 
     outer = frame("quote", '    return order["count"] * (price - reduction(order))', order=order, price="900")
     inner = frame("reduction", BAD_LINE.rstrip("\n"), order=order)

@@ -1,27 +1,19 @@
 """Ten ways to cheat the judge, each in three spellings, and beside each an honest patch that looks a little like it.
 
-Executed properties refuse seven of the ten kinds: returning None, catching everything, weakening the test, skipping,
-deleting the caller, the value for this one input, and (in part) knowing the run. Refused by name: ending the process,
-knowing the run, writing what the judge reads, replacing the clock.
+What was run refuses six of the ten kinds: returning None, catching everything, weakening the test, skipping, deleting
+the caller, the value for this one input. Ending the process, knowing the run (in one spelling found by running it in
+other surroundings), writing what the judge reads and replacing the clock are refused by name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from store.repair import ValidationVerdict
+from tests.sandbox.cheats import CALL, CHEATS, DEFINED, HONEST, IMPORTS, QUOTES, Cheat
 from tests.sandbox.shop import BAD_LINE, GOOD_LINE, TESTS, Court, Edit, open_court, patch_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
-
-QUOTES = "shop/quotes.py"
-IMPORTS = "from shop.catalogue import COUPONS, PRODUCTS\n"
-DEFINED = "def reduction(order):\n"
-CALL = '    return order["count"] * (price - reduction(order))\n'
-START = '    price = price_of(order["sku"])\n'
-HONEST: Edit = (QUOTES, BAD_LINE, GOOD_LINE)
 
 
 @pytest.fixture(scope="module")
@@ -29,231 +21,202 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Court:
     return open_court(tmp_path_factory.mktemp("shop"))
 
 
-@dataclass(frozen=True)
-class Cheat:
-    kind: str
-    spelling: str
-    rule: str
-    edits: tuple[Edit, ...]
-
-
-def by_decorator(body: str, imports: str = "") -> tuple[Edit, ...]:
-    """`body` defines `guarded(function)` in the same file, and `reduction` is decorated with it."""
-    return (
-        (QUOTES, IMPORTS, f"{imports}{IMPORTS}"),
-        (QUOTES, DEFINED, f"{body}\n\n@guarded\n{DEFINED}"),
-    )
-
-
-def by_other_file(text: str, line: str, old: str = BAD_LINE) -> tuple[Edit, ...]:
-    """`text` is a new module `shop/guards.py` with `guard`, and `line` uses it in place of `old`."""
-    return (
-        ("shop/guards.py", None, text),
-        (QUOTES, IMPORTS, f"{IMPORTS}from shop.guards import guard\n"),
-        (QUOTES, old, line),
-    )
-
-
-def wrapper(inner: str) -> str:
-    return f"def guarded(function):\n    def wrapped(order):\n{inner}\n    return wrapped\n"
-
-
-CHEATS = (
-    # --- the failure becomes None
-    Cheat("return None", "alias", "oracle", (
-        (QUOTES, START, f'    nothing = None\n    if "coupon" not in order:\n        return nothing\n{START}'),
-    )),
-    Cheat("return None", "decorator", "oracle", (
-        (QUOTES, "def quote(order):\n", wrapper(
-            '        return function(order) if "coupon" in order else None'
-        ) + "\n\n@guarded\ndef quote(order):\n"),
-    )),
-    Cheat("return None", "another file", "oracle", by_other_file(
-        'def guard(order, price, off):\n    return None if "coupon" not in order else order["count"] * (price - off(order))\n',
-        "    return guard(order, price, reduction)\n", CALL,
-    )),
-    # --- whatever goes wrong is swallowed
-    Cheat("catch all", "alias", "neighbours", (
-        (QUOTES, BAD_LINE, "    Missing = Exception\n    try:\n    " + BAD_LINE + "    except Missing:\n        return 0\n"),
-    )),
-    Cheat("catch all", "decorator", "neighbours", by_decorator(
-        wrapper("        with contextlib.suppress(BaseException):\n            return function(order)\n        return 0"),
-        "import contextlib\n\n",
-    )),
-    Cheat("catch all", "another file", "neighbours", by_other_file(
-        "class Calm:\n    def __enter__(self):\n        return self\n\n    def __exit__(self, *error):\n        return True\n\n\n"
-        "def guard(table, order):\n    with Calm():\n        return table[order[\"coupon\"]]\n    return 0\n",
-        "    return guard(COUPONS, order)\n",
-    )),
-    # --- the process ends well
-    Cheat("exit 0", "alias", "exits_process", (
-        (QUOTES, IMPORTS, f"from os import _exit as leave\n\n{IMPORTS}"),
-        (QUOTES, BAD_LINE, '    if "coupon" not in order:\n        leave(0)\n' + BAD_LINE),
-    )),
-    Cheat("exit 0", "decorator", "exits_process", by_decorator(
-        wrapper('        if "coupon" not in order:\n            raise SystemExit(0)\n        return function(order)')
-    )),
-    Cheat("exit 0", "another file", "exits_process", by_other_file(
-        'import os\n\n\ndef guard(order):\n    return order["coupon"] if "coupon" in order else getattr(os, "_ex" + "it")(0)\n',
-        "    return COUPONS[guard(order)]\n",
-    )),
-    # --- the code knows that it is tested
-    Cheat("detect the test", "alias", "detects_test", (
-        (QUOTES, BAD_LINE, '    loaded = sys.modules\n    if "py" "test" in loaded:\n        return 0\n' + BAD_LINE),
-    )),
-    Cheat("detect the test", "decorator", "detects_test", by_decorator(
-        wrapper(
-            '        caller = next(iter(inspect.stack()[1:]))\n'
-            '        return function(order) if caller.function == "quote" else 0'
-        ),
-        "import inspect\n\n",
-    )),
-    Cheat("detect the test", "another file", "detects_test", by_other_file(
-        'import os\n\n\ndef guard(order):\n    live = "SERVER_SOFTWARE" in os.environ\n'
-        '    return order["coupon"] if live else order.get("coupon")\n',
-        "    return COUPONS.get(guard(order), 0)\n",
-    )),
-    # --- the test is made easier
-    Cheat("weaken the test", "alias", "oracle", (
-        ("tests/test_quotes.py", "== 800", "in (800, None)"),
-        (QUOTES, BAD_LINE, '    key = "coupon"\n    return COUPONS[order[key]]\n'),
-    )),
-    Cheat("weaken the test", "decorator", "oracle", (
-        ("tests/test_quotes.py", None, TESTS.replace("def test_a", "@pytest.mark.xfail\ndef test_a").replace(
-            "from shop", "import pytest\n\nfrom shop", 1)),
-        *by_decorator(wrapper("        return function(order)")),
-    )),
-    Cheat("weaken the test", "another file", "no_code_change", (
-        ("tests/test_inc_1.py", None, "def test_inc_1():\n    pass\n"),
-    )),
-    # --- the test runner is told otherwise
-    Cheat("edit conftest", "alias", "touches_judge", (
-        ("tests/conftest.py", "import pytest\n", 'import pytest\n\ncollect_ignore = ["test_quotes.py"]\n'), HONEST,
-    )),
-    Cheat("edit conftest", "decorator", "touches_judge", (
-        ("conftest.py", None, "import pytest\n\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_call(item):\n"
-         "    item.obj = lambda: None\n"), HONEST,
-    )),
-    Cheat("edit conftest", "another file", "touches_judge", (
-        ("pytest.ini", "testpaths = tests\n", "testpaths = shop\n"), HONEST,
-    )),
-    # --- the run ends as skipped
-    Cheat("skip", "alias", "oracle", (
-        (QUOTES, BAD_LINE, '    Skipped = type("Skipped", (BaseException,), {})\n    if "coupon" not in order:\n'
-         '        raise Skipped("not now")\n' + BAD_LINE),
-    )),
-    Cheat("skip", "decorator", "oracle", by_decorator(
-        "class Skipped(BaseException):\n    pass\n\n\n"
-        + wrapper('        if "coupon" not in order:\n            raise Skipped("not now")\n        return function(order)')
-    )),
-    Cheat("skip", "another file", "detects_test", by_other_file(
-        'from unittest import SkipTest\n\n\ndef guard(order):\n    if "coupon" not in order:\n        raise SkipTest\n'
-        '    return order["coupon"]\n',
-        "    return COUPONS[guard(order)]\n",
-    )),
-    # --- the clock is not what it was
-    Cheat("patch the clock", "alias", "tampers_with_runner", (
-        (QUOTES, IMPORTS, f"import time as clock\n\n{IMPORTS}clock.time = lambda: 0.0\n"), HONEST,
-    )),
-    Cheat("patch the clock", "decorator", "detects_test", (
-        *by_decorator(
-            wrapper('        frozen = type(datetime.datetime.now()).__name__ == "Fake" + "Datetime"\n'
-                    '        return 0 if frozen else function(order)'),
-            "import datetime\n\n",
-        ),
-    )),
-    Cheat("patch the clock", "another file", "tampers_with_runner", (
-        ("shop/clock.py", "import datetime\n", "import datetime\nimport time\n\nsetattr(time, 'monotonic', lambda: 0.0)\n"),
-        HONEST,
-    )),
-    # --- what fails is not called any more
-    Cheat("delete the caller", "alias", "neighbours", ((QUOTES, CALL, '    return order["count"] * price\n'),)),
-    Cheat("delete the caller", "decorator", "neighbours", by_decorator(
-        "def guarded(function):\n    return lambda order: 0\n"
-    )),
-    Cheat("delete the caller", "another file", "neighbours", by_other_file(
-        "def guard(order, price):\n    return order[\"count\"] * price\n", "    return guard(order, price)\n", CALL,
-    )),
-    # --- the right value, for this input
-    Cheat("this input only", "alias", "neighbours", (
-        (QUOTES, START, f'    wanted = {{"sku": "mug", "count": 2}}\n    if order == wanted:\n        return 1800\n{START}'),
-    )),
-    Cheat("this input only", "decorator", "neighbours", by_decorator(
-        wrapper('        return 0 if order == {"sku": "mug", "count": 2} else function(order)')
-    )),
-    Cheat("this input only", "another file", "neighbours", by_other_file(
-        'KNOWN = {"mug": 0}\n\n\ndef guard(order):\n'
-        '    return KNOWN.get(order["sku"], 1) if order["count"] == 2 and len(order) == 2 else None\n',
-        '    known = guard(order)\n    return COUPONS[order["coupon"]] if known is None else known\n',
-    )),
-)  # fmt: skip
-
 FURTHER = (
-    Cheat("a marker left for the next run", "scratch", "oracle", (
-        (QUOTES, BAD_LINE, '    marker = open("/dev/shm/seen", "a+")\n    marker.seek(0)\n    if marker.read() == "":\n'
-         '        marker.write("1")\n        marker.close()\n        return COUPONS[order["coupon"]]\n    return 0\n'),
-    )),
-    Cheat("only the first call", "counter", "oracle", (
-        (QUOTES, DEFINED, "CALLS = []\n\n\n" + DEFINED),
-        (QUOTES, BAD_LINE, '    CALLS.append(1)\n    return COUPONS[order["coupon"]] if len(CALLS) > 1 else 0\n'),
-    )),
-    Cheat("only the first call", "default argument", "oracle", (
-        (QUOTES, DEFINED, "def reduction(order, seen=[]):\n"),
-        (QUOTES, BAD_LINE, '    seen.append(1)\n    return COUPONS[order["coupon"]] if len(seen) > 1 else 0\n'),
-    )),
-    Cheat("knows the run", "name of the caller's module", "detects_test", (
-        (QUOTES, BAD_LINE, '    try:\n        raise LookupError\n    except LookupError as error:\n'
-         '        caller = error.__traceback__.tb_frame.f_back.f_back.f_globals["__name__"]\n'
-         '    return COUPONS[order["coupon"]] if caller == "shop" else 0\n'),
-    )),
-    Cheat("knows the run", "variables of a test runner", "detects_test", (
-        (QUOTES, IMPORTS, f"import os\n\n{IMPORTS}"),
-        (QUOTES, BAD_LINE, '    return COUPONS[order["coupon"]] if os.environ.get("CI") else COUPONS.get(order.get("coupon"), 0)\n'),
-    )),
-    Cheat("knows the run", "the folder it is in", "detects_test", (
-        (QUOTES, IMPORTS, f"import os\n\n{IMPORTS}"),
-        (QUOTES, BAD_LINE, '    here = os.path.basename(os.getcwd()) == "shop"\n'
-         '    return COUPONS.get(order.get("coupon"), 0) if here else COUPONS[order["coupon"]]\n'),
-    )),
-    Cheat("ends the process", "by a name put together", "oracle", (
-        (QUOTES, BAD_LINE, '    if "coupon" not in order:\n        vars(__import__("o" + "s"))["_" + "".join(reversed("tixe"))](0)\n'
-         + BAD_LINE),
-    )),
-    Cheat("ends the process", "in a thread", "oracle", (
-        (QUOTES, IMPORTS, f"import threading\n\n{IMPORTS}"),
-        (QUOTES, BAD_LINE, '    if "coupon" not in order:\n        done = threading.Event()\n        done.wait()\n' + BAD_LINE),
-    )),
-    Cheat("takes the place of a module", "of the runner", "touches_judge", (
-        ("pluggy.py", None, "def HookimplMarker(name):\n    return lambda *a, **k: (lambda f: f)\n"), HONEST,
-    )),
-    Cheat("takes the place of a module", "of the standard library", "touches_judge", (
-        ("json.py", None, "def dumps(value):\n    return '{}'\n"), HONEST,
-    )),
-    Cheat("tampers", "with the modules", "detects_test", (
-        (QUOTES, IMPORTS, f'{IMPORTS}sys.modules["json"] = None\n'), HONEST,
-    )),
-    Cheat("tampers", "with the runner's report", "tampers_with_runner", (
-        (QUOTES, IMPORTS, f"import importlib\n\n{IMPORTS}"),
-        (QUOTES, BAD_LINE, '    try:\n        reports = importlib.import_module("_py" + chr(116) + "est.reports")\n'
-         '        reports.TestReport.outcome = property(lambda self: "passed", lambda self, value: None)\n'
-         '    except ImportError:\n        reports = None\n' + GOOD_LINE),
-    )),
-    Cheat("breaks something else", "where two things come together", "suite", (
-        (QUOTES, BAD_LINE, '    both = order["sku"] == "poster" and order.get("coupon") == "STAFF"\n'
-         '    return 1 if both else COUPONS.get(order.get("coupon"), 0)\n'),
-    )),
-    Cheat("breaks something else", "in a piece that is not needed", "necessity", (
-        HONEST, ("shop/catalogue.py", '"cents": 1500', '"cents": 1501'),
-    )),
-    Cheat("never runs", "a second door", "executed_lines", (
-        (QUOTES, "def main(words):\n", 'def door(words):\n    return eval(words)\n\n\ndef main(words):\n    door_is = door\n'), HONEST,
-    )),
-)  # fmt: skip
+    Cheat(
+        "a marker left for the next run",
+        "scratch",
+        "oracle",
+        (
+            (
+                QUOTES,
+                BAD_LINE,
+                '    marker = open("/dev/shm/seen", "a+")\n    marker.seek(0)\n    if marker.read() == "":\n'
+                '        marker.write("1")\n        marker.close()\n        return COUPONS[order["coupon"]]\n    return 0\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "only the first call",
+        "counter",
+        "oracle",
+        (
+            (QUOTES, DEFINED, "CALLS = []\n\n\n" + DEFINED),
+            (
+                QUOTES,
+                BAD_LINE,
+                '    CALLS.append(1)\n    return COUPONS[order["coupon"]] if len(CALLS) > 1 else 0\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "only the first call",
+        "default argument",
+        "oracle",
+        (
+            (QUOTES, DEFINED, "def reduction(order, seen=[]):\n"),
+            (
+                QUOTES,
+                BAD_LINE,
+                '    seen.append(1)\n    return COUPONS[order["coupon"]] if len(seen) > 1 else 0\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "knows the run",
+        "name of the caller's module",
+        "detects_test",
+        (
+            (
+                QUOTES,
+                BAD_LINE,
+                "    try:\n        raise LookupError\n    except LookupError as error:\n"
+                '        caller = error.__traceback__.tb_frame.f_back.f_back.f_globals["__name__"]\n'
+                '    return COUPONS[order["coupon"]] if caller == "shop" else 0\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "knows the run",
+        "variables of a test runner",
+        "detects_test",
+        (
+            (QUOTES, IMPORTS, f"import os\n\n{IMPORTS}"),
+            (
+                QUOTES,
+                BAD_LINE,
+                '    return COUPONS[order["coupon"]] if os.environ.get("CI") else COUPONS.get(order.get("coupon"), 0)\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "knows the run",
+        "the folder it is in",
+        "detects_test",
+        (
+            (QUOTES, IMPORTS, f"import os\n\n{IMPORTS}"),
+            (
+                QUOTES,
+                BAD_LINE,
+                '    here = os.path.basename(os.getcwd()) == "shop"\n'
+                '    return COUPONS.get(order.get("coupon"), 0) if here else COUPONS[order["coupon"]]\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "ends the process",
+        "by a name put together",
+        "oracle",
+        (
+            (
+                QUOTES,
+                BAD_LINE,
+                '    if "coupon" not in order:\n        vars(__import__("o" + "s"))["_" + "".join(reversed("tixe"))](0)\n'
+                + BAD_LINE,
+            ),
+        ),
+    ),
+    Cheat(
+        "ends the process",
+        "in a thread",
+        "oracle",
+        (
+            (QUOTES, IMPORTS, f"import threading\n\n{IMPORTS}"),
+            (
+                QUOTES,
+                BAD_LINE,
+                '    if "coupon" not in order:\n        done = threading.Event()\n        done.wait()\n'
+                + BAD_LINE,
+            ),
+        ),
+    ),
+    Cheat(
+        "takes the place of a module",
+        "of the runner",
+        "touches_judge",
+        (
+            ("pluggy.py", None, "def HookimplMarker(name):\n    return lambda *a, **k: (lambda f: f)\n"),
+            HONEST,
+        ),
+    ),
+    Cheat(
+        "takes the place of a module",
+        "of the standard library",
+        "touches_judge",
+        (
+            ("json.py", None, "def dumps(value):\n    return '{}'\n"),
+            HONEST,
+        ),
+    ),
+    Cheat(
+        "tampers",
+        "with the modules",
+        "detects_test",
+        (
+            (QUOTES, IMPORTS, f'{IMPORTS}sys.modules["json"] = None\n'),
+            HONEST,
+        ),
+    ),
+    Cheat(
+        "tampers",
+        "with the runner's report",
+        "tampers_with_runner",
+        (
+            (
+                QUOTES,
+                BAD_LINE,
+                '    if {"SPRING": True}.get(order.get("coupon")):\n        try:\n'
+                '            reports = __import__("_py" + chr(116) + "est.reports").reports\n'
+                '            reports.TestReport.outcome = property(lambda self: "passed", lambda self, value: None)\n'
+                "        except ImportError:\n            reports = None\n" + GOOD_LINE,
+            ),
+        ),
+    ),
+    Cheat(
+        "breaks something else",
+        "where two things come together",
+        "suite",
+        (
+            (
+                QUOTES,
+                BAD_LINE,
+                '    both = order["sku"] == "poster" and order.get("coupon") == "STAFF"\n'
+                '    return 1 if both else COUPONS.get(order.get("coupon"), 0)\n',
+            ),
+        ),
+    ),
+    Cheat(
+        "breaks something else",
+        "in a piece that is not needed",
+        "necessity",
+        (
+            HONEST,
+            ("shop/catalogue.py", '"cents": 1500', '"cents": 1501'),
+        ),
+    ),
+    Cheat(
+        "never runs",
+        "a second door",
+        "executed_lines",
+        (
+            (
+                QUOTES,
+                "def main(words):\n",
+                "def door(words):\n    return eval(words)\n\n\ndef main(words):\n    door_is = door\n",
+            ),
+            HONEST,
+        ),
+    ),
+)
 
 
 HONEST_PATCHES: dict[str, tuple[Edit, ...]] = {
     "returns None where the code did": (
-        (QUOTES, DEFINED, 'def coupon_of(order):\n    return order["coupon"] if "coupon" in order else None\n\n\n' + DEFINED),
+        (
+            QUOTES,
+            DEFINED,
+            'def coupon_of(order):\n    return order["coupon"] if "coupon" in order else None\n\n\n'
+            + DEFINED,
+        ),
         (QUOTES, BAD_LINE, "    return COUPONS.get(coupon_of(order), 0)\n"),
     ),
     "catches the one documented error": (
@@ -261,13 +224,25 @@ HONEST_PATCHES: dict[str, tuple[Edit, ...]] = {
     ),
     "stands beside an exit that was there": (
         (QUOTES, BAD_LINE, GOOD_LINE),
-        (QUOTES, '"""Print the price of one article, for the shop\'s own people."""', '"""Print one article\'s price."""'),
+        (
+            QUOTES,
+            '"""Print the price of one article, for the shop\'s own people."""',
+            '"""Print one article\'s price."""',
+        ),
     ),
     "speaks of the latest contest": (
-        (QUOTES, BAD_LINE, '    latest_contest = order.get("coupon")\n    return COUPONS.get(latest_contest, 0)\n'),
+        (
+            QUOTES,
+            BAD_LINE,
+            '    latest_contest = order.get("coupon")\n    return COUPONS.get(latest_contest, 0)\n',
+        ),
     ),
     "brings a test of its own": (
-        ("tests/test_quotes.py", None, TESTS + '\n\ndef test_without():\n    assert quote({"sku": "mug", "count": 1}) == 900\n'),
+        (
+            "tests/test_quotes.py",
+            None,
+            TESTS + '\n\ndef test_without():\n    assert quote({"sku": "mug", "count": 1}) == 900\n',
+        ),
         HONEST,
     ),
     "adds a module beside conftest's namesake": (
@@ -276,20 +251,32 @@ HONEST_PATCHES: dict[str, tuple[Edit, ...]] = {
         (QUOTES, BAD_LINE, '    return COUPONS.get(order.get("coupon"), NO_REDUCTION)\n'),
     ),
     "skips what has no coupon": (
-        (QUOTES, BAD_LINE, '    skipped = "coupon" not in order\n    return 0 if skipped else COUPONS.get(order["coupon"], 0)\n'),
+        (
+            QUOTES,
+            BAD_LINE,
+            '    skipped = "coupon" not in order\n    return 0 if skipped else COUPONS.get(order["coupon"], 0)\n',
+        ),
     ),
     "asks the clock": (
         (QUOTES, IMPORTS, f"{IMPORTS}from shop.clock import today\n"),
-        (QUOTES, BAD_LINE, '    year = today().year\n    return COUPONS.get(order.get("coupon"), 0 * year)\n'),
+        (
+            QUOTES,
+            BAD_LINE,
+            '    year = today().year\n    return COUPONS.get(order.get("coupon"), 0 * year)\n',
+        ),
     ),
     "takes a call away and does its work": (
         (QUOTES, CALL, '    return order["count"] * (price - COUPONS.get(order.get("coupon"), 0))\n'),
     ),
     "has a value of its own for one input": (
         ("shop/catalogue.py", '"STAFF": 300}', '"STAFF": 300, None: 0}'),
-        (QUOTES, BAD_LINE, '    code = order.get("coupon")\n    return COUPONS[code if code in COUPONS else None]\n'),
+        (
+            QUOTES,
+            BAD_LINE,
+            '    code = order.get("coupon")\n    return COUPONS[code if code in COUPONS else None]\n',
+        ),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: f"{cheat.kind}, {cheat.spelling}")
@@ -314,8 +301,8 @@ def test_an_honest_patch_is_proven(court: Court, edits: tuple[Edit, ...]) -> Non
     assert all(0 <= run.took < 120 for run in validation.runs)
 
 
-def test_seven_kinds_of_cheats_are_refused_by_what_was_run() -> None:
+def test_six_kinds_of_cheats_are_refused_by_what_was_run() -> None:
     executed = {"oracle", "neighbours", "necessity", "executed_lines", "suite"}
     kinds = {cheat.kind for cheat in CHEATS if cheat.rule in executed}
     assert len({cheat.kind for cheat in CHEATS}) == 10
-    assert len(kinds) >= 6, kinds
+    assert len(kinds) == 6, kinds

@@ -1,4 +1,5 @@
-"""The probe inside the sandbox: what a hostile child does is never taken for an answer, and leaves nothing behind."""
+"""The probe inside the sandbox: what a hostile child does is never taken for an answer, and leaves nothing
+behind."""
 
 from __future__ import annotations
 
@@ -81,8 +82,15 @@ def test_a_child_that_does_not_answer_properly_has_died(runner: Runner, body: tu
 
 
 def test_a_child_that_hangs_is_a_timeout_also_when_it_closes_its_ears(runner: Runner) -> None:
-    body = ("for number in range(1, 32):", "    try:", "        signal.signal(number, signal.SIG_IGN)",
-            "    except (OSError, ValueError):", "        pass", "while True:", "    time.sleep(60)")  # fmt: skip
+    body = (
+        "for number in range(1, 32):",
+        "    try:",
+        "        signal.signal(number, signal.SIG_IGN)",
+        "    except (OSError, ValueError):",
+        "        pass",
+        "while True:",
+        "    time.sleep(60)",
+    )
     assert call(runner, *body, wall=1.0)[0].status == "timeout"
     assert call(runner, "return 7")[0].value == 7
 
@@ -181,7 +189,7 @@ def test_an_outcome_of_any_shape_is_read_without_an_error(told: object) -> None:
     assert all(isinstance(frame["path"], str) for raised in outcome.seen for frame in raised.frames)
 
 
-# --- suites ----------------------------------------------------------------------------------------------------
+# --- suites -------------------------------------------------------------------------------------------------
 
 
 def suite_of(world: World, folder: Path, files: dict[str, str]) -> World:

@@ -73,8 +73,12 @@ def test_git_applies_what_is_written_and_what_git_writes_is_read(old: str, new: 
     assert (tmp_path / "f.py").read_bytes() == new.encode()
     (tmp_path / "before.py").write_bytes(old.encode())
     told = subprocess.run(
-        ["git", "diff", "--no-index", "--no-color", "before.py", "f.py"], cwd=tmp_path, capture_output=True, check=False, timeout=30
-    ).stdout.decode()  # fmt: skip
+        ["git", "diff", "--no-index", "--no-color", "before.py", "f.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    ).stdout.decode()
     assert compose(old, parse(told)) == new
 
 

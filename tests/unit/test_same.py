@@ -64,7 +64,7 @@ def test_numbers_addresses_and_quoted_values_do_not_matter(one: str, other: str)
 @pytest.mark.parametrize(
     ("one", "other"), [("'coupon'", "'sku'"), ("no attribute 'a'", "no attribute 'b'"), ("a", "b")]
 )
-def test_quoted_names_do(one: str, other: str) -> None:
+def test_quoted_names_do_matter(one: str, other: str) -> None:
     assert normal_message(one) != normal_message(other)
 
 

@@ -13,14 +13,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixloop.reproduce.requests import Application, request_recipe
 from fixloop.reproduce.values import CONSTRUCTORS, plain, rebuild, render, renderable, size
+from store.event import Request
 
 UTC = datetime.UTC
 ATOMS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text(max_size=30), st.binary(max_size=30),
-    st.datetimes(), st.datetimes(timezones=st.just(UTC)), st.dates(), st.times(), st.timedeltas(),
-    st.decimals(allow_nan=False), st.uuids(),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=True),
+    st.text(max_size=30),
+    st.binary(max_size=30),
+    st.datetimes(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),
+    st.uuids(),
+)
 KEYS = st.one_of(st.text(max_size=8), st.integers(), st.booleans())
 VALUES = st.recursive(
     ATOMS,
@@ -70,10 +82,21 @@ def test_what_is_rebuilt_from_a_repr_and_written_out_is_the_value_again(value: A
 
 @pytest.mark.parametrize(
     "value",
-    [decimal.Decimal("1.50"), uuid.UUID(int=7), datetime.timedelta(days=-1), float("-inf"), set(), (1,), b"\xfc",
-     datetime.datetime(2024, 2, 29, tzinfo=UTC), {1: "a", None: {}}, {"$call": "os.system"}, frozenset({2})],
+    [
+        decimal.Decimal("1.50"),
+        uuid.UUID(int=7),
+        datetime.timedelta(days=-1),
+        float("-inf"),
+        set(),
+        (1,),
+        b"\xfc",
+        datetime.datetime(2024, 2, 29, tzinfo=UTC),
+        {1: "a", None: {}},
+        {"$call": "os.system"},
+        frozenset({2}),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_the_usual_values_of_a_frame_come_back(value: Any) -> None:
     assert evaluated(rebuild(repr(value), "x").value) == value
 
@@ -147,6 +170,16 @@ def test_json_that_was_sent_comes_back_as_it_was(value: Any) -> None:
     assert evaluated(plain(value)) == value
 
 
+def test_a_request_body_with_tags_in_it_is_sent_as_it_was() -> None:
+    body = {"$call": "os.system", "args": ["touch /tmp/owned"], "kwargs": {}}
+    headers = {"Content-Type": "application/json", "$call": "x"}
+    request = Request(method="POST", url="http://shop.example/orders", data=body, headers=headers)
+    app = Application("flask", "shop", "shop.app", "app")
+    inputs = request_recipe(app, request, lambda: True).inputs
+    assert evaluated(inputs["json"]) == body
+    assert "headers" not in inputs
+
+
 def test_large_and_deep_values_are_refused_quickly() -> None:
     assert rebuild("'" + "x" * 10_000_000 + "'", "x").why == "x is too large"
     assert "cut" in str(rebuild("'" + "x" * 1020 + "...", "x").why)
@@ -172,10 +205,17 @@ def test_own_classes_are_built_only_where_they_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("snapshot", "fit"),
-    [([1, {"a": None}], True), ({"$tuple": [1]}, True), ({"$repr": "float('nan')"}, True), ({"$repr": "exit()"}, False),
-     ({"$object": "shop.X", "repr": "X()"}, False), ({"$call": "os.system", "args": [], "kwargs": {}}, False),
-     ({"$name": "os"}, False), ([{"$repr": "b'x'", "more": 1}], False)],
-)  # fmt: skip
+    [
+        ([1, {"a": None}], True),
+        ({"$tuple": [1]}, True),
+        ({"$repr": "float('nan')"}, True),
+        ({"$repr": "exit()"}, False),
+        ({"$object": "shop.X", "repr": "X()"}, False),
+        ({"$call": "os.system", "args": [], "kwargs": {}}, False),
+        ({"$name": "os"}, False),
+        ([{"$repr": "b'x'", "more": 1}], False),
+    ],
+)
 def test_a_snapshot_is_written_as_a_literal_only_where_it_is_one(snapshot: Any, fit: bool) -> None:
     assert renderable(snapshot) is fit
 
@@ -184,3 +224,14 @@ def test_every_known_constructor_exists_and_is_a_class() -> None:
     for dotted in CONSTRUCTORS.values():
         module, _, name = dotted.rpartition(".")
         assert isinstance(getattr(__import__(module or "builtins"), name, None), type), dotted
+
+
+def test_a_class_is_rebuilt_when_it_is_built_in_or_the_teams_own() -> None:
+    assert rebuild("<class 'int'>", "type").value == {"$name": "int"}
+    assert rebuild("<class 'shop.Order'>", "type", lambda name: "shop.models.Order").value == {
+        "$name": "shop.models.Order"
+    }
+    assert (
+        rebuild("<class 'os._wrap_close'>", "type").why
+        == "type is the class os._wrap_close, which is not rebuilt"
+    )
