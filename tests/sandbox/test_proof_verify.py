@@ -124,6 +124,20 @@ def test_a_patch_that_does_not_repair_does_not_hold_however_well_it_is_sealed(
     assert "it does not hold" in done.stdout
 
 
+def test_a_scan_that_the_file_only_claims_is_made_again(proven: Path, tmp_path: Path) -> None:
+    once = "import time\n\n\ndef test_it():\n    assert time.time_ns() % 2\n"
+
+    def edit(values: dict[str, Any]) -> None:
+        values["proof"]["reproducer"] |= {"source": once, "runs": 10_000, "failures": 10_000}
+
+    file = changed(proven, tmp_path, sealed=True, edit=edit)
+
+    done = nightdesk("proof", "verify", str(file), "--data", str(proven / "data"))
+
+    assert done.exit_code == 3, done.output
+    assert "it does not hold" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [("INC-99", "no incident"), ("no-such.json", "no proof file"), ("nightdesk.sqlite", "not a proof file")],
