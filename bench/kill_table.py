@@ -215,11 +215,11 @@ def row(folder: Path, step: str, named: str, who: str) -> Row:
             raise SystemExit(f"The worker ended before it was in {step}.")
         other = stack.enter_context(_started(worker)) if who == WHO[0] else None
         _wait(lambda: other is None or len(Leases(data / FILE).alive()) == 2)
-        tree = _descendants(held.pid)
+        tree = descendants(held.pid)
         hit, clock = datetime.now(UTC), time.monotonic()
         held.send_signal(SIGNALS[named])
         held.wait(PATIENCE)
-        _wait(lambda: not any(_runs(pid) for pid in tree))
+        _wait(lambda: not any(alive(pid) for pid in tree))
         gone = time.monotonic() - clock
         (other or stack.enter_context(_started(worker))).wait(PATIENCE)
         (attempt,) = queries.attempts(house.database, "INC-1")
@@ -251,16 +251,16 @@ def _started(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             started.stdout.close()
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Every process below this one."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in task.read_text().split():
-            found += [int(child), *_descendants(int(child))]
+            found += [int(child), *descendants(int(child))]
     return found
 
 
-def _runs(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -71,7 +71,8 @@ class Engine:
     def stop(self) -> None:
         """Stop taking work, then what is at work. What it was doing is taken up again by another worker at the
         step it was in: nothing is recorded of a step that did not come to its end."""
-        DBOS.destroy()
+        # a second for the thread that takes from the queues: what it takes while the loop closes only makes noise
+        DBOS.destroy(workflow_completion_timeout_sec=0 if self._queues == [HERE] else 1)
         self.threads.stop()
         _bound.remove(self)
         if self._sql is not None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.writers import measure
 from store import queries
 from store.database import Database
 
@@ -55,3 +56,10 @@ def test_three_processes_write_to_one_file_from_its_very_first_moment(tmp_path: 
     assert [incident.user_count for incident in found] == [3, 3, 3]
     assert len(queries.keys(database, "default")) == 1
     database.close()
+
+
+def test_threads_of_several_processes_share_commits_and_lose_nothing(tmp_path: Path) -> None:
+    found = measure(tmp_path, 300)
+
+    assert found["writes"] == 300
+    assert found["commits"] < 300

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from time import monotonic
 
 import anyio
 import pytest
@@ -17,35 +19,17 @@ from mcp_types import TextContent
 from server import detached
 from server.config import load
 from server.house import House
-from store import journal, queries
-from store.errors import Unavailable
+from server.work.leases import FILE, QUEUES, Leases
+from store import journal, queries, tasks
+from store.errors import NotFound
 from store.incident import Step
 from store.project import RepositoryConfig
-from store.repair import Ended
+from store.tasks import TaskKind
 from tests.journeys import mcp_samples as samples
 
 pytestmark = pytest.mark.anyio
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # seconds
-
-#: Stands in for `nightdesk repair`: puts an attempt on record, and ends when the file it is told of is there.
-REPAIR = """
-import sys, time
-from datetime import UTC, datetime
-from pathlib import Path
-from server.config import load
-from server.house import House
-from store import journal
-from store.incident import Step
-from store.repair import Ended
-with House.open(load(Path(sys.argv[1]), {})) as house:
-    attempt = journal.start_attempt(house.database, sys.argv[2])
-    for _ in range(600):
-        if Path(sys.argv[3]).exists():
-            break
-        time.sleep(0.1)
-    journal.keep_attempt(house.database, attempt.model_copy(update={"ended": Ended.UNDETERMINED}))
-"""
 
 
 @pytest.fixture
@@ -143,66 +127,35 @@ def test_the_example_configuration_names_the_installed_command_and_an_empty_pyth
 # --- repairs that outlive the asker ---------------------------------------------------------------
 
 
-def stand_in(data: Path, gate: Path) -> list[str]:
-    return [sys.executable, "-c", REPAIR, str(data), "INC-1", str(gate)]
-
-
-def test_a_repair_runs_in_its_own_process_and_a_second_asker_gets_the_same_run(
+def test_a_repair_at_work_is_named_to_whoever_asks_again_and_the_worker_is_not_started_twice(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    gate = tmp_path / "gate"
-    argv = stand_in(data, gate)
+    add_repository(data, tmp_path / "shop")
+    monkeypatch.setattr(detached, "command", lambda house, name: [sys.executable, "-c", ""])
     with House.open(load(data, {})) as house, House.open(load(data, {})) as another:
-        first = detached.start_repair(house, "INC-1", argv)
-        second = detached.start_repair(another, "INC-1", argv)
-        assert first.fresh
-        assert (second.attempt_id, second.fresh) == (first.attempt_id, False)
-        gate.touch()
-        lock = data / "running" / "INC-1.lock"
-        wait_for_lock(lock)
-        assert [attempt.ended for attempt in queries.attempts(house.database, "INC-1")] == [
-            Ended.UNDETERMINED
-        ]
-        third = detached.start_repair(house, "INC-1", argv)
-        wait_for_lock(lock)
-        assert third.fresh
-        assert third.attempt_id != first.attempt_id
+        first = detached.start_repair(house, "INC-1")
+        second = detached.start_repair(another, "INC-1")
+        assert (first.attempt_id, first.fresh) == ("INC-1-1", True)
+        assert (second.attempt_id, second.fresh) == ("INC-1-1", False)
+        assert list(Leases(data / FILE).alive().values()) == [QUEUES]
+        assert not detached.ensure_worker(house)
 
 
-def wait_for_lock(path: Path) -> None:
-    """Wait until the process that holds a lock has ended; at most for the patience of these tests."""
-    subprocess.run(["flock", "--timeout", str(PATIENCE), str(path), "true"], check=True)
-
-
-def test_a_repair_started_at_a_terminal_is_not_started_again(data: Path) -> None:
+def test_a_repair_without_a_repository_is_refused_before_anything_is_started(data: Path) -> None:
     with House.open(load(data, {})) as house:
-        running = journal.start_attempt(house.database, "INC-1")
-        found = detached.start_repair(house, "INC-1", ["false"])
-        assert (found.attempt_id, found.fresh) == (running.id, False)
+        with pytest.raises(NotFound, match="nightdesk repo add"):
+            detached.start_repair(house, "INC-1")
+        assert queries.attempts(house.database, "INC-1") == []
+    assert Leases(data / FILE).alive() == {}
 
 
-def test_a_repair_that_does_not_start_says_where_its_log_is(data: Path) -> None:
+def wait_until_done(data: Path, incident_id: str) -> None:
+    """Wait until the repair of an incident is done and whoever made it has ended."""
+    until, pause = monotonic() + PATIENCE, threading.Event()
     with House.open(load(data, {})) as house:
-        argv = [sys.executable, "-c", "raise SystemExit('nightdesk: no such thing')"]
-        with pytest.raises(Unavailable, match=r"did not start: .*no such thing.*INC-1\.log"):
-            detached.start_repair(house, "INC-1", argv)
-
-
-def test_a_repair_that_is_long_in_preparing_is_named_before_it_has_a_row(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detached, "STARTING", 0.0)
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    with House.open(load(data, {})) as house:
-        argv = ["sh", "-c", 'read line < "$0"', str(gate)]
-        first = detached.start_repair(house, "INC-1", argv)
-        second = detached.start_repair(house, "INC-1", argv)
-        gate.write_text("go\n")
-        wait_for_lock(data / "running" / "INC-1.lock")
-    assert (first.attempt_id, first.fresh, first.recorded) == ("INC-1-1", True, False)
-    assert (second.attempt_id, second.fresh, second.recorded) == ("INC-1-1", False, False)
+        while tasks.of_incident(house.database, incident_id, TaskKind.REPAIR) or Leases(data / FILE).alive():
+            assert monotonic() < until
+            pause.wait(0.1)
 
 
 def add_repository(data: Path, folder: Path) -> None:
@@ -231,7 +184,7 @@ async def test_start_repair_over_stdio_outlives_its_client_and_keeps_the_remark(
             told = await client.call_tool("start_repair", {"id": "INC-1", "hypothesis": "a key was\nrenamed"})
     assert told.structured_content is not None
     assert (told.structured_content["run"], told.structured_content["started"]) == ("INC-1-1", True)
-    wait_for_lock(data / "running" / "INC-1.lock")
+    wait_until_done(data, "INC-1")
     with House.open(load(data, {})) as house:
         (attempt,) = queries.attempts(house.database, "INC-1")
     remarks: list[Step] = [step for step in attempt.steps if step.name == "remark"]
@@ -239,8 +192,8 @@ async def test_start_repair_over_stdio_outlives_its_client_and_keeps_the_remark(
     assert attempt.ended is not None
 
 
-def test_the_command_of_a_repair_needs_no_folder_of_the_asker(house: House) -> None:
-    argv = detached.command(house, "INC-1")
+def test_the_command_of_a_worker_needs_no_folder_of_the_asker(house: House) -> None:
+    argv = detached.command(house, "w1")
     assert argv[0] == sys.executable
     assert os.path.isabs(argv[2])
     assert argv[-2:] == ["--data", str(house.config.data)]
