@@ -17,6 +17,8 @@ PACKAGES = ("server", "fixloop", "triage", "store")
 LAYERS = "imports point down: server > fixloop > triage > store"
 TRIAGE = "triage is read-only: no database, no network, no processes, no model"
 LOOP = "the loop has no database and no doors"
+ENGINE = "the durable engine is known to one room: nothing but server.work imports it"
+ASSISTANT = "an assistant's server starts without the durable engine"
 DEMO = "the demo speaks only HTTP and the command line"
 CIRCLES = "no circles in any package"
 
@@ -25,6 +27,8 @@ PLANTED = {
     LAYERS: {"store/planted.py": "import triage.paths"},
     TRIAGE: {"triage/planted.py": "import subprocess"},
     LOOP: {"fixloop/planted.py": "import store.journal"},
+    ENGINE: {"server/planted.py": "import dbos"},
+    ASSISTANT: {"server/detached.py": "import server.work.engine"},
     DEMO: {"server/demo/planted.py": "import fixloop.loop"},
     CIRCLES: {"store/planted.py": "import store.planted_too", "store/planted_too.py": "import store.planted"},
 }
