@@ -236,5 +236,5 @@ def test_the_ci_script_runs_the_test_command_of_the_readme() -> None:
     commands = re.findall(r"^pip install uv && (uv run pytest.*)$", readme, re.MULTILINE)
     assert commands
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
-    assert f'section "tests" 600 {commands[0]}\n' in script
+    assert f'section "tests" 2400 {commands[0]}\n' in script
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
