@@ -17,7 +17,8 @@ from server.cli import cli
 from server.config import load
 from server.house import House
 from server.incident_json import incident_json
-from store import journal, queries
+from store import journal, migrations, queries
+from store.database import Database
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
 from store.rows_out import TABLES
@@ -206,39 +207,43 @@ def test_a_member_that_leads_out_of_the_folder_is_never_written(full: Path, tmp_
 
 
 def test_every_table_that_is_a_teams_is_exported() -> None:
-    internal = {"facets", "imports"}  # the first follows from the events, the second is about this folder
+    internal = {
+        "facets",
+        "imports",
+        "tasks",
+        "switches",
+    }  # what follows from the events, what is about this folder
     with_secrets = {"tokens", "users", "grants", "sessions", "logins", "memberships"}
     made = set(next(iter(TABLES.values())).metadata.tables)
     assert made - internal - with_secrets == set(TABLES)
 
 
-def test_migrate_says_both_revisions_copies_first_and_then_has_nothing_to_do(full: Path) -> None:
-    newest = as_json("migrate", data=full)
-    assert newest["current"] == newest["target"]
-    assert newest["backup"] is None
-    with closing(sqlite3.connect(full / "nightdesk.sqlite")) as connection:
-        for name in ("moves", "branches", "imports"):
-            connection.execute(f"DROP TABLE {name}")
-        for table, columns in {
-            "incidents": ("owner_set_by", "merged_into", "split_by"),
-            "events": ('"transaction"', "fingerprint_id"),
-            "releases": ("first_seen",),
-        }.items():
-            for column in columns:
-                connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
-    due = nightdesk("migrate", "--check", data=full)
+def of_the_first_schema(folder: Path) -> None:
+    """A data folder with a database as the first version made it, with one project in it."""
+    folder.mkdir()
+    database = Database(folder / "nightdesk.sqlite")
+    with database._writer.connect() as connection, connection.begin():
+        migrations.upgrade(connection, revision="0001")
+        connection.exec_driver_sql("INSERT INTO projects VALUES (1, 'old', '2026-01-01 00:00:00')")
+    database.close()
+
+
+def test_migrate_says_both_revisions_copies_first_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    of_the_first_schema(folder)
+    due = nightdesk("migrate", "--check", data=folder)
     assert (due.exit_code, "the newest is" in due.stdout) == (3, True)
 
-    done = as_json("migrate", data=full)
+    done = as_json("migrate", data=folder)
 
-    assert (done["current"], done["target"]) == ("0001", newest["target"])
+    assert done["current"] == "0001" != done["target"]
     with closing(sqlite3.connect(done["backup"])) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-        assert copy.execute("SELECT count(*) FROM events").fetchone() == (8,)
-    assert nightdesk("migrate", "--check", data=full).exit_code == 0
-    assert len(as_json("events", data=full)) > 0
+        assert copy.execute("SELECT name FROM projects").fetchone() == ("old",)
+    assert nightdesk("migrate", "--check", data=folder).exit_code == 0
+    again = as_json("migrate", data=folder)
+    assert (again["current"], again["backup"]) == (done["target"], None)
+    assert [row["name"] for row in as_json("project", "list", data=folder)] == ["old"]
 
 
 def test_migrate_of_what_is_no_database_of_ours_is_one_sentence(tmp_path: Path) -> None:
