@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.kill_table import WHO, descendants, alive, make_world, row, wrong
+from bench.kill_table import WHO, alive, descendants, make_world, row, wrong
 from fixloop.sandboxes import best
 from server import detached
 from server.config import load
