@@ -191,7 +191,8 @@ def _ended(line: str) -> str:
 
 
 def merge(ours: str, base: str, theirs: str, *, favour_ours: bool = False) -> str | None:
-    """Three-way merge of one text with `git merge-file`; None on a conflict, which `favour_ours` settles for `ours`."""
+    """Three-way merge of one text with `git merge-file`; None on a conflict, which `favour_ours` settles for
+    `ours`."""
     with tempfile.TemporaryDirectory(prefix="nd-merge-") as folder:
         paths = []
         for name, text in (("ours", ours), ("base", base), ("theirs", theirs)):

@@ -7,8 +7,10 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from fixloop.blocks import parse
 from fixloop.prove import Search
 from store.repair import (
+    CandidateChange,
     ChangeVerdict,
     Evidence,
     Hypothesis,
@@ -58,6 +60,15 @@ def proof_of(
     )
 
 
+def _telling(change: CandidateChange) -> str | None:
+    """The file to open for a change: of its culprit hunks, else its first file that is code."""
+    if change.hunks:
+        return next((block.path for block in parse(change.hunks)), None)
+    return next(
+        (path for path in change.files if path.endswith(".py")), change.files[0] if change.files else None
+    )
+
+
 def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
     """One hypothesis for each change that was run, with what the runs showed; status is computed, never
     claimed."""
@@ -71,7 +82,7 @@ def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
             supports=change.verdict != ChangeVerdict.REFUTED,
             repo=change.repo,
             commit=change.commit,
-            path=change.files[0] if change.files else None,
+            path=_telling(change),
             quote=change.title,
         )
         found.append(

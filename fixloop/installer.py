@@ -22,6 +22,7 @@ _NO_WHEEL = (
     re.compile(r"[Bb]uilding source distributions for `?([A-Za-z0-9._-]+)`? is disabled"),
 )
 _TOOL = "pytest"
+_WITHOUT = 5  # requirements without a wheel that are left out before the environment is given up
 
 
 class Installer:
@@ -60,13 +61,31 @@ class Installer:
         self, environment: Path, lines: Sequence[str], *, allow_network: bool, exact: bool = False
     ) -> list[str]:
         """Install the requirements: from the cache, then the network; whole, then only what they name (with
-        `exact`: only
-        that).
+        `exact`: only that). One that has no wheel is left out: what needs it will say so when it runs.
 
-        Answers with notes. Raises Unavailable, naming the requirement where it has no wheel.
+        Answers with notes. Raises Unavailable, naming the requirement, where too many have no wheel.
         """
+        notes: list[str] = []
+        left = list(lines)
+        for _ in range(_WITHOUT + 1):
+            said, more = self._try(environment, left, allow_network=allow_network, exact=exact)
+            if said is None:
+                return notes + more
+            missing = (_no_wheel(said) or "").lower().replace("_", "-")
+            rest = [line for line in left if _name(line) != missing]
+            if not missing or len(rest) == len(left):
+                break
+            notes.append(f"{missing} has no wheel here and was left out.")
+            left = rest
+        said = said or ""
+        raise Unavailable(_why(said, environment, allow_network), retry=not _no_wheel(said))
+
+    def _try(
+        self, environment: Path, lines: Sequence[str], *, allow_network: bool, exact: bool
+    ) -> tuple[str | None, list[str]]:
+        """None and notes where it worked; else what uv said last."""
         if not lines:
-            return []
+            return None, []
         listed = environment / "requirements.txt"
         listed.write_text("\n".join(lines) + "\n")
         said = ""
@@ -75,11 +94,10 @@ class Installer:
                 options = [*(["--no-deps"] if alone else []), *(["--offline"] if offline else [])]
                 done = self._install(environment, *options, "-r", str(listed))
                 if done.returncode == 0:
-                    return [
-                        "The pins contradict what they ask of each other; only the pins were installed."
-                    ] * (alone and not exact)
+                    note = "The pins contradict what they ask of each other; only the pins were installed."
+                    return None, [note] * (alone and not exact)
                 said = done.stderr
-        raise Unavailable(_why(said, environment, allow_network), retry=not _no_wheel(said))
+        return said, []
 
     def add_pytest(self, environment: Path, site: Path, *, allow_network: bool) -> list[str]:
         """Put pytest at the very end of the import path, so that the application's own versions win."""
@@ -193,6 +211,10 @@ def _copy(distribution: importlib.metadata.Distribution, folder: Path) -> None:
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(str(distribution.locate_file(file)), target)
+
+
+def _name(line: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def _no_wheel(said: str) -> str | None:

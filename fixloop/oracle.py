@@ -6,6 +6,7 @@ parent that refused an input properly has shown the right behaviour, too.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +16,10 @@ from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import assertable
 from fixloop.runner import CALL_PATH, Outcome, Raised
 from fixloop.worlds import SOURCES
+
+_PLACE = re.compile(
+    r" \((?:/[^()]*|unknown location)\)"
+)  # where an interpreter keeps its modules is nobody's business
 
 
 class Meaning(StrEnum):
@@ -62,7 +67,7 @@ def _same_in_older_words(signature: Signature, raised: Raised) -> bool:
 
 
 def _raised(error: Raised, own_modules: frozenset[str]) -> Reading:
-    said = f"raises {error.type}: {error.message[:120]}"
+    said = f"raises {error.type}: {_PLACE.sub('', error.message)[:120]}"
     if error.type in ("ImportError", "ModuleNotFoundError") and error.missing is not None:
         own = error.missing.partition(".")[0] in {name.partition(".")[0] for name in own_modules}
         return Reading(Meaning.ABSENT if own else Meaning.BROKEN, said)

@@ -211,7 +211,7 @@ class Prover:
         """Run twice in a world: what differs between two runs is no answer."""
         self._runs += 1
         with self._bench.runner(world) as runner:
-            outcomes = runner.run(self._source, times=2)
+            outcomes = runner.run(self._source, times=2, preload=self._recipe.preload)
         readings = [
             read(self._recipe, self._reproduction.signature, outcome, self._modules) for outcome in outcomes
         ]

@@ -67,8 +67,9 @@ def moves(renamed: Mapping[str, str], then: Sequence[str], now: Sequence[str]) -
 def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     """`ours` with those functions that differ between `base` and `theirs` as `theirs` has them.
 
-    Only where the function in `ours` is still what it is in `base` but for its formatting: what was written since is
-    not thrown away. None where that is not so, or where there is no such function.
+    Where the function in `ours` is still what it is in `base` but for its formatting, it is taken whole; where it was
+    changed since, the two changes are merged within the function, away from what was written next to it: nothing of
+    it is thrown away. None where they do not merge, or where there is no such function.
     """
     trees = [parse(text) for text in (ours, base, theirs)]
     if any(tree is None for tree in trees):
@@ -82,18 +83,24 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
         for name in changed
         if name not in mine or ast.dump(mine[name].node) != ast.dump(after[name].node)
     ]
-    if not changed or any(
-        name not in mine or ast.dump(mine[name].node) != ast.dump(before[name].node) for name in changed
-    ):
+    if not changed or any(name not in mine for name in changed):
         return None
     lines = split(ours)
-    source = split(theirs)
     for name in sorted(changed, key=lambda name: -_first(mine[name])):
-        lines[_first(mine[name]) - 1 : mine[name].node.end_lineno] = source[
-            _first(after[name]) - 1 : after[name].node.end_lineno
-        ]
+        taken = _segment(theirs, after[name])
+        if ast.dump(mine[name].node) != ast.dump(before[name].node):
+            merged = merge(_segment(ours, mine[name]), _segment(base, before[name]), taken)
+            if merged is None:
+                return None
+            taken = merged
+        lines[_first(mine[name]) - 1 : mine[name].node.end_lineno] = split(taken)
     text = "".join(lines)
     return text if parse(text) is not None else None
+
+
+def _segment(text: str, function: Function) -> str:
+    """The lines of a function, its decorators included."""
+    return "".join(split(text)[_first(function) - 1 : function.node.end_lineno])
 
 
 def _first(function: Function) -> int:

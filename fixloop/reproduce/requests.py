@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import parse
+from fixloop.reproduce.values import plain
 from store.event import Event, Request
 
 _KINDS = {
@@ -142,7 +143,7 @@ def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
     query = request.query_string or split.query
     if query:
         inputs["query"] = query
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_SENT}
+    headers = {name: value for name, value in request.headers.items() if _sent(name)}
     notes["redacted"] += [
         f"header {n}" for n, v in request.headers.items() if v in ("[Filtered]", "[redacted]")
     ]
@@ -158,15 +159,19 @@ def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
     return inputs, notes
 
 
+def _sent(name: str) -> bool:
+    return name.lower() not in _NOT_SENT and not name.startswith("$")  # no tag of a value tree
+
+
 def _body(data: Any, kind: str, inputs: dict[str, Any], guessed: list[str]) -> None:
     if data in (None, "", {}, []) and kind != "application/json":
         return
     if kind == "application/json" or (isinstance(data, (dict, list)) and not kind):
-        inputs["json"] = data
+        inputs["json"] = plain(data)
     elif kind in ("application/x-www-form-urlencoded", "multipart/form-data") and isinstance(data, dict):
         if any(value == "" for value in data.values()) and kind == "multipart/form-data":
             guessed.append("request body: uploaded files are not in the event")
-        inputs["form"] = data
+        inputs["form"] = plain(data)
     elif isinstance(data, str):
         inputs["body"] = data
         if kind:

@@ -52,6 +52,12 @@ CONSTRUCTORS: Mapping[str, str] = {
 }
 CONSTANTS: Mapping[str, str] = {"datetime.timezone.utc": "datetime.timezone.utc"}
 
+BUILTINS = frozenset({
+    "int", "str", "float", "bool", "list", "dict", "tuple", "set", "frozenset", "bytes", "bytearray", "complex",
+    "object",
+})  # fmt: skip
+_CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")
+
 SDK_ITEMS = 10  # sentry-sdk keeps ten items of a container and sets no mark (measured with 2.75.0)
 SDK_TEXT = 1024  # … and cuts texts at this length, with "..." at the end
 FILTERED = ("[Filtered]", "[REDACTED]", "[redacted]")
@@ -125,6 +131,12 @@ def plain(value: Any) -> Any:
 
 
 def _leaf(text: str, path: str, result: Rebuilt, own: OwnClass) -> Any:
+    kind = _CLASS.fullmatch(text.strip())
+    if kind:
+        known = kind[1] if kind[1] in BUILTINS else own(kind[1])
+        if known is None:
+            raise _CannotRebuild(f"{path} is the class {kind[1]}, which is not rebuilt")
+        return {"$name": known}
     if text in FILTERED:
         result.redacted.append(path)
         raise _CannotRebuild(f"{path} was redacted")

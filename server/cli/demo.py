@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import tempfile
 import webbrowser
@@ -37,7 +38,7 @@ def command(keep: bool, open_page: bool, data: Path | None, seed: int | None, as
         with _folder(data, keep=keep) as folder:
             kept = keep or data is not None
             told = _run(folder, seed, kept=kept, open_page=open_page, as_json=as_json)
-    except DemoStopped as stopped:
+    except (DemoStopped, OSError, subprocess.SubprocessError) as stopped:
         raise click.ClickException(str(stopped)) from stopped
     if not told.proven:
         sys.exit(_NOT_PROVEN)

@@ -10,7 +10,7 @@ from server.cli.output import common, emit, open_house
 from server.cli.repairing import GOOD, change_line, leave, printer, validation_lines
 from server.incident_json import incident_json
 from server.work.foreground import repair_here
-from store.repair import Attempt
+from store.repair import Attempt, ValidationVerdict
 
 
 @click.command()
@@ -35,6 +35,13 @@ def _text(attempt: Attempt) -> str:
         parts += list(attempt.patch.diffs.values())
     if attempt.validation:
         parts.append(validation_lines(attempt.validation))
-    parts += [f"{patch.fixer} was turned down: {judged.said}" for patch, judged in attempt.rejected[:5]]
+    for patch, judged in attempt.rejected[:5]:
+        proven = judged.verdict == ValidationVerdict.PROVEN
+        said = (
+            "was proven as well, and takes more away or is larger"
+            if proven
+            else f"was turned down: {judged.said}"
+        )
+        parts.append(f"{patch.fixer} {said}")
     parts += [f"draft: {draft.branch} in {draft.repo} ({draft.state})" for draft in attempt.drafts]
     return "\n\n".join(parts)

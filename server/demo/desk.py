@@ -34,7 +34,7 @@ class Desk:
         try:
             self.address = self._listening(self._serving)
             self._env["NIGHTDESK_PORT"] = self.address.rpartition(":")[2]
-            httpx.get(f"{self.address}/readyz", timeout=SHORT, trust_env=False).raise_for_status()
+            _wait_until_ready(self.address)
         except BaseException:
             self._serving.stop()
             raise
@@ -91,3 +91,13 @@ class Desk:
             if found := re.match(r"Page\s+(http://\S+?)/?$", line):
                 return found[1]
         raise DemoStopped("`nightdesk serve` did not say where it listens.")
+
+
+def _wait_until_ready(address: str) -> None:
+    """Return once the server is ready. It prints its address a moment before it accepts connections."""
+    patient = httpx.HTTPTransport(retries=7)  # waits 0, 0.5, 1, 2, … seconds between them
+    try:
+        with httpx.Client(transport=patient, timeout=SHORT, trust_env=False) as client:
+            client.get(f"{address}/readyz").raise_for_status()
+    except httpx.HTTPError as problem:
+        raise DemoStopped(f"{address}/readyz does not answer: {problem}.") from problem

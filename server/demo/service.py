@@ -169,11 +169,11 @@ def service_files(plan: Plan, has: Set[str]) -> dict[str, str]:
 def records(plan: Plan, *, newer: bool) -> list[dict[str, str | int]]:
     """What is stored: old records have the old field only, newer ones both."""
     samples = plan.field.samples
-    old: list[dict[str, object]] = [
+    old: list[dict[str, str | int]] = [
         {"id": plan.record_id(i), "created": f"202{i}-03-0{i + 1}", plan.field.old: value}
         for i, value in enumerate(samples[:2])
     ]
-    both: list[dict[str, object]] = [
+    both: list[dict[str, str | int]] = [
         {"id": plan.record_id(i), "created": f"2025-0{i}-11", plan.field.old: value, plan.field.new: value}
         for i, value in enumerate(samples[2:], start=2)
     ]

@@ -46,7 +46,7 @@ def _found(told: Told) -> Iterator[str]:
         yield _headed("The cause, proven by execution", _change(cause))
     if told.no_sandbox:
         ranked = "\n".join(f"{c['repo']} {c['commit'][:10]}  {c['title']}\n    {'; '.join(c['reasons'][:2])}"
-                           for c in told.ranked[:5])  # fmt: skip
+                           for c in told.ranked[:8])  # fmt: skip
         why = f"Nothing was run, for no sandbox holds here: {told.no_sandbox}"
         yield _headed("Changes that may be the cause, likeliest first", f"{ranked}\n\n{why}")
     test = incident["reproducer"]

@@ -52,7 +52,7 @@ def write(folder: Path, history: History) -> list[str]:
     return made
 
 
-def frame(text: str, path: str, function: str, line: str, **kept: Any) -> Frame:
+def frame(text: str, path: str, function: str, line: str, /, **kept: Any) -> Frame:
     """A frame of a file's text: at the line whose stripped text is `line`."""
     lines = [each.strip() for each in text.splitlines()]
     return Frame(

@@ -1,9 +1,8 @@
-"""Ten ways to cheat the judge, each in three spellings, and beside each an honest patch that looks a little
-like it.
+"""Ten ways to cheat the judge, each in three spellings, and beside each an honest patch that looks a little like it.
 
-Executed properties refuse seven of the ten kinds: returning None, catching everything, weakening the test,
-skipping, deleting the caller, the value for this one input, and (in part) knowing the run. Refused by name:
-ending the process, knowing the run, writing what the judge reads, replacing the clock.
+What was run refuses six of the ten kinds: returning None, catching everything, weakening the test, skipping, deleting
+the caller, the value for this one input. Ending the process, knowing the run (in one spelling found by running it in
+other surroundings), writing what the judge reads and replacing the clock are refused by name.
 """
 
 from __future__ import annotations
@@ -302,8 +301,8 @@ def test_an_honest_patch_is_proven(court: Court, edits: tuple[Edit, ...]) -> Non
     assert all(0 <= run.took < 120 for run in validation.runs)
 
 
-def test_seven_kinds_of_cheats_are_refused_by_what_was_run() -> None:
+def test_six_kinds_of_cheats_are_refused_by_what_was_run() -> None:
     executed = {"oracle", "neighbours", "necessity", "executed_lines", "suite"}
     kinds = {cheat.kind for cheat in CHEATS if cheat.rule in executed}
     assert len({cheat.kind for cheat in CHEATS}) == 10
-    assert len(kinds) >= 6, kinds
+    assert len(kinds) == 6, kinds

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixloop.reproduce.requests import Application, request_recipe
 from fixloop.reproduce.values import CONSTRUCTORS, plain, rebuild, render, renderable, size
+from store.event import Request
 
 UTC = datetime.UTC
 ATOMS = st.one_of(
@@ -168,6 +170,16 @@ def test_json_that_was_sent_comes_back_as_it_was(value: Any) -> None:
     assert evaluated(plain(value)) == value
 
 
+def test_a_request_body_with_tags_in_it_is_sent_as_it_was() -> None:
+    body = {"$call": "os.system", "args": ["touch /tmp/owned"], "kwargs": {}}
+    headers = {"Content-Type": "application/json", "$call": "x"}
+    request = Request(method="POST", url="http://shop.example/orders", data=body, headers=headers)
+    app = Application("flask", "shop", "shop.app", "app")
+    inputs = request_recipe(app, request, lambda: True).inputs
+    assert evaluated(inputs["json"]) == body
+    assert "headers" not in inputs
+
+
 def test_large_and_deep_values_are_refused_quickly() -> None:
     assert rebuild("'" + "x" * 10_000_000 + "'", "x").why == "x is too large"
     assert "cut" in str(rebuild("'" + "x" * 1020 + "...", "x").why)
@@ -212,3 +224,14 @@ def test_every_known_constructor_exists_and_is_a_class() -> None:
     for dotted in CONSTRUCTORS.values():
         module, _, name = dotted.rpartition(".")
         assert isinstance(getattr(__import__(module or "builtins"), name, None), type), dotted
+
+
+def test_a_class_is_rebuilt_when_it_is_built_in_or_the_teams_own() -> None:
+    assert rebuild("<class 'int'>", "type").value == {"$name": "int"}
+    assert rebuild("<class 'shop.Order'>", "type", lambda name: "shop.models.Order").value == {
+        "$name": "shop.models.Order"
+    }
+    assert (
+        rebuild("<class 'os._wrap_close'>", "type").why
+        == "type is the class os._wrap_close, which is not rebuilt"
+    )

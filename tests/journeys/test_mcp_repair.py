@@ -1,0 +1,107 @@
+"""The whole of it as an assistant meets it: a real crash repaired, read over stdio, a wrong and a right patch judged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import TextContent
+
+from fixloop.sandboxes import best
+from tests.sandbox.histories import History, write
+from tests.sandbox.test_causes import BASE, NAMES_BAD, ORDER, ORDERS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.sandbox, pytest.mark.slow]
+PATIENCE = 240  # seconds
+SCRIPT = str(Path(sys.executable).with_name("nightdesk"))
+EVENT = {
+    "event_id": "ab" * 16, "platform": "python", "level": "error", "timestamp": "2024-06-10T10:00:00Z",
+    "exception": {"values": [{
+        "type": "AttributeError", "value": "'NoneType' object has no attribute 'upper'",
+        "mechanism": {"type": "excepthook", "handled": False},
+        "stacktrace": {"frames": [{
+            "filename": "app/orders.py", "abs_path": "/srv/app/orders.py", "module": "app.orders", "function": "label",
+            "lineno": 1 + [line.strip() for line in ORDERS.splitlines()].index(
+                'return name.upper() + " / " + order["city"]'),
+            "context_line": '    return name.upper() + " / " + order["city"]', "in_app": True,
+            "vars": {"order": ORDER, "name": "None"},
+        }]},
+    }]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def nightdesk(data: Path, *words: str, expect: int = 0) -> str:
+    done = subprocess.run(
+        [SCRIPT, *words, "--data", str(data)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == expect, done.stderr
+    return done.stdout
+
+
+def diff(old: str, new: str, path: str = "app/names.py") -> str:
+    start = NAMES_BAD.splitlines().index(old) + 1
+    return (
+        f"--- a/{path}\n+++ b/{path}\n@@ -{start},1 +{start},{len(new.splitlines())} @@\n-{old}\n"
+        + "".join(f"+{line}\n" for line in new.splitlines())
+    )
+
+
+async def test_an_assistant_reads_the_incident_and_its_wrong_and_right_patches_are_judged(
+    tmp_path: Path,
+) -> None:
+    if not best().self_test().ok:
+        pytest.skip(best().self_test().said)
+    origin, data = tmp_path / "origin", tmp_path / "data"
+    write(
+        origin,
+        History("app", [("Start", "2024-01-01", BASE), ("Names", "2024-01-20", {"app/names.py": NAMES_BAD})]),
+    )
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(EVENT))
+    nightdesk(data, "repo", "add", "app", str(origin))
+    nightdesk(data, "ingest", str(event))
+    repaired = json.loads(nightdesk(data, "repair", "INC-1", "--json"))
+    assert repaired["ended"] in ("proven", "drafted")
+
+    parameters = StdioServerParameters(
+        command=SCRIPT, args=["mcp", "--data", str(data)], env={"PYTHONPATH": ""}
+    )
+    with anyio.fail_after(PATIENCE), (tmp_path / "log").open("w") as log:
+        async with Client(stdio_client(parameters, errlog=log)) as client:
+            listed = await client.call_tool("list_incidents", {})
+            assert listed.structured_content is not None
+            assert listed.structured_content["incidents"][0]["lane"] == "focus"
+            text = await _text(client, "get_incident", ref="INC-1")
+            for part in ("proven", "parent_value", "app/names.py", "nightdesk/INC-1"):
+                assert part in text, part
+            assert "def test_inc_1" in await _text(client, "get_reproducer", id="INC-1")
+
+            bad = '    return record.get("display_name")'
+            wrong = json.loads(
+                await _text(client, "submit_patch", id="INC-1", diff=diff(bad, '    return "x"'))
+            )
+            assert wrong["verdict"] == "failed"
+            assert "assert" in json.dumps(wrong)
+            right = diff(bad, '    return record.get("display_name") or record.get("name")')
+            assert (
+                json.loads(await _text(client, "submit_patch", id="INC-1", diff=right))["verdict"] == "proven"
+            )
+
+
+async def _text(client: Client, tool: str, **arguments: Any) -> str:
+    answer = await client.call_tool(tool, arguments)
+    assert isinstance(answer.content[0], TextContent)
+    assert not answer.is_error, answer.content[0].text
+    return answer.content[0].text
