@@ -19,6 +19,7 @@ TRIAGE = "triage is read-only: no database, no network, no processes, no model"
 LOOP = "the loop has no database and no doors"
 ENGINE = "the durable engine is known to one room: nothing but server.work imports it"
 ASSISTANT = "an assistant's server starts without the durable engine"
+DEMO = "the demo speaks only HTTP and the command line"
 CIRCLES = "no circles in any package"
 
 # contract -> the modules that are planted, each with its one import
@@ -28,6 +29,7 @@ PLANTED = {
     LOOP: {"fixloop/planted.py": "import store.journal"},
     ENGINE: {"server/planted.py": "import dbos"},
     ASSISTANT: {"server/detached.py": "import server.work.engine"},
+    DEMO: {"server/demo/planted.py": "import store.event"},
     CIRCLES: {"store/planted.py": "import store.planted_too", "store/planted_too.py": "import store.planted"},
 }
 
