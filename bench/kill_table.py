@@ -289,19 +289,37 @@ def wrong(found: Row) -> str | None:
     return None
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as Markdown."""
-    lines = [
-        "| held in | signal | taken up by | gone after | went on after | done again | end |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for each in rows:
-        again = ", ".join(each.repeated) or "nothing"
-        lines.append(
-            f"| {each.step} | {each.signal} | {each.who} | {each.ended_after} s | {each.resumed_after} s | {again} "
-            f"| {wrong(each) or each.ended} |"
-        )
-    return "\n".join(lines)
+HEAD = (
+    "| held in | signal | taken up by | gone after | went on after | done again | end |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def line(found: Row) -> str:
+    """A row as Markdown."""
+    again = ", ".join(found.repeated) or "nothing"
+    times = f"{found.ended_after} s | {found.resumed_after} s"
+    return (
+        f"| {found.step} | {found.signal} | {found.who} | {times} | {again} | {wrong(found) or found.ended} |"
+    )
+
+
+def put(page: Path, new: str) -> None:
+    """Put a line into the table of a page, in the place of the one for the same kill."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
+    known, _, after = rest.partition(MARK)
+    lines = {_key(each): each for each in known.splitlines() if each.startswith("|") and each not in HEAD}
+    lines[_key(new)] = new
+    ordered = sorted(
+        lines, key=lambda key: (STEPS.index(key[0]), list(SIGNALS).index(key[1]), WHO.index(key[2]))
+    )
+    body = "\n".join((*HEAD, *(lines[key] for key in ordered)))
+    page.write_text(f"{before}{MARK}\n{body}\n{MARK}{after}", encoding="utf-8")
+
+
+def _key(text: str) -> tuple[str, str, str]:
+    cells = [cell.strip() for cell in text.split("|")]
+    return cells[1], cells[2], cells[3]
 
 
 def main() -> int:
@@ -316,15 +334,15 @@ def main() -> int:
         hold(given.data, given.hold)
         return 0
     rows = []
+    print("\n".join(HEAD), flush=True)
     for step in given.step or STEPS:
         for named in SIGNALS:
             for who in WHO:
                 with tempfile.TemporaryDirectory() as folder:
                     rows.append(row(Path(folder), step, named, who))
-                print(table(rows[-1:]).splitlines()[-1], flush=True)
-    if given.write:
-        before, _, rest = given.write.read_text(encoding="utf-8").partition(MARK)
-        given.write.write_text(before + MARK + "\n" + table(rows) + "\n" + MARK + rest.partition(MARK)[2])
+                print(line(rows[-1]), flush=True)
+                if given.write:
+                    put(given.write, line(rows[-1]))
     return int(any(wrong(each) for each in rows))
 
 
