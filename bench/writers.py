@@ -65,9 +65,9 @@ def measure(folder: Path, writes: int) -> dict[str, float]:
     ]  # fmt: skip
     said = [process.communicate(timeout=PATIENCE) for process in running]
     seconds = time.perf_counter() - started
-    complaints = [err for _, err in said if err]
-    if complaints:
-        raise SystemExit(complaints[0])
+    for process, (_, complaint) in zip(running, said, strict=True):
+        if process.returncode or complaint:
+            raise SystemExit(f"A writer ended with {process.returncode}: {complaint or 'it was killed from outside'}")
     database = Database.open(url)
     incidents = queries.incidents(database)
     counted = sum(incident.event_count for incident in incidents)
