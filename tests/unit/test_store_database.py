@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -25,8 +26,8 @@ REBUILD = """
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{head}"
 
 
 def upgrade():
@@ -113,7 +114,8 @@ def test_a_rebuilt_table_keeps_the_rows_that_refer_to_it(
     journal.record(database, Artifacts(tmp_path / "artifacts"), [report("a"), report("b")])
     newer = tmp_path / "migrations"
     shutil.copytree(migrations.FOLDER, newer, ignore=shutil.ignore_patterns("__pycache__"))
-    (newer / "versions" / "colour.py").write_text(REBUILD)
+    head = ScriptDirectory(str(newer)).get_current_head() or ""
+    (newer / "versions" / "colour.py").write_text(REBUILD.replace("{head}", head))
     monkeypatch.setattr(migrations.is_current, "__defaults__", (newer,))
     monkeypatch.setattr(migrations.upgrade, "__defaults__", (newer,))
 
