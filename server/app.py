@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -13,8 +14,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.answers import refused
+from server.api.serving import Api
 from server.house import House
 from server.ingest import Ingest
+from server.metrics import Metrics
 from server.web.guard import SecurityHeaders
 from server.web.pages import Pages
 from server.work import Worker
@@ -25,19 +28,24 @@ from store.errors import NightdeskError
 def make_app(house: House) -> Starlette:
     """The application over an open house. Background triage runs as long as the application does."""
     worker = Worker(house.triage_incident)
+    mcp = import_module("server.mcp_http").McpDoors(house)  # the SDK takes a second: not before it is served
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         waiting = await to_thread.run_sync(_untriaged, house)
-        with worker:
-            worker.put(waiting)
-            yield
+        async with mcp.running():
+            with worker:
+                worker.put(waiting)
+                yield
 
     app = Starlette(
         routes=[
             *Ingest(house, worker.put).routes(),
             Route("/healthz", _alive),
             Route("/readyz", _Ready(house).answer),
+            Route("/metrics", Metrics(house).answer),
+            *mcp.routes(),
+            *Api(house).routes(),
             *Pages(house).routes(),
         ],
         middleware=[Middleware(SecurityHeaders)],

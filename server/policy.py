@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from store.people import Role, Scope, Token
 
@@ -24,6 +25,8 @@ class Action(StrEnum):
     STATE = "state"  # say what became of an incident, or what is released
     ADMIN = "admin"  # projects, keys, people, tokens
 
+
+State = Literal["claimed", "released", "open", "resolved", "muted", "noise", "not_noise"]
 
 _NEEDS: Mapping[Action, tuple[Role, Scope | None]] = {
     Action.READ: (Role.VIEWER, Scope.READ),
@@ -89,6 +92,16 @@ def may(principal: Principal, action: Action, project: str | None) -> Decision:
     if _RANKS.index(has) < _RANKS.index(role):
         return Decision(False, f"This takes the role {role} {where}; whoever asks is {has} there.")
     return Decision(True)
+
+
+def scope_of(action: Action) -> Scope | None:
+    """The scope that a token needs for this; None where no scope gives it."""
+    return _NEEDS[action][1]
+
+
+def action_of(state: State) -> Action:
+    """What it is to say this of an incident: taking it and letting go of it are less than the rest."""
+    return Action.CLAIM if state in {"claimed", "released"} else Action.STATE
 
 
 def reach(principal: Principal, action: Action, projects: Iterable[str]) -> frozenset[str] | None:

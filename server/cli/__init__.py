@@ -28,6 +28,8 @@ COMMANDS = {
     "draft": "Open the draft of a proven fix, or show it.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
+    "token": "Tokens for scripts and assistants: create, list, revoke.",
+    "user": "People and their roles: add, list, remove.",
     "repo": "Git repositories: add, list, sync.",
     "release": "What runs where since when: add, list.",
     "resolve": "Say that an incident is fixed.",
@@ -37,6 +39,7 @@ COMMANDS = {
     "not-noise": "Say that an incident matters.",
     "assign": "Name an incident's owner.",
     "eval": "Measure the product on labelled data.",
+    "metrics": "The product's own figures.",
     "doctor": "Every part with its state and the fix in words.",
 }
 
