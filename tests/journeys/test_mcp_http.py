@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,6 +26,7 @@ from tests.journeys import mcp_samples as samples
 from tests.journeys import test_ingest_http as wire
 
 pytestmark = pytest.mark.anyio
+REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60  # seconds
 ERAS = ["auto", "legacy"]
 
@@ -98,8 +102,9 @@ async def test_a_tool_beyond_the_scope_is_refused_with_the_scopes_name(
     house: House, address: str, mode: str, tool: str, arguments: dict[str, str], scope: Scope
 ) -> None:
     others = [each for each in Scope if each is not scope]
+    text = token(house, *others)
     before = queries.acts(house.database)
-    async with connected(f"{address}/mcp", token(house, *others), mode) as client:
+    async with connected(f"{address}/mcp", text, mode) as client:
         result = await client.call_tool(tool, {"id": "INC-1", **arguments})
     assert result.is_error
     assert (
@@ -205,6 +210,19 @@ async def test_the_configured_name_is_trusted_beside_loopback(tmp_path: Any) -> 
     assert "desk.example" in names.allowed_hosts
     assert "127.0.0.1:*" in names.allowed_hosts
     assert "https://desk.example" in names.allowed_origins
+
+
+def test_the_sdk_is_not_imported_before_an_application_is_made() -> None:
+    asked = "import sys, server.app; print('mcp' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    assert done.stdout.strip() == "False"
 
 
 async def test_a_body_that_is_no_message_is_no_failure_of_ours(house: House, address: str) -> None:
