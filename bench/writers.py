@@ -67,7 +67,9 @@ def measure(folder: Path, writes: int) -> dict[str, float]:
     seconds = time.perf_counter() - started
     for process, (_, complaint) in zip(running, said, strict=True):
         if process.returncode or complaint:
-            raise SystemExit(f"A writer ended with {process.returncode}: {complaint or 'it was killed from outside'}")
+            raise SystemExit(
+                f"A writer ended with {process.returncode}: {complaint or 'it was killed from outside'}"
+            )
     database = Database.open(url)
     incidents = queries.incidents(database)
     counted = sum(incident.event_count for incident in incidents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 from anyio import CancelScope, to_thread
 from starlette.applications import Starlette
@@ -13,8 +14,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.answers import refused
+from server.api.serving import Api
 from server.house import House
 from server.ingest import Ingest
+from server.metrics import Metrics
 from server.web.guard import SecurityHeaders
 from server.web.pages import Pages
 from server.work.worker import Worker
@@ -25,12 +28,14 @@ from store.errors import NightdeskError
 def make_app(house: House) -> Starlette:
     """The application over an open house. A worker runs as long as the application does."""
     worker = Worker(house)
+    mcp = import_module("server.mcp_http").McpDoors(house)  # the SDK takes a second: not before it is served
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await to_thread.run_sync(worker.__enter__)
         try:
-            yield
+            async with mcp.running():
+                yield
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(worker.__exit__, None, None, None)
@@ -40,6 +45,9 @@ def make_app(house: House) -> Starlette:
             *Ingest(house, worker.wake).routes(),
             Route("/healthz", _alive),
             Route("/readyz", _Ready(house).answer),
+            Route("/metrics", Metrics(house).answer),
+            *mcp.routes(),
+            *Api(house).routes(),
             *Pages(house).routes(),
         ],
         middleware=[Middleware(SecurityHeaders)],

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,7 @@ class House:
         self.artifacts = Artifacts(config.data / "artifacts")
         self.mirrors = Mirrors(config.data / "mirrors")
         self.classifier: Classifier = Rules()
+        self.only: frozenset[str] | None = None
         self._intake = Intake(database, self.artifacts, redaction_key)
 
     @classmethod
@@ -69,6 +71,16 @@ class House:
     def sandbox(self) -> Sandbox:
         """The best sandbox of this machine, found when it is first asked for."""
         return sandboxes.best()
+
+    def confined_to(self, projects: frozenset[str] | None) -> House:
+        """The same house for a reader to whom only these projects exist (`only`; None: all do)."""
+        confined = copy(self)
+        confined.only = projects
+        return confined
+
+    def sees(self, project: str) -> bool:
+        """Whether a project exists for whoever reads."""
+        return self.only is None or project in self.only
 
     def keep(self, events: Iterable[Event]) -> list[Recorded]:
         """Redact, group and keep events; when this returns they are on disk. Triage is not done yet."""

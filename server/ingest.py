@@ -145,7 +145,7 @@ class Ingest:
             usable = [
                 key
                 for key in queries.keys(self._house.database, project.name)
-                if not (key.public or key.revoked_at)
+                if not key.public and key.usable(datetime.now(UTC))
             ]
             made_with = check_signature(signature, parcel.body, [key.key for key in usable], time.time())
             return next(key for key in usable if key.key == made_with)
@@ -153,7 +153,7 @@ class Ingest:
 
     def _key(self, secret: str) -> Key:
         key = queries.key(self._house.database, secret)
-        if key is None or key.revoked_at:
+        if key is None:
             raise NotAllowed(
                 "This key is not known here or was revoked; `nightdesk key list` shows the ones in use."
             )

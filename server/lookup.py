@@ -41,9 +41,22 @@ def incident_by_id(house: House, ref: str) -> Incident:
     if not _ID.fullmatch(wanted):
         raise NotFound(NOT_A_REFERENCE if len(ref) > 40 else NO_INCIDENT)
     try:
-        return queries.incident(house.database, wanted)
+        incident = queries.incident(house.database, wanted)
     except NotFound as error:
         raise NotFound(NO_INCIDENT) from error
+    if not house.sees(incident.project):
+        raise NotFound(NO_INCIDENT)
+    return incident
+
+
+def projects_wanted(house: House, project: str | None) -> str | frozenset[str] | None:
+    """The project that is asked for, else all that whoever asks may see (None: every one). Raises NotFound."""
+    if not project:
+        return house.only
+    name = queries.project(house.database, project).name
+    if not house.sees(name):
+        raise NotFound(f"There is no project {project[:100]!r}.")
+    return name
 
 
 def view_of(house: House, ref: str) -> IncidentView:
@@ -53,7 +66,11 @@ def view_of(house: House, ref: str) -> IncidentView:
     if _ID.fullmatch(ref.strip()) or _ADDRESS.match(ref):
         return incident_view(house, incident_by_id(house, ref))
     event = _pasted(house, ref)
-    known = queries.incidents_with(house.database, fingerprint(event))
+    known = [
+        incident
+        for incident in queries.incidents_with(house.database, fingerprint(event))
+        if house.sees(incident.project)
+    ]
     if known:
         return incident_view(house, known[-1])
     event, found = _triaged(house, event)
@@ -79,7 +96,7 @@ def _pasted(house: House, text: str) -> Event:
 def _triaged(house: House, event: Event) -> tuple[Event, Triage]:
     """Triage in the project that holds the code, else in the first one."""
     results = []
-    for project in queries.projects(house.database):
+    for project in (each for each in queries.projects(house.database) if house.sees(each.name)):
         meant = event.model_copy(update={"project": project.name})
         found = triage(
             meant, History(), house.sources_for(meant), house.classifier, lambda: datetime.now(UTC)
@@ -93,7 +110,7 @@ def _same_place(house: House, event: Event, found: Triage) -> Incident | None:
     place = found.location
     if place is None or place.function is None or event.exception is None:
         return None
-    for incident in queries.incidents(house.database, repo=place.repo):
+    for incident in queries.incidents(house.database, project=house.only, repo=place.repo):
         there = incident.location
         same = there is not None and (there.path, there.function) == (place.path, place.function)
         if same and incident.title.partition(":")[0] == event.exception.type:

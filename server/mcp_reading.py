@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from server import evidence
 from server.checkout import checkout_words
 from server.conclusion import change_words, fix_words, judged_words, next_step, reproducer_words
 from server.incident_view import IncidentView, incident_view
-from server.lookup import NO_INCIDENT, incident_by_id, view_of
+from server.lookup import NO_INCIDENT, incident_by_id, projects_wanted, view_of
 from server.markdown import DEFAULT, incident_markdown
+from server.moments import since_moment
 from server.quoting import Quoter, size, wrapped
 from store import queries
 from store.errors import BadPayload, NotFound
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 50
 _UNSETTLED = (Status.OPEN, Status.REGRESSED)
-_AGE = re.compile(r"([0-9]{1,6})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 # --- the list -------------------------------------------------------------------------------------
@@ -47,12 +45,13 @@ def list_incidents(
     quoter = Quoter()
     limit = max(1, min(limit, MOST_ROWS))
     try:
+        wanted = projects_wanted(house, project)
         found = queries.incidents(
-            house.database, lane=None if lane == "all" else Lane(lane), project=project or None,
+            house.database, lane=None if lane == "all" else Lane(lane), project=wanted,
             repo=repo or None, service=service or None, since=_moment(since) if since else None,
             query=query or None, status=_UNSETTLED, limit=limit + 1, after=cursor or None,
         )  # fmt: skip
-        counts = queries.lane_counts(house.database, project or None, status=_UNSETTLED)
+        counts = queries.lane_counts(house.database, wanted, status=_UNSETTLED)
     except NotFound as error:
         raise NotFound(
             "There is no such project, or the cursor is not from an answer of list_incidents."
@@ -96,14 +95,10 @@ def _repair_state(attempt: Attempt | None) -> str | None:
 
 
 def _moment(text: str) -> datetime:
-    """A time, or an age such as `24h`. Raises BadPayload."""
-    if age := _AGE.fullmatch(text.strip()):
-        return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        return since_moment(text)
+    except BadPayload as error:
         raise BadPayload("`since` is a time (2026-11-20T10:00Z) or an age (30m, 24h, 7d, 2w).") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 # --- one incident ---------------------------------------------------------------------------------
@@ -251,7 +246,7 @@ def _bounded(head: str, parts: Sequence[str], word: str, *, most: int = DEFAULT)
 def incident_ids(house: House, beginning: str) -> list[str]:
     """The ids that begin like this, the most urgent first; for completion."""
     wanted = beginning.strip().upper()
-    found = queries.incidents(house.database, status=_UNSETTLED, limit=500)
+    found = queries.incidents(house.database, project=house.only, status=_UNSETTLED, limit=500)
     return [
         incident.id
         for incident in found

@@ -205,18 +205,20 @@ def add_key(db: Database, project: str, public: bool = False, by: str = _OPERATO
         return key_value(row, owner)
 
 
-def revoke_key(db: Database, key: str, by: str = _OPERATOR) -> Key:
-    """Take a key out of use, for ever; twice is the same as once. Raises NotFound for an unknown one."""
+def revoke_key(db: Database, key: str, by: str = _OPERATOR, at: datetime | None = None) -> Key:
+    """Take a key out of use, for ever, now or from `at` on; a time that is set only moves towards now.
+
+    Raises NotFound for an unknown one."""
+    end = at or datetime.now(UTC)
     with db.write() as session:
         row = session.exec(select(KeyRow).where(KeyRow.key == key)).first()
         if row is None:
             raise NotFound("There is no such key; `nightdesk project list` shows those that exist.")
         owner = session.get_one(ProjectRow, row.project_id)
-        if row.revoked_at is None:
-            row.revoked_at = datetime.now(UTC)
-            note_act(
-                session, by, "key", f"project:{owner.name}", {"id": row.id}, {"id": row.id, "revoked": True}
-            )
+        if row.revoked_at is None or row.revoked_at > end:
+            row.revoked_at = end
+            after = {"id": row.id, "revoked": True, "at": end.isoformat()}
+            note_act(session, by, "key", f"project:{owner.name}", {"id": row.id}, after)
         return key_value(row, owner)
 
 

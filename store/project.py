@@ -27,7 +27,11 @@ class Key(Value):
     key: str
     public: bool = False
     created_at: datetime
-    revoked_at: datetime | None = None
+    revoked_at: datetime | None = None  # from then on it is refused
+
+    def usable(self, now: datetime) -> bool:
+        """Whether it still opens the door: a rotated key may have some time left."""
+        return self.revoked_at is None or self.revoked_at > now
 
 
 class RepositoryConfig(Value):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.database import Database
@@ -53,7 +54,7 @@ def incidents(
     db: Database,
     *,
     lane: Lane | None = None,
-    project: str | None = None,
+    project: str | Collection[str] | None = None,
     repo: str | None = None,
     service: str | None = None,
     status: Status | Collection[Status] | None = None,
@@ -72,7 +73,7 @@ def incidents(
         if lane is not None:
             wanted.append(col(IncidentRow.lane) == lane.value)
         if project is not None:
-            wanted.append(col(IncidentRow.project_id) == project_row(session, project).id)
+            wanted.append(_in_projects(session, project))
         if repo is not None:
             wanted.append(col(IncidentRow.repo) == repo)
         if service is not None:
@@ -114,7 +115,10 @@ def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
 
 
 def lane_counts(
-    db: Database, project: str | None = None, *, status: Status | Collection[Status] | None = None
+    db: Database,
+    project: str | Collection[str] | None = None,
+    *,
+    status: Status | Collection[Status] | None = None,
 ) -> dict[Lane, int]:
     """How many incidents each lane holds; every lane is in the answer. Raises NotFound for an unknown
     project."""
@@ -125,7 +129,7 @@ def lane_counts(
             .group_by(col(IncidentRow.lane))
         )
         if project is not None:
-            statement = statement.where(col(IncidentRow.project_id) == project_row(session, project).id)
+            statement = statement.where(_in_projects(session, project))
         found = dict(session.exec(statement).all())
     return {lane: found.get(lane.value, 0) for lane in Lane}
 
@@ -172,6 +176,39 @@ def kept_bodies(db: Database, incident_id: str) -> set[str]:
             EventRow.incident_id == row.id, col(EventRow.body).is_not(None)
         )
         return set(session.exec(statement))
+
+
+def occurrence_page(
+    db: Database, incident_id: str, after: int = 0, limit: int = 100
+) -> list[tuple[int, Occurrence, bool]]:
+    """A page of an incident's events, in the order of arrival: the place in that order (the `after` of the next
+    page), the event, whether its body is there. Raises NotFound."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        there = select(EventRow).where(EventRow.incident_id == row.id, col(EventRow.id) > after)
+        found = session.exec(
+            there.options(defer(EventRow.body, raiseload=True))  # type: ignore[arg-type]
+            .order_by(col(EventRow.id))
+            .limit(limit)
+        ).all()
+        kept = set(
+            session.exec(
+                select(EventRow.id).where(
+                    col(EventRow.id).in_([each.id for each in found]), col(EventRow.body).is_not(None)
+                )
+            )
+        )
+    return [(each.id or 0, _occurrence(row, each), each.id in kept) for each in found]
+
+
+def _occurrence(incident: IncidentRow, row: EventRow) -> Occurrence:
+    return Occurrence(
+        incident_id=incident_name(incident),
+        event_id=row.event_id,
+        seen_at=row.seen_at,
+        release=row.release,
+        environment=row.environment,
+    )
 
 
 def event(db: Database, event_id: str, project: str | None = None) -> Event | None:
@@ -272,13 +309,14 @@ def keys(db: Database, project: str) -> list[Key]:
 
 
 def key(db: Database, secret: str) -> Key | None:
-    """The key with this secret, or None where nobody has it or it was revoked.
+    """The key with this secret, or None where nobody has it or it is out of use.
 
     Every key is compared, each in constant time: how long the answer takes tells nothing about how near a
     guess was."""
     offered = secret.encode("utf-8", "replace")
+    now = datetime.now(UTC)
     with db.read() as session:
-        statement = select(KeyRow).where(col(KeyRow.revoked_at).is_(None))
+        statement = select(KeyRow).where(or_(col(KeyRow.revoked_at).is_(None), col(KeyRow.revoked_at) > now))
         matching = [
             row for row in session.exec(statement).all() if hmac.compare_digest(row.key.encode(), offered)
         ]
@@ -466,6 +504,12 @@ def _in_status(status: Status | Collection[Status] | None) -> list[ColumnElement
         return []
     wanted = [status] if isinstance(status, Status) else list(status)
     return [col(IncidentRow.status).in_([each.value for each in wanted])]
+
+
+def _in_projects(session: Session, project: str | Collection[str]) -> ColumnElement[bool]:
+    """The incidents of one project, or of several. Raises NotFound."""
+    names = [project] if isinstance(project, str) else list(project)
+    return col(IncidentRow.project_id).in_([project_row(session, name).id for name in names])
 
 
 def _seen_with(kind: str, value: str) -> ColumnElement[bool]:

@@ -288,3 +288,43 @@ class ImportRow(Row, table=True):
     source: str = Field(primary_key=True)
     old_id: int = Field(primary_key=True)
     incident_id: int = Field(foreign_key="incidents.id")
+
+
+class UserRow(Row, table=True):
+    """A person; `role` holds in every project. One who was removed keeps the row, for what they did."""
+
+    __tablename__ = "users"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    role: str | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    removed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class MembershipRow(Row, table=True):
+    """A person's role in one project."""
+
+    __tablename__ = "memberships"
+
+    user_id: int = Field(foreign_key="users.id", primary_key=True)
+    project_id: int = Field(foreign_key="projects.id", primary_key=True)
+    role: str
+
+
+class TokenRow(Row, table=True):
+    """A token without its secret: `digest` is the SHA-256 of it, in hexadecimal digits."""
+
+    __tablename__ = "tokens"
+
+    id: str = Field(primary_key=True)
+    name: str
+    digest: str
+    scopes: list[str] = Field(default_factory=list, sa_type=JSON)
+    user_id: int | None = Field(default=None, foreign_key="users.id", index=True)
+    project_id: int | None = Field(default=None, foreign_key="projects.id")
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -81,13 +81,14 @@ PROVIDER_KEY = re.compile(
     r"|do[opr]_v1_[a-f0-9]{40,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,}|EAACEdEose0cBA[0-9A-Za-z]+"
     r"|AC[0-9a-f]{32}|SK[0-9a-f]{32}|key-[0-9a-z]{32}|dapi[a-f0-9]{32}|nrk?-[A-Za-z0-9-]{30,}"
     r"|hvs\.[A-Za-z0-9_-]{20,}|eyJrIjoi[A-Za-z0-9_=-]{30,}|sntrys_[A-Za-z0-9_=+/-]{30,}|lin_api_[A-Za-z0-9]{30,}"
+    r"|nd_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"  # our own
     r")(?![A-Za-z0-9])"
 )
 PROVIDER_TRIGGERS = words(
     """
     sk_ rk_ whsec_ sk- akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt-
     glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced ac key- dapi nrk- nr- hvs.
-    eyjrijoi sntrys_ lin_api_
+    eyjrijoi sntrys_ lin_api_ nd_
     """
 )
 JWT = re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")

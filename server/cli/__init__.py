@@ -32,6 +32,8 @@ COMMANDS = {
     "proof": "Proofs of fixes: verify one again.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
+    "token": "Tokens for scripts and assistants: create, list, revoke.",
+    "user": "People and their roles: add, list, remove.",
     "repo": "Git repositories: add, list, sync.",
     "release": "What runs where since when: add, list.",
     "resolve": "Say that an incident is fixed.",
@@ -47,6 +49,7 @@ COMMANDS = {
     "export": "Everything of a project, or of all, as one file.",
     "import": "Take in an export.",
     "migrate": "The database forward.",
+    "metrics": "The product's own figures.",
     "doctor": "Every part with its state and the fix in words.",
 }
 

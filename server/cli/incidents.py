@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from server.cli.output import common, emit, open_house, table
-from server.cli.release import moment
+from server.moments import since_moment
 from server.web.words import ago
 from store import queries
 from store.incident import Incident, Lane, Status
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNSETTLED = (Status.OPEN, Status.REGRESSED)
 
 
@@ -67,13 +64,6 @@ def command(
             limit=limit,
         )
     emit(rows, incident_lines(rows) or "No incidents.", as_json=as_json)
-
-
-def since_moment(text: str) -> datetime:
-    """A time, or an age such as `24h`, as a point in time. Raises BadPayload."""
-    if age := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[age.group(2)]: int(age.group(1))})
-    return moment(text)
 
 
 def incident_lines(rows: list[Incident]) -> str:

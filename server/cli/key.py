@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -42,15 +43,22 @@ def list_(project: str, data: Path | None, as_json: bool) -> None:
 @command.command("rotate")
 @click.argument("project", default="default")
 @click.option("--public", is_flag=True, help="Replace the public keys, not the secret ones.")
+@click.option(
+    "--grace",
+    type=click.IntRange(0, 365 * 24),
+    default=0,
+    metavar="HOURS",
+    help="How long the older keys still open the door, so that senders can be changed one by one.",
+)
 @common
-def rotate(project: str, public: bool, data: Path | None, as_json: bool) -> None:
-    """Add a key to PROJECT and revoke the older ones of the same sort."""
+def rotate(project: str, public: bool, grace: int, data: Path | None, as_json: bool) -> None:
+    """Add a key to PROJECT and revoke the older ones of the same sort, at once or after a grace."""
     with open_house(data) as house:
         older = [key for key in _usable(house, project) if key.public == public]
         name = queries.project(house.database, project).name
         fresh = journal.add_key(house.database, name, public=public)
         for key in older:
-            journal.revoke_key(house.database, key.key)
+            journal.revoke_key(house.database, key.key, at=fresh.created_at + timedelta(hours=grace))
         _emit(house, [fresh], as_json=as_json, one=True)
 
 
@@ -67,7 +75,8 @@ def revoke(key: str, data: Path | None, as_json: bool) -> None:
 
 
 def _usable(house: House, project: str) -> list[Key]:
-    return [key for key in queries.keys(house.database, project) if key.revoked_at is None]
+    now = datetime.now(UTC)
+    return [key for key in queries.keys(house.database, project) if key.usable(now)]
 
 
 def _emit(house: House, keys: list[Key], *, as_json: bool, one: bool = False) -> None:

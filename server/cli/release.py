@@ -9,9 +9,10 @@ import click
 
 from server.cli.output import common, emit, open_house, table
 from server.house import House
+from server.moments import moment
 from server.web.words import stamp
 from store import journal, queries
-from store.errors import BadPayload, NotFound
+from store.errors import NotFound
 from store.project import Release
 
 
@@ -77,15 +78,6 @@ def list_(project: str, data: Path | None, as_json: bool) -> None:
         for row in rows
     ]
     emit(rows, table(lines), as_json=as_json)
-
-
-def moment(text: str) -> datetime:
-    """A point in time from ISO 8601 text; without a zone it is UTC. Raises BadPayload."""
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadPayload(f"{text!r} is not a time; write it as 2026-11-20T11:30:00+00:00.") from error
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _commit(house: House, given: str) -> tuple[str, str]:

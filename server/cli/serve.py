@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import socket
+import sys
 from pathlib import Path
 
 import click
@@ -30,6 +32,9 @@ from store.errors import Unavailable
 @data_option
 def command(host: str | None, port: int | None, data: Path | None) -> None:
     """Serve the web page and take events, until interrupted."""
+    logging.basicConfig(  # before the MCP server does it in its own way
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
     config = load(data, overrides={"host": host, "port": port})
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})

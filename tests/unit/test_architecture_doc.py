@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store import errors, event, incident, repair
+from store import errors, event, incident, people, repair
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "architecture.md"
@@ -20,6 +20,8 @@ DECIDING: tuple[type[StrEnum], ...] = (
     incident.Lane,
     incident.Status,
     event.Trust,
+    people.Role,
+    people.Scope,
     repair.Oracle,
     repair.ChangeVerdict,
     repair.ValidationVerdict,

@@ -49,6 +49,7 @@ PLANTED = {
     "private key": (_PRIVATE, "IBAAKCAQEA"),
     "private key, cut": (_PRIVATE[:50], "MIIEow"),
     "stripe": (_fake("sk_" + "live_", 24), "aZ3aZ3"),
+    "our own token": ("sent " + _fake("nd" + "_" + _HEX[:12] + "_", 43), "aZ3aZ3"),
     "github": ("token " + _fake("gh" + "p_", 36), "aZ3aZ3"),
     "aws": ("AK" + "IA" + "ABCDEFGH12345678", "ABCDEFGH12345678"),
     "slack": ("xo" + "xb-123456789012-abcdefABCDEF", "abcdefABCDEF"),

@@ -1,0 +1,68 @@
+"""The product's own figures, as text that Prometheus reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from server.access import allowed, authenticate
+from server.answers import refusal
+from server.policy import OPERATOR, Action, Principal
+from server.senders import bearer_key
+from server.web.guard import only_loopback
+from store.errors import NightdeskError, NotAllowed
+from store.figures import Figures, figures
+from store.repair import Ended
+
+if TYPE_CHECKING:
+    from server.house import House
+
+_TYPE = "text/plain; version=0.0.4"
+
+
+class Metrics:
+    """`/metrics`, for this machine or for a token that reads every project."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def answer(self, request: Request) -> Response:
+        """The figures; 401 or 403 for whoever is elsewhere and shows no token that is good for them."""
+        try:
+            found = await to_thread.run_sync(self._figures, request)
+        except NightdeskError as error:
+            return refusal(error)
+        return PlainTextResponse(metrics_text(found), media_type=_TYPE)
+
+    def _figures(self, request: Request) -> Figures:
+        allowed(self._principal(request), Action.READ, None)
+        return figures(self._house.database)
+
+    def _principal(self, request: Request) -> Principal:
+        try:
+            only_loopback(request.client.host if request.client else None, request.headers)
+        except NotAllowed:
+            return authenticate(self._house, request.headers)
+        return authenticate(self._house, request.headers) if bearer_key(request.headers) else OPERATOR
+
+
+def metrics_text(found: Figures) -> str:
+    """Every figure by its name; every word of a label is there, also with 0."""
+    ends = [end.value for end in Ended] + ["running"]
+    return "\n".join(
+        [
+            "# HELP nightdesk_events_total Events kept.",
+            "# TYPE nightdesk_events_total counter",
+            f"nightdesk_events_total {found.events}",
+            "# HELP nightdesk_incidents Open incidents.",
+            "# TYPE nightdesk_incidents gauge",
+            *(f'nightdesk_incidents{{lane="{lane}"}} {number}' for lane, number in found.incidents.items()),
+            "# HELP nightdesk_repairs Repairs by how they ended.",
+            "# TYPE nightdesk_repairs gauge",
+            *(f'nightdesk_repairs{{ended="{end}"}} {found.repairs.get(end, 0)}' for end in ends),
+            "",
+        ]
+    )

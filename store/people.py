@@ -1,0 +1,50 @@
+"""Who may do what: people with their roles, and the tokens that programs show. Frozen values; no I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from store.event import Value
+
+
+class Role(StrEnum):
+    """What a person is to a project. Each may do what the ones before it may."""
+
+    VIEWER = "viewer"
+    RESPONDER = "responder"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What a token is good for. It never does more than the person who stands behind it."""
+
+    READ = "incidents:read"
+    FIX = "incidents:fix"
+    DRAFT = "incidents:pr"
+    STATE = "incidents:state"
+
+
+class User(Value):
+    """A person. `role` holds in every project, `roles` (project's name -> role) in one each; the higher
+    counts."""
+
+    name: str
+    role: Role | None = None
+    roles: dict[str, Role] = Field(default_factory=dict)
+
+
+class Token(Value):
+    """What is known of a token; its secret is not. Without `user` the operator stands behind it."""
+
+    id: str  # is part of the token's text and no secret
+    name: str
+    scopes: tuple[Scope, ...]
+    user: User | None = None
+    project: str | None = None  # the only one that it is good for
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None = None  # to the hour
+    revoked_at: datetime | None = None
