@@ -193,9 +193,14 @@ class Repositories(Protocol):
 
 
 class Forge(Protocol):
-    """Where drafts are opened. Entry-point group `nightdesk.forges`."""
+    """Where drafts are opened. Entry-point group `nightdesk.forges`; made with the address of a repository."""
 
     name: str
+
+    @staticmethod
+    def takes(address: str) -> bool:
+        """Whether repositories at such an address are this forge's. Reads nothing over a network."""
+        ...
 
     def open_draft(self, draft: DraftPullRequest, patch: Patch, files: Mapping[str, str]) -> DraftPullRequest:
         """Push one branch: the fix in one commit, `files` (the test) in another. Idempotent by branch. Never

@@ -10,6 +10,7 @@ on with the next step, in another process or on another day.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import perf_counter
@@ -36,6 +37,8 @@ from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step
 from store.repair import Attempt, ChangeVerdict, Ended, Patch, ValidationVerdict
+
+log = logging.getLogger("nightdesk.repair")
 
 STEPS = ("gather", "reproduce", "causes", "minimise", "repair")
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
@@ -205,7 +208,7 @@ class Repair:
         judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
         for fixer in self._fixers:
-            for patch in fixer.propose(case):
+            for patch in _proposals(fixer, case):
                 self._bench.budget.check()
                 judged.append((patch, judge.judge(patch)))
         best = choose(judged)
@@ -221,6 +224,18 @@ class Repair:
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
         after = after.model_copy(update={"proof": proof})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
+
+
+def _proposals(fixer: Fixer, case: FixCase) -> Sequence[Patch]:
+    """What a fixer proposes; one that fails in a way it does not say proposes nothing, and keeps no other from
+    it."""
+    try:
+        return list(fixer.propose(case))
+    except NightdeskError:
+        raise
+    except Exception:
+        log.exception("The fixer %s failed.", fixer.name)
+        return ()
 
 
 def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:

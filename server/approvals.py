@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fixloop.forges.local_git import LocalGit
 from fixloop.publish import draft_of, opened
 from fixloop.worlds import RepoLayout
+from server import plugins
 from server.house import House
 from store import journal, queries
-from store.errors import NotAllowed, NotFound, Unavailable
+from store.errors import NotAllowed, NotFound
 from store.event import Trust
 from store.incident import Incident
 from store.project import RepositoryConfig
@@ -92,16 +92,14 @@ def _open(
     house: House, incident: Incident, attempt: Attempt, patch: Patch, repo: str, by: str | None
 ) -> DraftPullRequest:
     row = _row(house, repo)
-    place = Path(row.url)
-    if not place.is_dir():
-        raise Unavailable(f"Drafts open in local git repositories only; {repo} is {row.url}.")
+    forge = plugins.forge(row.url)
     draft = opened(
-        draft_of(incident, attempt, RepoLayout(repo, patch.base_commits[repo]), LocalGit.name),
+        draft_of(incident, attempt, RepoLayout(repo, patch.base_commits[repo]), forge.name),
         by or "policy", datetime.now(UTC),
     )  # fmt: skip
     test = attempt.reproducer
     files = {test.test_path: test.source} if test is not None and test.repo == repo else {}
-    return LocalGit(place).open_draft(draft, patch, files)
+    return forge.open_draft(draft, patch, files)
 
 
 def _policy(house: House, row: RepositoryConfig) -> str:

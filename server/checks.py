@@ -8,24 +8,26 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.util import find_spec
 
 import httpx
 
-from fixloop import Sandbox, sandboxes
+from fixloop import Sandbox
+from server import plugins
 from server.config import SETTINGS, Config
 from server.house import House
 from server.presence import servers
 from server.web.words import ago, stamp
-from store import queries
-from store.errors import NightdeskError
+from store import accounts, queries
+from store.errors import NightdeskError, NotAllowed
 from store.git import git, without_credentials
 
 _LEAST_FREE = 100 << 20  # bytes below which there is not enough room to work
 _PATIENCE = 10  # seconds that somebody else may take to answer
 _MODELS = "https://api.anthropic.com"
+_SOON = timedelta(days=7)  # a token that ends within it is told of
 _FIRST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this has never been set
 
 
@@ -53,6 +55,7 @@ def examine(house: House) -> Iterator[Check]:
     yield disk(house.config)
     yield from around(house.config, house.sandbox)
     yield from _repositories(house)
+    yield _tokens(house)
     yield _clock(house)
     yield _last_event(house)
 
@@ -61,7 +64,7 @@ def closed(config: Config, error: NightdeskError) -> Iterator[Check]:
     """Look at what can be seen of an installation that does not open, the reason first."""
     yield Check("database", State.BROKEN, str(error))
     yield disk(config)
-    yield from around(config, sandboxes.best())
+    yield from around(config, plugins.best_sandbox())
 
 
 def around(config: Config, sandbox: Sandbox) -> Iterator[Check]:
@@ -71,6 +74,7 @@ def around(config: Config, sandbox: Sandbox) -> Iterator[Check]:
     yield _uv()
     yield _servers(config)
     yield _model(os.environ)
+    yield from _plugins()
 
 
 def configuration(config: Config) -> list[Check]:
@@ -147,6 +151,14 @@ def _model(environ: Mapping[str, str]) -> Check:
     return Check("model", State.OK, f"{shown} answers.")
 
 
+def _plugins() -> Iterator[Check]:
+    """Only what is installed is said: to have none is the rule."""
+    for plugin in plugins.found():
+        state = State.BROKEN if plugin.make is None else State.OK
+        said = plugin.said or f"From {plugin.distribution}."
+        yield Check(f"plug-in {plugin.name} ({plugin.group})", state, said)
+
+
 def _git() -> Check:
     said = _version("git", "--version")
     return (
@@ -200,8 +212,28 @@ def _repositories(house: House) -> Iterator[Check]:
             git(None, "ls-remote", "--quiet", "--", row.url, "HEAD", seconds=_PATIENCE, remote=True)
             yield Check(part, State.OK, f"{row.project}, at {head}, from {without_credentials(row.url)}")
         except NightdeskError as error:
-            said = f"The mirror stands at {head}, but its origin does not answer: {error}"
-            yield Check(part, State.BROKEN, f"{said} Correct its address or the access to it.")
+            why = "its origin does not answer"
+            fix = "Correct its address or the access to it."
+            if isinstance(error, NotAllowed):
+                why, fix = "its origin refuses the credentials", "Renew the token, and give it to git again."
+            yield Check(part, State.BROKEN, f"The mirror stands at {head}, but {why}: {error} {fix}")
+
+
+def _tokens(house: House) -> Check:
+    """A token that has ended is the quiet kind of failure: whoever uses it is told so only there, not here."""
+    now = datetime.now(UTC)
+    live = [token for token in accounts.tokens(house.database) if token.revoked_at is None]
+    ended = [token for token in live if token.expires_at <= now]
+    ending = [token for token in live if now < token.expires_at <= now + _SOON]
+    for state, chosen, word in ((State.BROKEN, ended, "ended"), (State.MISSING, ending, "ends")):
+        if chosen:
+            names = "; ".join(
+                f"{token.name} ({token.id}) {word} {stamp(token.expires_at)}" for token in chosen[:5]
+            )
+            fix = f"`nightdesk token create --name {chosen[0].name}` and hand it to whoever uses it"
+            after = f", then `nightdesk token revoke {chosen[0].id}`" if word == "ended" else ""
+            return Check("tokens", state, f"{names}: {fix}{after}.")
+    return Check("tokens", State.OK, f"{len(live)} in use." if live else "None made.")
 
 
 def _clock(house: House) -> Check:

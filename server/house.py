@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 
-from fixloop import Sandbox, sandboxes
+from fixloop import Sandbox
+from server import plugins
 from server.config import Config
 from server.intake import Intake
 from server.locks import LOCKS
@@ -52,7 +53,7 @@ class House:
         self.database = database
         self.artifacts = Artifacts(config.data / "artifacts")
         self.mirrors = Mirrors(config.data / "mirrors")
-        self.classifier: Classifier = Rules()
+        self.classifier: Classifier = _classifier(config.classifier)
         self.only: frozenset[str] | None = None
         self._intake = Intake(database, self.artifacts, redaction_key)
 
@@ -61,6 +62,7 @@ class House:
     def open(cls, config: Config) -> Iterator[House]:
         """Open the data folder, making it where it is absent. Raises Unavailable with what to do."""
         make_folder(config.data)
+        plugins.plug_in()
         database = Database.open(config.database_url)
         try:
             yield cls(config, database, redaction_key(config.data))
@@ -70,7 +72,7 @@ class House:
     @cached_property
     def sandbox(self) -> Sandbox:
         """The best sandbox of this machine, found when it is first asked for."""
-        return sandboxes.best()
+        return plugins.best_sandbox()
 
     def confined_to(self, projects: frozenset[str] | None) -> House:
         """The same house for a reader to whom only these projects exist (`only`; None: all do)."""
@@ -163,6 +165,15 @@ class House:
             given = parse(mirror.text(head, root + FILE) or "", f"{repository.name}/{root}{FILE}")
         paths = [path.removeprefix(root) for path in mirror.paths(head) if path.startswith(root)]
         return detect(paths, lambda path: mirror.text(head, root + path), given)
+
+
+def _classifier(name: str) -> Classifier:
+    """The classifier of that name. Raises Unavailable, naming the known ones."""
+    chosen: Classifier | None = plugins.chosen("classifiers", name, [Rules()])
+    if chosen is None:
+        names = ", ".join(["rules", *(part.name for part in plugins.parts("classifiers"))])
+        raise Unavailable(f"There is no classifier {name!r}; `classifier` may be: {names}.")
+    return chosen
 
 
 def _below(repository: RepositoryConfig) -> str:

@@ -1,15 +1,21 @@
-"""Bodies to events, for each door: what comes at a Sentry address, at our own, and from files."""
+"""Bodies to events, for each door: what comes at a Sentry address, at our own, and from files.
+
+A format that fails in a way it does not say must not become a failure of ours: it is logged, and the sender is told.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 
-from store.errors import BadPayload
+from store.errors import BadPayload, NightdeskError
 from store.event import Event
-from triage import formats
+from triage import Format, formats
 from triage.formats.sentry import receive
+
+log = logging.getLogger("nightdesk.parsing")
 
 NAMES = {"auto": "auto", "sentry": "sentry", "text": "traceback", "json": "json"}
 _EVENT_FIELDS = frozenset({"exception", "logentry", "traceback", "message", "event_id"})
@@ -30,22 +36,25 @@ def sentry_events(
 def own_events(
     body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
 ) -> tuple[list[Event], str | None]:
-    """The events of JSON or log text from an application's own error handler. Raises BadPayload."""
+    """The events of JSON or log text from an application's own error handler, or of whatever a plug-in
+    recognises. Raises BadPayload."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    name = "traceback" if kind == "text/plain" else "json"
-    events = formats.by_name(name).parse(body, headers, project=project, received_at=received_at)
+    own = formats.by_name("traceback" if kind == "text/plain" else "json")
+    chosen = next((each for each in formats.plugged() if each.recognises(body, headers)), own)
+    events = _parsed(chosen, body, headers, project, received_at)
     return events, events[0].event_id if events else None
 
 
 def file_events(body: bytes, name: str, *, project: str, received_at: datetime) -> list[Event]:
-    """The events of a file in the format of that NAME; `auto` looks. JSON lines are taken line by line.
+    """The events of a file in the format of that NAME (one of NAMES, or a plug-in's); `auto` looks. JSON lines are
+    taken line by line.
 
     Raises BadPayload where there is nothing that can be read as an event.
     """
     if name in {"auto", "json"} and (lines := _json_lines(body)):
         parts = [_one_part(line, "auto", project, received_at) for line in lines]
         return [event for part in parts for event in part]
-    return _one_part(body, NAMES[name], project, received_at)
+    return _one_part(body, NAMES.get(name, name), project, received_at)
 
 
 def _one_part(body: bytes, name: str, project: str, received_at: datetime) -> list[Event]:
@@ -53,11 +62,24 @@ def _one_part(body: bytes, name: str, project: str, received_at: datetime) -> li
         name = "traceback"
     chosen = formats.detect(body, {}) if name == "auto" else formats.by_name(name)
     try:
-        return chosen.parse(body, {}, project=project, received_at=received_at)
+        return _parsed(chosen, body, {}, project, received_at)
     except BadPayload:
         if chosen.name == "traceback":  # text in which nothing crashed is a fine file with no event in it
             return []
         raise
+
+
+def _parsed(
+    chosen: Format, body: bytes, headers: Mapping[str, str], project: str, received_at: datetime
+) -> list[Event]:
+    """What the format makes of it. Raises BadPayload."""
+    try:
+        return chosen.parse(body, headers, project=project, received_at=received_at)
+    except NightdeskError:
+        raise
+    except Exception as error:
+        log.exception("The format %s failed on a body of %d bytes.", chosen.name, len(body))
+        raise BadPayload(f"This could not be read as {chosen.name}.") from error
 
 
 def _is_log_text(body: bytes) -> bool:

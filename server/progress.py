@@ -17,7 +17,8 @@ from typing import Self
 from fixloop import loop
 from fixloop.bench import Budget
 from fixloop.findings import Findings
-from fixloop.loop import Repair, recorded
+from fixloop.loop import FIXERS, Repair, recorded
+from server import plugins
 from server.approvals import decide, open_drafts
 from server.house import House
 from server.trials import keep_proof
@@ -92,7 +93,8 @@ class Steps:
         known = progress.known
         left = Budget(self._house.config.repair_seconds - known.spent)
         bench = replace(prepared.bench, budget=left)
-        work = Repair(attempt, prepared.events, prepared.sources, bench)
+        fixers = (*FIXERS, *plugins.parts("fixers"))
+        work = Repair(attempt, prepared.events, prepared.sources, bench, fixers=fixers)
         after, step = work.advance(name, known)
         self._keep(progress, after, step, note)
         kept = queries.attempt(self._house.database, progress.attempt_id)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote as unquote_url
 
-from store.errors import NotFound, Unavailable
+from store.errors import NotAllowed, NotFound, Unavailable
 
 READING = 120.0  # seconds for a command that reads a mirror
 FETCHING = 1800.0  # seconds for a command that talks to a remote
@@ -33,6 +33,14 @@ _OPTIONS = (
 # A local source that another user owns is refused by the *other* end, which sees none of the options above.
 UPLOAD_PACK = "--upload-pack=git -c safe.directory=* upload-pack"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_NO_ACCESS = (
+    "authentication failed",
+    "could not read username",
+    "could not read password",
+    "permission denied (",
+    "requested url returned error: 401",
+    "requested url returned error: 403",
+)
 _NO_REPOSITORY = ("not a git repository", "not appear to be a git repository", "does not exist", "not found")
 _NO_COMMIT = (
     "bad object",
@@ -146,7 +154,7 @@ def _environment(remote: bool) -> dict[str, str]:
     }
 
 
-def _worded(folder: Path | None, said: str) -> NotFound | Unavailable:
+def _worded(folder: Path | None, said: str) -> NotFound | NotAllowed | Unavailable:
     lines = [line for line in without_credentials(said).strip().splitlines() if line] or ["git said nothing"]
     told = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])[:300]
     low = said.lower()
@@ -155,6 +163,8 @@ def _worded(folder: Path | None, said: str) -> NotFound | Unavailable:
         return NotFound(f"There is no such commit{name} ({told}); run `nightdesk repo sync`.")
     if folder is not None and any(sign in low for sign in _NO_OBJECT):
         return Unavailable(f"The history{name} is not complete ({told}); mirror a full clone instead.")
+    if any(sign in low for sign in _NO_ACCESS):
+        return NotAllowed(f"The credentials are not taken there ({told}).")
     if any(sign in low for sign in _NO_REPOSITORY):
         return NotFound(f"There is no git repository there ({told}).")
     return Unavailable(f"git could not do it{name}: {told}", retry=folder is None)

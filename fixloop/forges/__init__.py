@@ -1,1 +1,9 @@
-"""Where drafts are opened; see `fixloop.Forge`."""
+"""Where drafts are opened; see `fixloop.Forge`. Which one, is a question of the repository's address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fixloop.forges.local_git import LocalGit
+
+BUILT_IN: Sequence[type[LocalGit]] = (LocalGit,)

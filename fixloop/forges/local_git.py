@@ -20,8 +20,13 @@ class LocalGit:
 
     name = "local_git"
 
-    def __init__(self, repository: Path) -> None:
-        self._repository = repository
+    def __init__(self, address: str) -> None:
+        self._repository = Path(address)
+
+    @staticmethod
+    def takes(address: str) -> bool:
+        """A folder on this machine."""
+        return bool(address) and Path(address).is_dir()
 
     def open_draft(self, draft: DraftPullRequest, patch: Patch, files: Mapping[str, str]) -> DraftPullRequest:
         """Make (or make anew) the branch: the tests in a first commit, the fix in a second. Idempotent: the same

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fixloop import Sandbox
 from fixloop.sandboxes.bubblewrap import Bubblewrap
 from fixloop.sandboxes.refuse import Refuse
 
+BUILT_IN: Sequence[Sandbox] = (Bubblewrap(),)
 
-def best(candidates: Iterable[Sandbox] | None = None) -> Sandbox:
+
+def best(candidates: Iterable[Sandbox] = BUILT_IN) -> Sandbox:
     """The first sandbox whose self-test passes; otherwise one that refuses with the reasons of all."""
     reasons = []
-    for sandbox in [Bubblewrap()] if candidates is None else candidates:
+    for sandbox in candidates:
         tested = sandbox.self_test()
         if tested.ok:
             return sandbox

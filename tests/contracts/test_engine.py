@@ -61,7 +61,13 @@ def engine(
     try:
         yield opened
     finally:
-        desk.gate.set()
+        stop_threads = opened.threads.stop
+
+        def let_go() -> bool:  # a step at the gate must not come to its end while the engine could record it
+            desk.gate.set()
+            return stop_threads()
+
+        opened.threads.stop = let_go
         opened.stop()
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from fixloop.bench import Bench
 from fixloop.environments import Environments
-from fixloop.loop import Repair
+from fixloop.fixers import Fixer
+from fixloop.loop import FIXERS, Repair
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
 from fixloop.worlds import Layout, RepoLayout, Trees
@@ -87,7 +88,7 @@ class Outcome:
 
 def run_loop(
     folder: Path, histories: Sequence[History], event: Event, *, until: str = "minimise", requirements: str = "",
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None, fixers: Sequence[Fixer] = FIXERS,
 ) -> Outcome:  # fmt: skip
     """The loop over repositories made on the spot; skips where no sandbox holds."""
     sandbox = best()
@@ -114,5 +115,5 @@ def run_loop(
         runs=20,
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
-    repair = Repair(attempt, [event], ReleaseSources(mirrors, layout.commits, {}), bench)
+    repair = Repair(attempt, [event], ReleaseSources(mirrors, layout.commits, {}), bench, fixers=fixers)
     return Outcome(repair.run() if until == "repair" else repair.until(until), commits)

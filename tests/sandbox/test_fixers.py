@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from store.repair import Ended
+from fixloop.fixers import FixCase, Fixer
+from fixloop.loop import FIXERS
+from store.repair import Ended, Patch
 from tests.sandbox.histories import History, Outcome, crash, frame, run_loop
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
@@ -42,12 +45,34 @@ def widest(widths):
 '''
 
 
-def repaired(tmp_path: Path, text: str, before: str, path: str, *crashed: object) -> Outcome:
+class Onlooker:
+    """A fixer that proposes nothing and remembers what it was shown."""
+
+    name = "onlooker"
+
+    def __init__(self) -> None:
+        self.cases: list[FixCase] = []
+
+    def propose(self, case: FixCase) -> Sequence[Patch]:
+        self.cases.append(case)
+        return ()
+
+
+def fix_case(tmp_path: Path, text: str, before: str, path: str, *crashed: object) -> FixCase:
+    """What a fixer is shown of such a crash."""
+    onlooker = Onlooker()
+    repaired(tmp_path, text, before, path, *crashed, fixers=(onlooker,))
+    return onlooker.cases[0]
+
+
+def repaired(
+    tmp_path: Path, text: str, before: str, path: str, *crashed: object, fixers: Sequence[Fixer] = FIXERS
+) -> Outcome:
     kind, message, function, line, kept = crashed
     files = {"app/__init__.py": "", path: before}
     history = History("app", [("Start", "2024-01-01", files), ("Simplify", "2024-02-01", {path: text})])
     event = crash(str(kind), str(message), frame(text, path, str(function), str(line), **kept))  # type: ignore[arg-type]
-    return run_loop(tmp_path, [history], event, until="repair")
+    return run_loop(tmp_path, [history], event, until="repair", fixers=fixers)
 
 
 def patches(outcome: Outcome) -> dict[str, str]:
@@ -87,3 +112,17 @@ def test_where_siblings_do_not_agree_nothing_is_invented(tmp_path: Path) -> None
                     "ValueError", "max() arg is an empty sequence", "longest", "return max(waits)",
                     {"waits": []})  # fmt: skip
     assert "rules" not in patches(done)
+
+
+def test_a_fixer_that_fails_inside_keeps_no_other_from_its_patch(tmp_path: Path) -> None:
+    class Broken:
+        name = "broken"
+
+        def propose(self, case: FixCase) -> Sequence[Patch]:
+            raise RuntimeError("a stranger's mistake")
+
+    before = BASKET.replace('return line["qty"]\n', 'return line.get("qty", 1)\n')
+    done = repaired(tmp_path, BASKET, before, "app/basket.py",
+                    "KeyError", "'qty'", "pieces", 'return line["qty"]', {"line": {"grams": "5"}},
+                    fixers=(Broken(), *FIXERS))  # fmt: skip
+    assert done.attempt.ended is Ended.PROVEN, done.attempt.said

@@ -1,4 +1,7 @@
-"""Wire formats: one module each, registered here in the order in which they are asked."""
+"""Wire formats: one module each. The built-in ones are asked in the order of `BUILT_IN`, plug-ins before them.
+
+What is plugged in holds for the process, as codecs do: installing a package is what brings a plug-in.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,43 @@ from triage.formats.traceback_text import TracebackText
 if TYPE_CHECKING:
     from triage import Format
 
-FORMATS: Sequence[Format] = (Sentry(), ErrorJson(), TracebackText())
+BUILT_IN: Sequence[Format] = (Sentry(), ErrorJson(), TracebackText())
+_plugged: tuple[Format, ...] = ()
+
+
+def plug(formats: Sequence[Format]) -> None:
+    """These are the formats of others from now on. They know something special, and the built-in ones take
+    whatever looks like it: so they are asked first."""
+    global _plugged
+    _plugged = tuple(formats)
+
+
+def plugged() -> tuple[Format, ...]:
+    """The formats of others."""
+    return _plugged
+
+
+def known() -> tuple[Format, ...]:
+    """All formats, in the order in which they are asked."""
+    return (*_plugged, *BUILT_IN)
 
 
 def detect(body: bytes, headers: Mapping[str, str]) -> Format:
     """The first format that recognises the body (header names in lower case). Raises BadPayload where none
     does."""
-    for candidate in FORMATS:
+    for candidate in known():
         if candidate.recognises(body, headers):
             return candidate
+    others = "".join(f", {each.name}" for each in _plugged)
     raise BadPayload(
         "This is none of the known formats: Sentry event or envelope, JSON with a traceback, "
-        "text with a traceback."
+        f"text with a traceback{others}."
     )
 
 
 def by_name(name: str) -> Format:
     """The format of that name. Raises BadPayload, naming the known ones."""
-    for candidate in FORMATS:
+    for candidate in known():
         if candidate.name == name:
             return candidate
-    raise BadPayload(f"There is no format {name!r}; known are {', '.join(known.name for known in FORMATS)}.")
+    raise BadPayload(f"There is no format {name!r}; known are {', '.join(each.name for each in known())}.")

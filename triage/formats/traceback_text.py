@@ -8,9 +8,9 @@ from datetime import datetime
 
 from store.errors import BadPayload
 from store.event import Event, ExceptionValue
+from triage import languages
 from triage.formats.log_lines import Stream, streams
 from triage.formats.shapes import moment
-from triage.languages import LANGUAGES
 
 MARK = b"Traceback (most recent call last):"
 
@@ -42,7 +42,7 @@ class TracebackText:
 
 def chains(text: str) -> list[tuple[str, list[ExceptionValue]]]:
     """Every trace of every known language in clean text: (platform, chain)."""
-    return [(language.name, chain) for language in LANGUAGES for chain in language.find_traces(text)]
+    return [(language.name, chain) for language in languages.known() for chain in language.find_traces(text)]
 
 
 def _event(
