@@ -20,6 +20,7 @@ from store import queries
 from store.errors import BadPayload, NightdeskError
 from store.event import Event
 from store.incident import Incident, Lane
+from triage import formats
 
 
 @click.command()
@@ -28,10 +29,9 @@ from store.incident import Incident, Lane
 @click.option(
     "--format",
     "name",
-    type=click.Choice(list(NAMES)),
     default="auto",
     show_default=True,
-    help="What the files are.",
+    help=f"What the files are: {', '.join(NAMES)}, or the name of a plug-in.",
 )
 @click.option("--repair", "repairs", is_flag=True, help="Repair the incidents that come into focus, too.")
 @common
@@ -52,6 +52,10 @@ def command(
     in it.
     """
     with open_house(data) as house:
+        if name not in NAMES and name not in (known := {each.name for each in formats.plugged()}):
+            raise click.BadParameter(
+                f"{name!r} is none of {', '.join([*NAMES, *sorted(known)])}.", param_hint="--format"
+            )
         owner = queries.project(house.database, project).name
         events = [event for file in files or ("-",) for event in _read(file, name, owner)]
         recorded = house.receive(events)
