@@ -25,7 +25,7 @@ from server.cli import cli
 from server.config import load
 from server.house import House
 from server.presence import servers
-from store import journal
+from store import accounts, journal
 from store.project import RepositoryConfig
 from tests.journeys import mcp_samples as samples
 from tests.journeys.histories import History
@@ -220,14 +220,11 @@ def test_a_model_that_cannot_be_reached_is_said_and_without_a_key_nobody_is_aske
     assert "secret" not in said
 
 
-@pytest.mark.parametrize(
-    ("status", "state", "said"),
-    [(200, "ok", "answers"), (401, "broken", "valid ANTHROPIC_API_KEY"), (503, "broken", "answers with 503")],
-)
-def test_a_model_that_refuses_the_key_is_told_from_one_that_is_ill(
-    data: Path, status: int, state: str, said: str
-) -> None:
-    class Models(BaseHTTPRequestHandler):
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """The address of a server that answers everything with one status."""
+
+    class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
@@ -235,14 +232,49 @@ def test_a_model_that_refuses_the_key_is_told_from_one_that_is_ill(
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Models) as model:
-        thread = threading.Thread(target=model.serve_forever)
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            address = f"http://127.0.0.1:{model.server_port}"
-            found = doctor(data, ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=address)["model"]
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
-            model.shutdown()
+            server.shutdown()
             thread.join(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "said"),
+    [(200, "ok", "answers"), (401, "broken", "valid ANTHROPIC_API_KEY"), (503, "broken", "answers with 503")],
+)
+def test_a_model_that_refuses_the_key_is_told_from_one_that_is_ill(
+    data: Path, status: int, state: str, said: str
+) -> None:
+    with answering(status) as address:
+        found = doctor(data, ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=address)["model"]
     assert found[0] == state
     assert said in found[1]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_origin_that_refuses_the_token_is_told_from_one_that_is_gone(data: Path, status: int) -> None:
+    with answering(status) as address, House.open(load(data, {})) as house:
+        origin = address.replace("http://", "http://bot:secret@") + "/shop.git"
+        journal.add_repository(house.database, RepositoryConfig(name="shop", project="default", url=origin))
+        state, said = doctor(data)["repository shop"]
+    assert state == "broken"
+    assert "refuses the credentials" in said
+    assert "Renew the token" in said
+    assert "secret" not in said
+
+
+def test_a_token_that_has_ended_is_named_with_the_commands_that_renew_it(data: Path) -> None:
+    with House.open(load(data, {})) as house:
+        assert doctor(data)["tokens"] == ("ok", "None made.")
+        accounts.create_token(house.database, name="ci", days=3)
+        assert doctor(data)["tokens"][0] == "missing"
+        _, ended = accounts.create_token(house.database, name="laptop", days=-1)
+    state, said = doctor(data)["tokens"]
+    assert state == "broken"
+    assert "laptop" in said
+    assert "`nightdesk token create --name laptop`" in said
+    assert f"`nightdesk token revoke {ended.id}`" in said
