@@ -53,12 +53,13 @@ def write(url: str, me: str, writes: int) -> None:
 
 def measure(folder: Path, writes: int) -> dict[str, float]:
     """Start the processes, wait, count. Raises SystemExit where something is lost or somebody complained."""
-    url, each = f"sqlite:///{folder / 'nightdesk.sqlite'}", writes // PROCESSES
+    url, share = f"sqlite:///{folder / 'nightdesk.sqlite'}", [writes // PROCESSES] * PROCESSES
+    share[0] += writes % PROCESSES
     started = time.perf_counter()
     running = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "bench.writers", "--url", url, "--me", str(me),
-             "--writes", str(each)],
+             "--writes", str(share[me])],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for me in range(PROCESSES)
@@ -75,8 +76,8 @@ def measure(folder: Path, writes: int) -> dict[str, float]:
     counted = sum(incident.event_count for incident in incidents)
     kept = {one.event_id for incident in incidents for one in queries.occurrences(database, incident.id)}
     database.close()
-    if counted != each * PROCESSES or len(kept) != counted:
-        raise SystemExit(f"Of {each * PROCESSES} writes {counted} were counted and {len(kept)} kept.")
+    if counted != writes or len(kept) != counted:
+        raise SystemExit(f"Of {writes} writes {counted} were counted and {len(kept)} kept.")
     figures = [[float(word) for word in out.split()] for out, _ in said]
     return {
         "writes": counted, "seconds": round(seconds, 1), "a second": round(counted / seconds),

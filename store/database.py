@@ -26,6 +26,7 @@ from store import migrations
 from store.errors import Unavailable
 from store.grouping import Grouped, Work
 from store.tables import KeyRow, ProjectRow
+from store.turns import turn
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a statement waits for another process's transaction
 DEFAULT_PROJECT = "default"
@@ -77,6 +78,7 @@ class Database:
         Raises Unavailable (`retry` where another process held the lock for too long). Not to be nested."""
         with (
             self._writing,
+            turn(self.path),
             _in_words(self.path),
             Session(self._writer, autoflush=False, expire_on_commit=False) as session,
             session.begin(),
@@ -94,7 +96,13 @@ class Database:
     def _commit_all(self, batch: Sequence[Work[Any]]) -> None:
         """Do the works of a batch, each in a savepoint of one transaction; their answers count once it is
         committed."""
-        with self._writing, _in_words(self.path), self._writer.connect() as connection, connection.begin():
+        with (
+            self._writing,
+            turn(self.path),
+            _in_words(self.path),
+            self._writer.connect() as connection,
+            connection.begin(),
+        ):
             for work in batch:
                 work.attempt(connection)
 
