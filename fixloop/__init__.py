@@ -15,7 +15,8 @@ from store.commits import BlameLine, CommitInfo
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from store.repair import DraftPullRequest, Patch
+    from fixloop.forges.commits import Commit
+    from store.repair import DraftPullRequest
 
 __all__ = [
     "BlameLine",
@@ -176,6 +177,10 @@ class Repository(Protocol):
         """Lines start..end (1-based, inclusive), whitespace ignored."""
         ...
 
+    def executable(self, commit: str, paths: Sequence[str]) -> frozenset[str]:
+        """Those of the paths that are files which may be run."""
+        ...
+
     def export(self, commit: str, dest: Path) -> None:
         """Write the tree of a commit to an empty folder."""
         ...
@@ -202,7 +207,13 @@ class Forge(Protocol):
         """Whether repositories at such an address are this forge's. Reads nothing over a network."""
         ...
 
-    def open_draft(self, draft: DraftPullRequest, patch: Patch, files: Mapping[str, str]) -> DraftPullRequest:
-        """Push one branch: the fix in one commit, `files` (the test) in another. Idempotent by branch. Never
-        merges."""
+    def open_draft(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> DraftPullRequest:
+        """Push the commits as one branch on `draft.base`, and open a draft for it; never anything but a draft, and
+        nothing is merged. Idempotent by branch: what is there already is gone on with, or given back as it is.
+
+        Raises Unavailable (`retry`: the forge does not answer now), NotAllowed, NotFound."""
+        ...
+
+    def look(self, draft: DraftPullRequest) -> DraftPullRequest:
+        """What became of it: `open`, `merged` or `closed`. Raises as `open_draft` does."""
         ...

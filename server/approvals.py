@@ -6,21 +6,36 @@ merged.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+from fixloop.forges.commits import fix_commit, test_commit
 from fixloop.publish import draft_of, opened
 from fixloop.worlds import RepoLayout
 from server import plugins
 from server.house import House
-from store import journal, queries
-from store.errors import NotAllowed, NotFound
+from store import journal, queries, tasks
+from store.errors import NightdeskError, NotAllowed, NotFound, Unavailable
 from store.event import Trust
 from store.incident import Incident
 from store.project import RepositoryConfig
-from store.repair import Attempt, DraftPullRequest, Ended, Oracle, Patch, ValidationVerdict
+from store.repair import Attempt, DraftPullRequest, Ended, Oracle, ValidationVerdict
+from store.tasks import Task
+
+log = logging.getLogger("nightdesk.drafts")
+
+WAITING = "waiting"  # the state of a draft whose forge did not answer
+
+
+@runtime_checkable
+class Discloses(Protocol):
+    """A forge that can say who may read a repository."""
+
+    def is_public(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -69,10 +84,40 @@ def open_drafts(house: House, ref: str, by: str | None = None) -> list[DraftPull
             raise NotAllowed(f"The draft for {incident.id} waits for a person: {decision.why}.")
     if any(_policy(house, _row(house, repo)) == "never" for repo in attempt.patch.diffs):
         raise NotAllowed("The policy of a repository that changes is 'never': no draft is opened there.")
-    drafts = [_open(house, incident, attempt, attempt.patch, repo, by) for repo in attempt.patch.diffs]
-    kept = attempt.model_copy(update={"drafts": tuple(drafts), "ended": Ended.DRAFTED})
-    journal.keep_attempt(house.database, kept)
+    drafts = [_opened(house, incident, attempt, repo, by) for repo in attempt.patch.diffs]
+    _keep(house, attempt, drafts)
     return drafts
+
+
+def go_on(house: House, task: Task) -> None:
+    """Open the drafts of an attempt that wait for their forge. Raises what keeps them from it; one that will never
+    be opened waits no more."""
+    incident = queries.incident(house.database, task.incident_id)
+    attempt = queries.attempt(house.database, task.subject)
+    if attempt is None or attempt.patch is None or attempt.proof is None:
+        tasks.settle(house.database, task)
+        return
+    try:
+        drafts = [
+            _opened(house, incident, attempt, draft.repo, draft.approved_by)
+            if draft.state == WAITING
+            else draft
+            for draft in attempt.drafts
+        ]
+    except NightdeskError:
+        tasks.settle(house.database, task)
+        raise
+    _keep(house, attempt, drafts)
+    if not any(draft.state == WAITING for draft in drafts):
+        tasks.settle(house.database, task)
+
+
+def _keep(house: House, attempt: Attempt, drafts: Sequence[DraftPullRequest]) -> None:
+    waits = any(draft.state == WAITING for draft in drafts)
+    ended = attempt.ended if waits else Ended.DRAFTED
+    journal.keep_attempt(house.database, attempt.model_copy(update={"drafts": tuple(drafts), "ended": ended}))
+    if waits:
+        tasks.await_forge(house.database, attempt.id)
 
 
 def proposed(house: House, ref: str) -> tuple[Attempt, Decision, list[DraftPullRequest]]:
@@ -82,24 +127,36 @@ def proposed(house: House, ref: str) -> tuple[Attempt, Decision, list[DraftPullR
     if attempt is None or attempt.proof is None or attempt.patch is None:
         raise NotFound(f"{incident.id} has no proven fix; run `nightdesk repair {incident.id}` first.")
     drafts = [
-        draft_of(incident, attempt, RepoLayout(repo, attempt.patch.base_commits[repo]), "local_git")
+        draft_of(incident, attempt, RepoLayout(repo, attempt.patch.base_commits[repo]), "")
         for repo in attempt.patch.diffs
     ]
     return attempt, decide(house, incident, attempt), drafts
 
 
-def _open(
-    house: House, incident: Incident, attempt: Attempt, patch: Patch, repo: str, by: str | None
+def _opened(
+    house: House, incident: Incident, attempt: Attempt, repo: str, by: str | None
 ) -> DraftPullRequest:
-    row = _row(house, repo)
-    forge = plugins.forge(row.url)
+    """The draft of one repository, open; or waiting, where its forge does not answer now."""
+    patch = attempt.patch
+    assert patch is not None  # noqa: S101 - callers look first
+    forge, mirror = plugins.forge(_row(house, repo).url, house.config.forges), house.mirrors.get(repo)
+    base = patch.base_commits[repo]
     draft = opened(
-        draft_of(incident, attempt, RepoLayout(repo, patch.base_commits[repo]), forge.name),
-        by or "policy", datetime.now(UTC),
-    )  # fmt: skip
+        draft_of(incident, attempt, RepoLayout(repo, base), forge.name), by or "policy", datetime.now(UTC)
+    )
+    if by in {None, "policy"} and isinstance(forge, Discloses) and forge.is_public():
+        raise NotAllowed(f"{repo} can be read by anybody: a person decides about its drafts.")
+    commits = [fix_commit(draft.title, draft.body, mirror, base, patch.diffs[repo])]
     test = attempt.reproducer
-    files = {test.test_path: test.source} if test is not None and test.repo == repo else {}
-    return forge.open_draft(draft, patch, files)
+    if test is not None and test.repo == repo:
+        commits.insert(0, test_commit(draft.title, {test.test_path: test.source}))
+    try:
+        return forge.open_draft(draft, commits)
+    except Unavailable as problem:
+        if not problem.retry:
+            raise
+        log.warning("The draft of %s in %s waits: %s", incident.id, repo, problem)
+        return draft.model_copy(update={"state": WAITING})
 
 
 def _policy(house: House, row: RepositoryConfig) -> str:

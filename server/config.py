@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from store.errors import NightdeskError
 
@@ -24,8 +24,14 @@ DraftPolicy = Literal["proven", "ask", "never"]
 _PREFIX = "NIGHTDESK_"
 _FILE = "nightdesk.toml"
 _NOT_SETTINGS = frozenset(
-    {"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_SHARED"}
-)  # the folder, senders, the tests
+    {
+        "NIGHTDESK_DATA",
+        "NIGHTDESK_DSN",
+        "NIGHTDESK_SHARED",
+        "NIGHTDESK_GITHUB_TOKEN",
+        "NIGHTDESK_GITLAB_TOKEN",
+    }  # fmt: skip
+)  # the folder, senders, the tests, forges
 
 
 class BadConfiguration(NightdeskError):
@@ -52,6 +58,10 @@ class Config(BaseModel):
         default=None,
         description="When a draft opens by itself: `proven`, `ask` or `never`. "
         "Unset: `proven` for a local git repository, `ask` for a remote forge.",
+    )
+    forges: Mapping[str, str] = Field(
+        default_factory=dict,
+        description='Which forge a host of your own is: `{"git.example.com" = "gitlab"}` or `"github"`.',
     )
     draft_cap: int = Field(
         default=3, ge=0, description="Open drafts a repository may have before Nightdesk asks."
@@ -86,6 +96,15 @@ class Config(BaseModel):
         exclude=True,
         description="Where each value came from: set by `load`, not a setting.",
     )
+
+    @field_validator("forges", mode="before")
+    @classmethod
+    def _forges_as_text(cls, given: object) -> object:
+        """In the environment it is text: `git.example.com=gitlab,code.example.com=github`."""
+        if not isinstance(given, str):
+            return given
+        pairs = (part.partition("=") for part in given.split(",") if part.strip())
+        return {host.strip(): kind.strip() for host, _, kind in pairs}
 
     def source(self, name: str) -> str:
         """Where the value of a setting came from, in words."""

@@ -9,7 +9,7 @@ its code in our process; the operator who installs a package decides that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +17,7 @@ from typing import Any
 
 from fixloop import Forge, Sandbox, forges, sandboxes
 from fixloop.fixers import Fixer
+from fixloop.forges.rest import place_of
 from store.errors import Unavailable
 from store.git import without_credentials
 from triage import Classifier, Format, Language, formats, languages
@@ -75,15 +76,21 @@ def best_sandbox() -> Sandbox:
     return sandboxes.best([*sandboxes.BUILT_IN, *parts("sandboxes")])
 
 
-def forge(address: str) -> Forge:
-    """The forge of a repository, by the address that it was connected with; plug-ins are asked first. Raises
-    Unavailable where no forge takes it."""
-    for kind in (*makers("forges"), *forges.BUILT_IN):
-        if kind.takes(address):
+def forge(address: str, hosts: Mapping[str, str] | None = None) -> Forge:
+    """The forge of a repository, by the address that it was connected with: of `hosts` (host to the name of a
+    forge) the one that is named, else the first that takes it, plug-ins before ours. Raises Unavailable where none
+    does."""
+    kinds = [*makers("forges"), *forges.BUILT_IN]
+    place = place_of(address)
+    named = (hosts or {}).get(place.host) if place else None
+    for kind in kinds:
+        if kind.name == named if named else kind.takes(address):
             made: Forge = kind(address)
             return made
+    what = f"There is no forge {named!r}" if named else f"No forge takes {without_credentials(address)}"
     raise Unavailable(
-        f"No forge takes {without_credentials(address)}: drafts open in local git repositories."
+        f"{what}; drafts open in local repositories, on GitHub and on GitLab: name what a host of your own is with the "
+        'setting forges = {"git.example.com" = "gitlab"}.'
     )
 
 

@@ -81,6 +81,15 @@ class Mirror:
         entries = (entry.partition(b"\t") for entry in listed.split(b"\0") if entry)
         return [os.fsdecode(path) for head, _, path in entries if b" blob " in head]
 
+    def executable(self, commit: str, paths: Sequence[str]) -> frozenset[str]:
+        """Those of the paths that are files which may be run."""
+        plain = [path for path in paths if path and "\0" not in path]
+        if not plain:
+            return frozenset()
+        listed = git(self.folder, "ls-tree", "-z", "--full-tree", self._commit(commit), "--", *plain)
+        entries = (entry.partition(b"\t") for entry in listed.split(b"\0") if entry)
+        return frozenset(os.fsdecode(path) for head, _, path in entries if head.startswith(b"100755"))
+
     def blob(self, commit: str, path: str) -> bytes | None:
         """A file's content, or None where there is no such file."""
         return self.blobs(commit, (path,))[path]

@@ -203,7 +203,7 @@ class DraftPullRequest(Value):
     url: str | None = None
     title: str
     body: str
-    state: str  # proposed, open, merged, closed
+    state: str  # proposed, waiting (for its forge), open, merged, closed
     proof_id: str | None = None
     approved_by: str | None = None
     opened_at: datetime | None = None

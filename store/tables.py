@@ -217,6 +217,7 @@ class TaskKind(StrEnum):
 
     TRIAGE = "triage"
     REPAIR = "repair"
+    DRAFT = "draft"  # its forge did not answer
 
 
 class TaskRow(Row, table=True):

@@ -20,8 +20,8 @@ from store.repair import Attempt, Ended
 from store.tables import AttemptRow, SwitchRow, TaskKind, TaskRow
 
 __all__ = [
-    "Task", "TaskKind", "cancel_repair", "drop", "is_waiting", "new_attempt", "of_incident", "pause", "paused",
-    "request_repair", "resume", "settle", "waiting",
+    "Task", "TaskKind", "await_forge", "cancel_repair", "drop", "is_waiting", "new_attempt", "of_incident", "pause",
+    "paused", "request_repair", "resume", "settle", "waiting",
 ]  # fmt: skip
 
 _PAUSED = "paused"
@@ -40,7 +40,7 @@ class Task:
     @property
     def name(self) -> str:
         """What the engine calls it: "triage-17", or the attempt's id."""
-        return self.subject if self.kind is TaskKind.REPAIR else f"triage-{self.id}"
+        return self.subject if self.kind is TaskKind.REPAIR else f"{self.kind.value}-{self.id}"
 
 
 def waiting(db: Database, kind: TaskKind | None = None) -> list[Task]:
@@ -97,6 +97,18 @@ def new_attempt(session: Session, incident_id: str) -> Attempt:
     session.add(AttemptRow(id=attempt.id, incident_id=row.id or 0, number=number, body=body))
     session.flush()
     return attempt
+
+
+def await_forge(db: Database, attempt_id: str) -> None:
+    """Have the drafts of an attempt opened later: the forge does not answer now. Once is enough."""
+    with db.write() as session:
+        incident = incident_row(session, attempt_id.rpartition("-")[0])
+        row = _of_incident(session, incident.id or 0, TaskKind.DRAFT)
+        if row is None:
+            now, number = datetime.now(UTC), incident.id or 0
+            row = TaskRow(kind=TaskKind.DRAFT.value, incident_id=number, subject=attempt_id, created_at=now)
+            session.add(row)
+        row.subject = attempt_id
 
 
 def settle(db: Database, task: Task) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fixloop.forges.github import GitHub
+from fixloop.forges.gitlab import GitLab
 from fixloop.forges.local_git import LocalGit
 
-BUILT_IN: Sequence[type[LocalGit]] = (LocalGit,)
+BUILT_IN: Sequence[type[GitHub] | type[GitLab] | type[LocalGit]] = (GitHub, GitLab, LocalGit)

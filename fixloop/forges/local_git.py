@@ -7,12 +7,13 @@ branch of the repository changes. It starts at the commit on which the fix was p
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fixloop.forges.commits import Commit
 from fixloop.worlds import git
 from store.errors import NotFound, Unavailable
-from store.repair import DraftPullRequest, Patch
+from store.repair import DraftPullRequest
 
 
 class LocalGit:
@@ -28,51 +29,61 @@ class LocalGit:
         """A folder on this machine."""
         return bool(address) and Path(address).is_dir()
 
-    def open_draft(self, draft: DraftPullRequest, patch: Patch, files: Mapping[str, str]) -> DraftPullRequest:
-        """Make (or make anew) the branch: the tests in a first commit, the fix in a second. Idempotent: the same
-        proposal gives the same trees, and a branch that has them is left as it is. Raises NotFound, Unavailable."""
+    def open_draft(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> DraftPullRequest:
+        """Make (or make anew) the branch. Idempotent: the same proposal gives the same trees, and a branch that has
+        them is left as it is. Raises NotFound, Unavailable."""
         ref = f"refs/heads/{draft.branch}"
         if self._git("symbolic-ref", "-q", "HEAD", check=False) == ref:
             raise Unavailable(
                 f"{draft.branch} is checked out in {self._repository}: switch to another branch and try again"
             )
+        trees = self._trees(draft.base, commits)
+        old = self._git("rev-parse", "--verify", "-q", ref, check=False)
+        opened = draft.model_copy(update={"state": "open", "url": str(self._repository)})
+        if old and self._git("rev-parse", f"{old}^{{tree}}") == trees[-1]:
+            return opened
+        head = draft.base
+        for tree, commit in zip(trees, commits, strict=True):
+            head = self._commit(tree, head, commit.message)
+        self._git("update-ref", ref, head, *([old] if old else []))
+        return opened
+
+    def look(self, draft: DraftPullRequest) -> DraftPullRequest:
+        """Merged when the branch that is checked out contains it, closed when it is gone."""
+        head = self._git("rev-parse", "--verify", "-q", f"refs/heads/{draft.branch}", check=False)
+        if not head:
+            return draft.model_copy(update={"state": "closed"})
+        merged = self._git("merge-base", "--is-ancestor", head, "HEAD", code=True)
+        return draft.model_copy(update={"state": "merged" if merged == "0" else "open"})
+
+    def _trees(self, base: str, commits: Sequence[Commit]) -> list[str]:
+        """The tree after each commit, made on an index of its own."""
+        made = []
         with tempfile.TemporaryDirectory(prefix="nd-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-            self._git("read-tree", draft.base, env=index)
-            for path, text in files.items():
-                blob = self._git("hash-object", "-w", "--stdin", stdin=text.encode())
-                self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
-            test_tree = self._git("write-tree", env=index)
-            self._git(
-                "apply",
-                "--cached",
-                "--whitespace=nowarn",
-                "-",
-                env=index,
-                stdin=patch.diffs[draft.repo].encode(),
-            )
-            fix_tree = self._git("write-tree", env=index)
-        old = self._git("rev-parse", "--verify", "-q", ref, check=False)
-        if old and self._git("rev-parse", f"{old}^{{tree}}") == fix_tree:
-            return draft.model_copy(update={"state": "open", "url": str(self._repository)})
-        head = draft.base
-        if files:
-            head = self._commit(
-                test_tree,
-                head,
-                f"{draft.title}\n\nThe test that fails for the same reason as production did.\n",
-            )
-        head = self._commit(fix_tree, head, f"{draft.title}\n\n{draft.body}\n")
-        self._git("update-ref", ref, head, *([old] if old else []))
-        return draft.model_copy(update={"state": "open", "url": str(self._repository)})
+            self._git("read-tree", base, env=index)
+            for commit in commits:
+                for path, content in commit.files.items():
+                    if content is None:
+                        self._git("update-index", "--force-remove", "--", path, env=index)
+                        continue
+                    blob = self._git("hash-object", "-w", "--stdin", stdin=content)
+                    mode = "100755" if path in commit.executable else "100644"
+                    self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=index)
+                made.append(self._git("write-tree", env=index))
+        return made
 
     def _commit(self, tree: str, parent: str, message: str) -> str:
         return self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode())
 
     def _git(
-        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, check: bool = True
-    ) -> str:
+        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, check: bool = True,
+        code: bool = False,
+    ) -> str:  # fmt: skip
+        """What git says; with `code` its exit code."""
         done = git(args, cwd=self._repository, stdin=stdin, env=env)
+        if code:
+            return str(done.returncode)
         if done.returncode != 0 and check:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             if "not a git repository" in " ".join(said):

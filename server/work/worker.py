@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from server.approvals import go_on
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
 from server.work.leases import BEAT, FILE, ONE, QUEUES, Leases, new_name
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nightdesk.work")
 
 TICK = 0.5  # seconds between two comparisons
+FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
 _QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
 
 
@@ -46,6 +48,7 @@ class Worker:
         self._steps = Steps(house)
         queues = [HERE] if only else [REPAIRS, TRIAGES]
         self._engine = Engine(house.config.data, self.name, queues, self._advance, self._triage, self._settle)
+        self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._tick, self._stopping = threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
@@ -75,7 +78,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether nothing is to be done that could be done now."""
-        waiting = tasks.waiting(self._house.database)
+        waiting = [task for task in tasks.waiting(self._house.database) if task.kind in _QUEUE]
         if waiting and tasks.paused(self._house.database):
             waiting = [task for task in waiting if task.kind is not TaskKind.REPAIR]
         return not waiting
@@ -149,7 +152,9 @@ class Worker:
         if leader != self.name:
             return
         active = self._engine.known([])  # read first: what is asked for from here on cannot look forgotten
-        waiting = {task.name: task for task in tasks.waiting(self._house.database)}
+        every = tasks.waiting(self._house.database)
+        waiting = {task.name: task for task in every if task.kind in _QUEUE}
+        self._forges([task for task in every if task.kind is TaskKind.DRAFT])
         held = tasks.paused(self._house.database)
         known = self._engine.known(list(waiting)) if waiting else {}
         for name, task in waiting.items():
@@ -157,6 +162,17 @@ class Worker:
         for name, workflow in active.items():
             if name not in waiting and workflow.name == REPAIRS:
                 self._engine.cancel(name)
+
+    def _forges(self, waiting: Sequence[Task]) -> None:
+        """Try the drafts that wait for a forge again, now and then; in this thread, for each try is bounded."""
+        if not waiting or monotonic() < self._asked + FORGES:
+            return
+        self._asked = monotonic()
+        for task in waiting:
+            try:
+                go_on(self._house, task)
+            except NightdeskError as problem:
+                log.warning("The draft of %s waits on: %s", task.incident_id, problem)
 
     def _see_to(self, task: Task, workflow: WorkflowStatus | None, alive: dict[str, str], held: bool) -> None:
         """Bring what the engine knows of one task to what it should be."""

@@ -1,0 +1,73 @@
+"""What a forge is given to push: commits as whole files, so that no forge has to understand a diff.
+
+A patch is applied by git, as the judge applies it, to the files that the commit of the proof has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fixloop.blocks import parse
+from fixloop.worlds import git
+from store.errors import BadPayload
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit: its message and the whole content of each file that it changes (None: the file goes).
+    `executable` are those of them that may be run."""
+
+    message: str
+    files: Mapping[str, bytes | None]
+    executable: frozenset[str] = frozenset()
+
+
+class Blobs(Protocol):
+    """What is needed of a repository: see `fixloop.Repository`."""
+
+    def blob(self, commit: str, path: str) -> bytes | None: ...
+
+    def executable(self, commit: str, paths: Sequence[str]) -> frozenset[str]: ...
+
+
+def test_commit(title: str, files: Mapping[str, str]) -> Commit:
+    """The test by itself: it can be looked at, and landed, without the fix."""
+    said = f"{title}\n\nThe test that fails for the same reason as production did.\n"
+    return Commit(said, {path: text.encode() for path, text in files.items()})
+
+
+def fix_commit(title: str, body: str, repository: Blobs, base: str, diff: str) -> Commit:
+    """The fix, applied to the files at `base`. Raises BadPayload where it does not apply there."""
+    touched = tuple(sorted({block.path for block in parse(diff)}))
+    with tempfile.TemporaryDirectory(prefix="nd-draft-") as folder:
+        tree = Path(folder).resolve()
+        for path in touched:
+            content = repository.blob(base, path)
+            if content is not None:
+                place = _inside(tree, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+        done = git(
+            ("apply", "--whitespace=nowarn", "-"), cwd=tree, stdin=diff.encode("utf-8", "surrogateescape"),
+            inside_repository=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise BadPayload(f"The patch does not apply to {base[:12]} any more.")
+        files = {path: _content(_inside(tree, path)) for path in touched}
+    return Commit(f"{title}\n\n{body}\n", files, repository.executable(base, touched))
+
+
+def _inside(tree: Path, path: str) -> Path:
+    """A path of the patch below the tree. Raises BadPayload where it leads out of it."""
+    place = (tree / path).resolve()
+    if not place.is_relative_to(tree):
+        raise BadPayload("The patch names a file outside of the repository.")
+    return place
+
+
+def _content(place: Path) -> bytes | None:
+    return place.read_bytes() if place.is_file() else None

@@ -1,0 +1,117 @@
+"""Drafts on GitLab, self-managed ones included, through the REST API (v4).
+
+Shapes by its documentation: commits with actions, merge requests. A merge request is a draft by its title.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fixloop.forges.commits import Commit
+from fixloop.forges.rest import Api, place_of, token
+from store.errors import NotFound, Unavailable
+from store.repair import DraftPullRequest
+
+LABEL = "nightdesk"
+_STATES = {"opened": "open", "merged": "merged", "closed": "closed", "locked": "open"}
+
+
+class GitLab:
+    """`fixloop.Forge` over one project on GitLab."""
+
+    name = "gitlab"
+
+    def __init__(self, address: str) -> None:
+        place = place_of(address)
+        if place is None:
+            raise NotFound("This is not the address of a repository on a forge.")
+        headers = {"PRIVATE-TOKEN": token(self.name), "User-Agent": "nightdesk"}
+        self._api = Api(self.name, f"{place.site}/api/v4", headers)
+        self._path = f"/projects/{quote(place.path, safe='')}"
+
+    @staticmethod
+    def takes(address: str) -> bool:
+        """gitlab.com; a self-managed one is named by the setting `forges`."""
+        place = place_of(address)
+        return place is not None and place.host == "gitlab.com"
+
+    def is_public(self) -> bool:
+        """Whether anybody may read the project."""
+        return str(self._api.get(self._path).get("visibility", "public")) == "public"
+
+    def open_draft(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> DraftPullRequest:
+        """The branch, then the merge request for it; each is found where it is there already."""
+        self._push(draft, commits)
+        found = self._find(draft)
+        if found is None:
+            body = {
+                "source_branch": draft.branch, "target_branch": self._api.get(self._path)["default_branch"],
+                "title": f"Draft: {draft.title}", "description": draft.body, "labels": LABEL,
+                "remove_source_branch": True,
+            }  # fmt: skip
+            found = self._api.send("POST", f"{self._path}/merge_requests", body)
+        return _read(draft, found)
+
+    def look(self, draft: DraftPullRequest) -> DraftPullRequest:
+        """What became of it."""
+        if draft.number is None:
+            raise NotFound(f"{draft.branch} has no merge request yet.")
+        return _read(draft, self._api.get(f"{self._path}/merge_requests/{draft.number}"))
+
+    def _push(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> None:
+        """Make the branch, a commit for each call. What an interrupted run has left is gone on with: the commits that
+        are on it are told by their messages."""
+        done = self._messages(draft)
+        wanted = [commit.message.strip() for commit in commits]
+        if done != wanted[: len(done)]:
+            raise Unavailable(
+                f"The branch {draft.branch} is there with other commits: look at it, and delete it."
+            )
+        for number, commit in enumerate(commits[len(done) :], len(done)):
+            body: dict[str, Any] = {
+                "branch": draft.branch, "commit_message": commit.message,
+                "actions": [self._action(path, content, commit, draft.base) for path, content in commit.files.items()],
+            }  # fmt: skip
+            if number == 0:
+                body["start_sha"] = draft.base
+            self._api.send("POST", f"{self._path}/repository/commits", body)
+
+    def _messages(self, draft: DraftPullRequest) -> list[str]:
+        """The messages of the branch's commits since the base, oldest first."""
+        try:
+            self._api.get(f"{self._path}/repository/branches/{quote(draft.branch, safe='')}")
+        except NotFound:
+            return []
+        compared = self._api.get(
+            f"{self._path}/repository/compare", **{"from": draft.base, "to": draft.branch}
+        )
+        return [str(commit["message"]).strip() for commit in compared["commits"]]
+
+    def _action(self, path: str, content: bytes | None, commit: Commit, base: str) -> dict[str, Any]:
+        if content is None:
+            return {"action": "delete", "file_path": path}
+        there = self._has(path, base)
+        return {
+            "action": "update" if there else "create", "file_path": path, "encoding": "base64",
+            "content": base64.b64encode(content).decode(), "execute_filemode": path in commit.executable,
+        }  # fmt: skip
+
+    def _has(self, path: str, commit: str) -> bool:
+        try:
+            self._api.get(f"{self._path}/repository/files/{quote(path, safe='')}", ref=commit)
+        except NotFound:
+            return False
+        return True
+
+    def _find(self, draft: DraftPullRequest) -> dict[str, Any] | None:
+        found = self._api.get(f"{self._path}/merge_requests", source_branch=draft.branch, state="all")
+        mine = [each for each in found if each["source_branch"] == draft.branch]
+        return mine[0] if mine else None
+
+
+def _read(draft: DraftPullRequest, found: dict[str, Any]) -> DraftPullRequest:
+    state = _STATES.get(str(found["state"]), "open")
+    return draft.model_copy(update={"number": found["iid"], "url": found["web_url"], "state": state})
