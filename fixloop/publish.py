@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from fixloop.worlds import RepoLayout
@@ -40,7 +41,8 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC.",
         _cause(attempt.changes),
         _test(attempt),
-        f"## The fix\n\n{attempt.patch.rationale}\n\nBy the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
+        f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
+        f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _lost(attempt),
         f"## Proof\n\n{_table(attempt.validation)}\n\nProof `{attempt.proof.id}`.",
         _tried(attempt),
@@ -53,10 +55,10 @@ def _cause(changes: tuple[CandidateChange, ...]) -> str:
     found = next((c for c in changes if c.verdict in (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED)), None)
     if found is None:
         return "## The cause\n\nNo change was proven to be the cause."
-    hunks = f"\n\n```diff\n{found.hunks[:CAP]}```" if found.hunks else ""
+    hunks = f"\n\n{_fenced(found.hunks[:CAP])}" if found.hunks else ""
     return (
         f"## The cause ({found.verdict})\n\n`{found.repo}` {found.commit[:12]} of {found.authored_at:%Y-%m-%d}, "
-        f"{_quiet(found.title)}: {found.said}.{hunks}"
+        f"{_quiet(found.title)}: {_quiet(found.said)}.{hunks}"
     )
 
 
@@ -74,7 +76,7 @@ def _lost(attempt: Attempt) -> str:
     assert attempt.patch is not None  # noqa: S101
     if not attempt.patch.loses:
         return ""
-    return "## What this takes away\n\n" + "\n".join(f"- {item}" for item in attempt.patch.loses[:20])
+    return "## What this takes away\n\n" + "\n".join(f"- {_quiet(item)}" for item in attempt.patch.loses[:20])
 
 
 def _table(validation: Validation) -> str:
@@ -117,6 +119,13 @@ def _quiet(text: str) -> str:
     """One line without what Markdown or a forge would act on: links, mentions, references, closing words."""
     line = " ".join(text.split())
     return "".join("·" if c in "`<>[]@#|" else c for c in line if c.isprintable())[:300]
+
+
+def _fenced(diff: str) -> str:
+    """A diff as a block that nothing in it can end."""
+    runs = [len(run) for run in re.findall("`+", diff)]
+    fence = "`" * max(3, *(length + 1 for length in runs), 3)
+    return f"{fence}diff\n{diff.rstrip()}\n{fence}"
 
 
 def _quote(text: str) -> str:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 SOURCES = "/src"  # where the repositories lie inside the sandbox
 PROBE = "/opt/nightdesk/nightdesk_probe.py"
 CONVENTIONAL_ROOTS = ("src", ".")  # where packages stand in a repository, tried in this order
+AUTHOR = "nightdesk@localhost"  # of the commits that we make
 _GIT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_AUTHOR_NAME": "Nightdesk",
-    "GIT_AUTHOR_EMAIL": "nightdesk@localhost",
+    "GIT_AUTHOR_EMAIL": AUTHOR,
     "GIT_COMMITTER_NAME": "Nightdesk",
-    "GIT_COMMITTER_EMAIL": "nightdesk@localhost",
+    "GIT_COMMITTER_EMAIL": AUTHOR,
     "GIT_TERMINAL_PROMPT": "0",
 }
 

@@ -16,13 +16,15 @@ import httpx
 
 from fixloop import Sandbox
 from server import plugins
+from server.approvals import Discloses
 from server.config import SETTINGS, Config
 from server.house import House
 from server.presence import servers
 from server.web.words import ago, stamp
-from store import accounts, queries
-from store.errors import NightdeskError, NotAllowed
+from store import accounts, queries, tasks
+from store.errors import NightdeskError, NotAllowed, Unavailable
 from store.git import git, without_credentials
+from store.tasks import TaskKind
 
 _LEAST_FREE = 100 << 20  # bytes below which there is not enough room to work
 _PATIENCE = 10  # seconds that somebody else may take to answer
@@ -55,6 +57,7 @@ def examine(house: House) -> Iterator[Check]:
     yield disk(house.config)
     yield from around(house.config, house.sandbox)
     yield from _repositories(house)
+    yield from _forges(house)
     yield _tokens(house)
     yield _clock(house)
     yield _last_event(house)
@@ -217,6 +220,28 @@ def _repositories(house: House) -> Iterator[Check]:
             if isinstance(error, NotAllowed):
                 why, fix = "its origin refuses the credentials", "Renew the token, and give it to git again."
             yield Check(part, State.BROKEN, f"The mirror stands at {head}, but {why}: {error} {fix}")
+
+
+def _forges(house: House) -> Iterator[Check]:
+    """Whether drafts can be opened where the repositories come from, and which of them wait."""
+    for row in queries.repositories(house.database):
+        part = f"drafts of {row.name}"
+        try:
+            forge = plugins.forge(row.url, house.config.forges)
+            public = isinstance(forge, Discloses) and forge.is_public()
+        except NightdeskError as error:
+            retry = isinstance(error, Unavailable) and error.retry
+            yield Check(
+                part, State.BROKEN if retry or isinstance(error, NotAllowed) else State.MISSING, str(error)
+            )
+            continue
+        open_to_all = "; anybody may read it, so a person decides about each" if public else ""
+        yield Check(part, State.OK, f"Opened by {forge.name}{open_to_all}.")
+    for task in tasks.waiting(house.database, TaskKind.DRAFT):
+        said = (
+            "Its forge did not answer; it is opened as soon as it does, as long as a server or a worker runs."
+        )
+        yield Check(f"draft of {task.incident_id}", State.MISSING, said)
 
 
 def _tokens(house: House) -> Check:

@@ -30,7 +30,7 @@ _NOT_SETTINGS = frozenset(
         "NIGHTDESK_SHARED",
         "NIGHTDESK_GITHUB_TOKEN",
         "NIGHTDESK_GITLAB_TOKEN",
-    }  # fmt: skip
+    }
 )  # the folder, senders, the tests, forges
 
 
@@ -59,7 +59,7 @@ class Config(BaseModel):
         description="When a draft opens by itself: `proven`, `ask` or `never`. "
         "Unset: `proven` for a local git repository, `ask` for a remote forge.",
     )
-    forges: Mapping[str, str] = Field(
+    forges: dict[str, str] = Field(
         default_factory=dict,
         description='Which forge a host of your own is: `{"git.example.com" = "gitlab"}` or `"github"`.',
     )

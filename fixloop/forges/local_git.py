@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fixloop.forges.commits import Commit
-from fixloop.worlds import git
+from fixloop.worlds import AUTHOR, git
 from store.errors import NotFound, Unavailable
 from store.repair import DraftPullRequest
 
@@ -42,6 +42,10 @@ class LocalGit:
         opened = draft.model_copy(update={"state": "open", "url": str(self._repository)})
         if old and self._git("rev-parse", f"{old}^{{tree}}") == trees[-1]:
             return opened
+        if old and set(self._git("log", "--format=%ae", f"{draft.base}..{old}").split()) - {AUTHOR}:
+            raise Unavailable(
+                f"Somebody has worked on {draft.branch}: it stays as it is. Rename it, and try again."
+            )
         head = draft.base
         for tree, commit in zip(trees, commits, strict=True):
             head = self._commit(tree, head, commit.message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,13 +12,14 @@ import pytest
 from fixloop import Forge, Sandbox
 from fixloop.fixers import FixCase, Fixer
 from server.plugins import PROTOCOLS, missing
-from store.repair import DraftPullRequest, Patch
+from store.repair import DraftPullRequest
 from tests.contracts.nightdesk_contracts.classifiers import ClassifierContract
 from tests.contracts.nightdesk_contracts.fixers import FixerContract
 from tests.contracts.nightdesk_contracts.forges import ForgeContract
 from tests.contracts.nightdesk_contracts.formats import FormatContract
 from tests.contracts.nightdesk_contracts.languages import LanguageContract
 from tests.contracts.nightdesk_contracts.sandboxes import SandboxContract
+from tests.forges.fake import Fake, FakeGitHub, FakeGitLab, serving
 from tests.sandbox.histories import History, write
 from tests.sandbox.test_fixers import BASKET, fix_case
 from triage import Classifier, Format, Language
@@ -130,21 +131,29 @@ class TestFixers(FixerContract):
 class TestForges(ForgeContract):
     @pytest.fixture
     def origin(self, tmp_path: Path) -> Path:
-        write(tmp_path / "origin", History("app", [("Start", "2024-01-01", {"app.py": "answer = 41\n"})]))
+        files = {"app.py": "answer = 41\n", "run.sh": "#!/bin/sh\n", "old.py": "x = 1\n"}
+        write(tmp_path / "origin", History("app", [("Start", "2024-01-01", files)]))
         return tmp_path / "origin"
 
     @pytest.fixture
-    def address(self, origin: Path) -> str:
-        return str(origin)
+    def address(self, kind: type[Forge], origin: Path) -> str:
+        known = {"github": "git@github.com:team/shop.git", "gitlab": "https://gitlab.com/team/sub/shop"}
+        return known.get(kind.name, str(origin))
 
     @pytest.fixture
-    def part(self, kind: Callable[[str], Forge], address: str) -> Forge:
-        return kind(address)
-
-    @pytest.fixture
-    def patch(self, origin: Path) -> Patch:
-        diff = "--- a/app.py\n+++ b/app.py\n@@ -1 +1 @@\n-answer = 41\n+answer = 42\n"
-        return Patch(diffs={"app": diff}, base_commits={"app": head(origin)}, fixer="rules")
+    def part(
+        self, kind: Callable[[str], Forge], origin: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Forge]:
+        fakes: dict[str, type[Fake]] = {"github": FakeGitHub, "gitlab": FakeGitLab}
+        if kind.name not in fakes:  # type: ignore[attr-defined]
+            yield kind(str(origin))
+            return
+        for name in ("GITHUB", "GITLAB"):
+            monkeypatch.setenv(f"NIGHTDESK_{name}_TOKEN", Fake.TOKEN)
+        with serving(fakes[kind.name](origin / ".git")) as fake:  # type: ignore[attr-defined]
+            yield kind(f"{fake.address}/team/shop.git")
+            assert fake.unknown == []
+            assert all(pull["draft"] for pull in fake.pulls)
 
     @pytest.fixture
     def draft(self, origin: Path, part: Forge) -> DraftPullRequest:
@@ -170,11 +179,9 @@ def said(origin: Path, *words: str) -> str:
 
 
 def head(origin: Path) -> str:
-    return said(origin, "rev-parse", "HEAD")
+    return said(origin, "rev-parse", "main")
 
 
 def files(origin: Path, name: str) -> dict[str, str]:
-    return {
-        path: said(origin, "show", f"{name}:{path}")
-        for path in said(origin, "ls-tree", "-r", "--name-only", name).split()
-    }
+    paths = said(origin, "ls-tree", "-r", "--name-only", name).split()
+    return {path: said(origin, "show", f"{name}:{path}") for path in paths}

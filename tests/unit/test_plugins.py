@@ -50,7 +50,9 @@ class Attic:
     @staticmethod
     def takes(address):
         return address.startswith("attic://")
-    def open_draft(self, draft, patch, files):
+    def open_draft(self, draft, commits):
+        return draft
+    def look(self, draft):
         return draft
 """
 Install = Callable[[str], None]

@@ -1,0 +1,289 @@
+"""Stand-ins for GitHub and GitLab: a local server over a real bare repository that speaks the documented shapes and
+nothing else. A call that it does not know is written down and refused: the tests ask that there were none."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+Answer = tuple[int, Any]
+
+
+class Fake:
+    """The state of one forge with one repository, `team/shop`. `down` makes it answer 503, `drafts` whether its plan has
+    draft pull requests; `calls` is what was asked, `unknown` what it does not know."""
+
+    kind = ""
+    TOKEN = "forge-token"
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self.pulls: list[dict[str, Any]] = []
+        self.calls: list[str] = []
+        self.unknown: list[str] = []
+        self.down, self.drafts, self.public = False, True, False
+        self.address = ""
+
+    def routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
+        raise NotImplementedError
+
+    def allowed(self, headers: Any) -> bool:
+        raise NotImplementedError
+
+    def answer(self, method: str, target: str, headers: Any, body: Any) -> Answer:
+        parts = urlsplit(target)
+        path, query = parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}
+        self.calls.append(f"{method} {path}")
+        if self.down:
+            return 503, {"message": "down for a good two hours"}
+        if not self.allowed(headers):
+            return 401, {"message": "Bad credentials"}
+        for wanted, pattern, act in self.routes():
+            found = re.fullmatch(pattern, path)
+            if wanted == method and found:
+                return act(*(unquote(group) for group in found.groups()), query=query, body=body)
+        self.unknown.append(f"{method} {target}")
+        return 404, {"message": "Not Found"}
+
+    def git(self, *words: str, stdin: bytes = b"", index: Path | None = None) -> str:
+        env = {"GIT_AUTHOR_NAME": "f", "GIT_AUTHOR_EMAIL": "f@example.com", "GIT_COMMITTER_NAME": "f",
+               "GIT_COMMITTER_EMAIL": "f@example.com", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}  # fmt: skip
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        done = subprocess.run(
+            ["git", "--git-dir", str(self.repository), *words],
+            input=stdin,
+            env=env,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise LookupError(done.stderr.decode())
+        return done.stdout.decode().strip()
+
+    def tree_with(self, base: str, entries: list[tuple[str, str, str | None]]) -> str:
+        """A tree: `base` with entries (mode, path, blob or None)."""
+        index = self.repository / "fake-index"
+        index.unlink(missing_ok=True)
+        self.git("read-tree", base, index=index)
+        for mode, path, blob in entries:
+            if blob is None:
+                self.git("update-index", "--force-remove", "--", path, index=index)
+            else:
+                self.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", index=index)
+        return self.git("write-tree", index=index)
+
+
+class FakeGitHub(Fake):
+    """Enterprise Server: its API is below /api/v3."""
+
+    kind = "github"
+
+    def allowed(self, headers: Any) -> bool:
+        return bool(
+            headers.get("Authorization") == f"Bearer {self.TOKEN}" and headers.get("X-GitHub-Api-Version")
+        )
+
+    def routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
+        repo = "/api/v3/repos/team/shop"
+        return [
+            ("GET", repo, self.about),
+            ("GET", repo + "/git/commits/([0-9a-f]{40})", self.commit),
+            ("POST", repo + "/git/blobs", self.new_blob),
+            ("POST", repo + "/git/trees", self.new_tree),
+            ("POST", repo + "/git/commits", self.new_commit),
+            ("GET", repo + "/git/ref/heads/(.+)", self.ref),
+            ("POST", repo + "/git/refs", self.new_ref),
+            ("GET", repo + "/pulls", self.list_pulls),
+            ("POST", repo + "/pulls", self.new_pull),
+            ("GET", repo + "/pulls/([0-9]+)", self.pull),
+            ("POST", repo + "/issues/([0-9]+)/labels", self.label),
+        ]
+
+    def about(self, query: Any, body: Any) -> Answer:
+        return 200, {"default_branch": "main", "visibility": "public" if self.public else "private"}
+
+    def commit(self, sha: str, query: Any, body: Any) -> Answer:
+        try:
+            return 200, {"sha": sha, "tree": {"sha": self.git("rev-parse", f"{sha}^{{tree}}")}}
+        except LookupError:
+            return 404, {"message": "Not Found"}
+
+    def new_blob(self, query: Any, body: Any) -> Answer:
+        assert body["encoding"] == "base64"
+        return 201, {"sha": self.git("hash-object", "-w", "--stdin", stdin=base64.b64decode(body["content"]))}
+
+    def new_tree(self, query: Any, body: Any) -> Answer:
+        entries = [
+            (each["mode"], each["path"], each["sha"]) for each in body["tree"] if each["type"] == "blob"
+        ]
+        return 201, {"sha": self.tree_with(body["base_tree"], entries)}
+
+    def new_commit(self, query: Any, body: Any) -> Answer:
+        (parent,) = body["parents"]
+        return 201, {"sha": self.git("commit-tree", body["tree"], "-p", parent, "-m", body["message"])}
+
+    def ref(self, branch: str, query: Any, body: Any) -> Answer:
+        try:
+            return 200, {"object": {"sha": self.git("rev-parse", "--verify", "-q", f"refs/heads/{branch}")}}
+        except LookupError:
+            return 404, {"message": "Not Found"}
+
+    def new_ref(self, query: Any, body: Any) -> Answer:
+        self.git("update-ref", body["ref"], body["sha"], "0" * 40)
+        return 201, {"ref": body["ref"]}
+
+    def list_pulls(self, query: Any, body: Any) -> Answer:
+        owner, _, branch = query["head"].partition(":")
+        assert (owner, query["state"]) == ("team", "all")
+        return 200, [pull for pull in self.pulls if pull["head"]["ref"] == branch]
+
+    def new_pull(self, query: Any, body: Any) -> Answer:
+        if body["draft"] and not self.drafts:
+            return 422, {"message": "Draft pull requests are not supported in this repository."}
+        number = len(self.pulls) + 1
+        pull = {
+            "number": number, "state": "open", "draft": body["draft"], "merged_at": None, "title": body["title"],
+            "body": body["body"], "head": {"ref": body["head"]}, "base": {"ref": body["base"]}, "labels": [],
+            "html_url": f"{self.address}/team/shop/pull/{number}",
+        }  # fmt: skip
+        self.pulls.append(pull)
+        return 201, pull
+
+    def pull(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.pulls[int(number) - 1]
+
+    def label(self, number: str, query: Any, body: Any) -> Answer:
+        self.pulls[int(number) - 1]["labels"] += body["labels"]
+        return 200, []
+
+
+class FakeGitLab(Fake):
+    """A self-managed GitLab."""
+
+    kind = "gitlab"
+
+    def allowed(self, headers: Any) -> bool:
+        return bool(headers.get("PRIVATE-TOKEN") == self.TOKEN)
+
+    def routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
+        project = "/api/v4/projects/team%2Fshop"
+        return [
+            ("GET", project, self.about),
+            ("GET", project + "/repository/branches/([^/]+)", self.branch),
+            ("GET", project + "/repository/compare", self.compare),
+            ("GET", project + "/repository/files/([^/]+)", self.file),
+            ("POST", project + "/repository/commits", self.new_commit),
+            ("GET", project + "/merge_requests", self.list_requests),
+            ("POST", project + "/merge_requests", self.new_request),
+            ("GET", project + "/merge_requests/([0-9]+)", self.request),
+        ]
+
+    def about(self, query: Any, body: Any) -> Answer:
+        return 200, {"default_branch": "main", "visibility": "public" if self.public else "private"}
+
+    def branch(self, name: str, query: Any, body: Any) -> Answer:
+        try:
+            return 200, {
+                "name": name,
+                "commit": {"id": self.git("rev-parse", "--verify", "-q", f"refs/heads/{name}")},
+            }
+        except LookupError:
+            return 404, {"message": "404 Branch Not Found"}
+
+    def compare(self, query: Any, body: Any) -> Answer:
+        shas = self.git("rev-list", "--reverse", f"{query['from']}..refs/heads/{query['to']}").split()
+        return 200, {
+            "commits": [{"id": sha, "message": self.git("log", "-1", "--format=%B", sha)} for sha in shas]
+        }
+
+    def file(self, path: str, query: Any, body: Any) -> Answer:
+        try:
+            return 200, {
+                "file_path": path,
+                "blob_id": self.git("rev-parse", "--verify", "-q", f"{query['ref']}:{path}"),
+            }
+        except LookupError:
+            return 404, {"message": "404 File Not Found"}
+
+    def new_commit(self, query: Any, body: Any) -> Answer:
+        ref = f"refs/heads/{body['branch']}"
+        parent = body.get("start_sha") or self.git("rev-parse", "--verify", "-q", ref)
+        entries: list[tuple[str, str, str | None]] = []
+        for action in body["actions"]:
+            there = self.file(action["file_path"], {"ref": parent}, None)[0] == 200
+            if there == (action["action"] == "create"):
+                return 400, {"message": f"A file with this name {'exists' if there else 'does not exist'}"}
+            if action["action"] == "delete":
+                entries.append(("100644", action["file_path"], None))
+                continue
+            assert action["encoding"] == "base64"
+            blob = self.git("hash-object", "-w", "--stdin", stdin=base64.b64decode(action["content"]))
+            entries.append(("100755" if action["execute_filemode"] else "100644", action["file_path"], blob))
+        tree = self.tree_with(parent, entries)
+        sha = self.git("commit-tree", tree, "-p", parent, "-m", body["commit_message"])
+        self.git("update-ref", ref, sha)
+        return 201, {"id": sha}
+
+    def list_requests(self, query: Any, body: Any) -> Answer:
+        assert query["state"] == "all"
+        return 200, [each for each in self.pulls if each["source_branch"] == query["source_branch"]]
+
+    def new_request(self, query: Any, body: Any) -> Answer:
+        number = len(self.pulls) + 1
+        made = {
+            **body, "iid": number, "state": "opened", "draft": body["title"].startswith("Draft: "),
+            "web_url": f"{self.address}/team/shop/-/merge_requests/{number}",
+        }  # fmt: skip
+        self.pulls.append(made)
+        return 201, made
+
+    def request(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.pulls[int(number) - 1]
+
+
+@contextmanager
+def serving(fake: Fake) -> Iterator[Fake]:
+    """The forge at an address of its own (`fake.address`)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.respond()
+
+        def do_POST(self) -> None:
+            self.respond()
+
+        def respond(self) -> None:
+            sent = self.rfile.read(int(self.headers.get("content-length") or 0))
+            status, answer = fake.answer(
+                self.command, self.path, self.headers, json.loads(sent) if sent else None
+            )
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.address = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield fake
+        finally:
+            server.shutdown()
+            thread.join(timeout=30)
