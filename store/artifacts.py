@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from store.errors import NotFound, Unavailable
@@ -52,6 +53,12 @@ class Artifacts:
     def has(self, digest: str) -> bool:
         """Whether a blob of this hash is kept. Anything that is not a hash is not."""
         return _HASH.fullmatch(digest) is not None and self._path(digest).is_file()
+
+    def all(self) -> Iterator[tuple[str, Path]]:
+        """Every blob: its hash and its file."""
+        for path in self.folder.glob("??/??/*"):
+            if _HASH.fullmatch(path.name):
+                yield path.name, path
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest[2:4] / digest

@@ -60,6 +60,16 @@ def bring_forward(url: str, backups: Path) -> Upgrade:
     return Upgrade(found.current, found.target, backup)
 
 
+def snapshot(url: str, copy: Path) -> None:
+    """Copy a database that is in use, as it is at one moment. Raises Unavailable."""
+    path = _path(url)
+    try:
+        with closing(_read_only(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise Unavailable(f"The database {path} cannot be copied: {error}.") from error
+
+
 def _copy(path: Path, backups: Path, revision: str) -> Path:
     size = path.stat().st_size
     copy = backups / f"{path.stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.sqlite"

@@ -76,6 +76,11 @@ BAD: tuple[tuple[str, int, str], ...] = (
     ("export file.tar --project nowhere", FAILED, "nowhere"),
     ("import no-such-file", FAILED, "no-such-file"),
     ("import nightdesk.toml", FAILED, "not an export"),
+    ("backup no/such/folder/file.tar", FAILED, "cannot be written"),
+    ("restore no-such-file.tar", FAILED, "already"),
+    ("purge", WRONG_USE, "Say what is to go"),
+    ("purge --older-than soon", WRONG_USE, "no age"),
+    ("purge --older-than 90d --user 1", WRONG_USE, "Say what is to go"),
     ("migrate --nonsense", WRONG_USE, "--nonsense"),
     ("doctor --nonsense", WRONG_USE, "--nonsense"),
 )

@@ -1,0 +1,138 @@
+"""Data that is to go: old events, or everything of one person. What is counted stays counted.
+
+An incident outlives its events: its counts, dates, verdict and repairs are what the team decided by. Gone is what came
+from outside: ids, times, users and bodies of events, and the payloads that no other event refers to.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlmodel import Session, col, func
+
+from store.artifacts import Artifacts
+from store.database import Database
+from store.recording import note_act
+from store.tables import EventRow, FacetRow, MoveRow
+
+BATCH = 500  # events of one transaction: others write in between
+SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
+
+
+@dataclass(frozen=True)
+class Purged:
+    """How much went, or would go."""
+
+    events: int
+    bodies: int
+    artifacts: int
+    bytes: int  # of the database file and the payloads, on disk
+
+
+def older_than(moment: datetime) -> ColumnElement[bool]:
+    """Events that were received before a moment."""
+    return col(EventRow.received_at) < moment
+
+
+def of_user(user: str) -> ColumnElement[bool]:
+    """Events of one person: by what the incident shows as its user (`id:42`, `email:…`), or by that alone."""
+    keys = [user, *(f"{kind}:{user}" for kind in ("id", "email", "ip_address"))]
+    return col(EventRow.user_key).in_(keys)
+
+
+def count(db: Database, which: ColumnElement[bool]) -> Purged:
+    """What would go. Payloads and bytes are known only once it is gone."""
+    with db.read() as session:
+        events = select(func.count()).where(which).select_from(EventRow)
+        bodies = events.where(col(EventRow.body).is_not(None))
+        return Purged(session.execute(events).scalar_one(), session.execute(bodies).scalar_one(), 0, 0)
+
+
+def purge(db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str) -> Purged:
+    """Take the events away, then what nothing refers to any more, then give the room back. Done in small
+    transactions: interrupted, it goes on from there when it is called again."""
+    found = count(db, which)
+    before = _size(db.path)
+    while _some(db, which):
+        pass
+    with db.write() as session:
+        note_act(session, by, "purge", "events", {"events": found.events, "bodies": found.bodies}, None, why)
+    gone, freed = _unreferenced(db, artifacts)
+    db.compact()
+    return Purged(found.events, found.bodies, gone, freed + max(0, before - _size(db.path)))
+
+
+def _some(db: Database, which: ColumnElement[bool]) -> int:
+    with db.write() as session:
+        statement = (
+            select(col(EventRow.id), col(EventRow.incident_id), col(EventRow.user_key))
+            .where(which)
+            .limit(BATCH)
+        )
+        rows: list[Any] = list(session.execute(statement))
+        if not rows:
+            return 0
+        ids = [row.id for row in rows]
+        for table, column in ((MoveRow, MoveRow.event_id), (EventRow, EventRow.id)):
+            gone = delete(table).where(col(column).in_(ids))
+            session.execute(gone.execution_options(synchronize_session=False))
+        _forget_users(session, {(row.incident_id, row.user_key) for row in rows if row.user_key})
+        return len(ids)
+
+
+def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
+    """A user of whom no event is left is not named any more. The count stays: so many were touched."""
+    for incident, user in pairs:
+        left = select(col(EventRow.id)).where(
+            col(EventRow.incident_id) == incident, col(EventRow.user_key) == user
+        )
+        if session.execute(left.limit(1)).first() is None:
+            named = (
+                col(FacetRow.incident_id) == incident,
+                col(FacetRow.kind) == "user",
+                col(FacetRow.value) == user,
+            )
+            session.execute(delete(FacetRow).where(*named).execution_options(synchronize_session=False))
+
+
+def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
+    """Remove payloads that no kept event refers to; how many, and their bytes on disk."""
+    referred = set(_references(db))
+    gone = freed = 0
+    for digest, place in artifacts.all():
+        size, age = place.stat().st_size, time.time() - place.stat().st_mtime
+        if digest not in referred and age > SETTLED:
+            place.unlink(missing_ok=True)
+            gone, freed = gone + 1, freed + size
+    return gone, freed
+
+
+def _references(db: Database) -> Iterator[str]:
+    last = 0
+    while True:
+        with db.read() as session:
+            wanted = (col(EventRow.id) > last, col(EventRow.body).is_not(None))
+            statement = select(col(EventRow.id), col(EventRow.body)).where(*wanted)
+            rows: list[Any] = list(session.execute(statement.order_by(col(EventRow.id)).limit(BATCH)))
+        if not rows:
+            return
+        for row in rows:
+            raw = json.loads(zlib.decompress(row.body)).get("raw")
+            if isinstance(raw, str):
+                yield raw
+        last = rows[-1].id
+
+
+def _size(path: Path) -> int:
+    return sum(part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists())
+
+
+__all__ = ["Purged", "count", "of_user", "older_than", "purge"]
