@@ -19,6 +19,7 @@ from fixloop.applied import Case, left_out, prepare
 from fixloop.bench import Bench
 from fixloop.blocks import by_file, unified
 from fixloop.compare import fault, keeps
+from fixloop.complaints import Complaints, complaints, new_complaint
 from fixloop.constraints import Refusal
 from fixloop.covered import added, added_lines, statements
 from fixloop.flake import miss_bound
@@ -44,6 +45,7 @@ class Judge:
         self._witness = Witness(bench, trial)
         self._base = self._witness.base
         self._suites: dict[str, SuiteResult] = {}
+        self._tools: dict[tuple[str, str], Complaints] = {}
         self._before: tuple[int, int] | None = None
 
     def judge(self, patch: Patch) -> Validation:
@@ -60,7 +62,7 @@ class Judge:
     def _check(self, case: Case) -> Validation:
         checks: tuple[Callable[[Case], Refusal | None], ...] = (
             self._named, self._fails_before, self._passes_after, self._observed, self._unrecognised,
-            self._necessary, self._neighbours, self._mutants, self._suites_hold, self._symptoms,
+            self._necessary, self._neighbours, self._mutants, self._suites_hold, self._tools_hold, self._symptoms,
         )  # fmt: skip
         for check in checks:
             refusal = check(case)
@@ -273,6 +275,31 @@ class Judge:
             return None
         return Refusal("tampers_with_runner" if after.tampered else "suite", f"{repo}: {found}")
 
+    def _tools_hold(self, case: Case) -> Refusal | None:
+        for name in ("lint", "types"):
+            for repo in (repo for repo, blocks in case.blocks.items() if blocks):
+                command = getattr(self._bench.layout.repo(repo), name)
+                if command is None:
+                    continue
+                if (name, repo) not in self._tools:
+                    self._tools[name, repo] = complaints(self._bench.sandbox, self._base, repo, command)
+                before, after = (
+                    self._tools[name, repo],
+                    complaints(self._bench.sandbox, case.world, repo, command),
+                )
+                found = new_complaint(before, after)
+                said = {
+                    "command": command,
+                    "before": before.summary(),
+                    "after": after.summary(),
+                    "new": found,
+                }
+                case.findings.setdefault(name, {})[repo] = said
+                self._note(case, f"{name} of {repo}", found or after.said or "nothing new")
+                if found is not None:
+                    return Refusal(name, f"`{command}` has a new complaint in {repo}: {found}")
+        return None
+
     def _symptoms(self, case: Case) -> Refusal | None:
         changed: list[str] = []
         for repo in case.new:
@@ -294,7 +321,7 @@ class Judge:
         case.runs.append(Run(id=f"run-{number}", what=what, outcome=outcome, hash=digest, took=case.lap()))
 
     def _refused(self, refusal: Refusal, findings: dict[str, Any], runs: list[Run]) -> Validation:
-        failed = refusal.rule in ("oracle", "suite", "not_deterministic")
+        failed = refusal.rule in ("oracle", "suite", "not_deterministic", "lint", "types")
         verdict = ValidationVerdict.FAILED if failed else ValidationVerdict.REFUSED
         return self._validation(verdict, refusal.rule, refusal.said, findings, runs)
 

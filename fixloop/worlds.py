@@ -47,6 +47,8 @@ class RepoLayout:
     source_roots: tuple[str, ...] = ()
     test_command: str = "python -m pytest -q"
     has_tests: bool = True
+    lint: str | None = None
+    types: str | None = None
 
 
 @dataclass(frozen=True)
