@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from server.addresses import addresses_of
 from server.config import Config
 from store.people import Scope
 
 SERVER = "/.well-known/oauth-authorization-server"
 RESOURCE = "/.well-known/oauth-protected-resource"
 AUDIENCES: Mapping[str, tuple[Scope, ...]] = {"/mcp": tuple(Scope), "/mcp/readonly": (Scope.READ,)}
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-def origin(config: Config, headers: Mapping[str, str]) -> str:
-    """The address under which we answer this request, without a slash at the end: the configured one. Where none
-    is configured each name of loopback is as good, because programs insist on the name that they were given."""
-    host = headers.get("host", "").lower()
-    return f"http://{host}" if f"http://{host}" in _own(config) else config.address
 
 
 def audience_of(config: Config, resource: str) -> str | None:
@@ -28,8 +21,8 @@ def audience_of(config: Config, resource: str) -> str | None:
     written = f"{given.scheme.lower()}://{given.netloc.lower()}{given.path.rstrip('/')}"
     if given.query or given.fragment:
         return None
-    addresses = {config.address, *_own(config)}
-    return next((path for path in AUDIENCES for own in addresses if written == own + path), None)
+    own = addresses_of(config)
+    return next((path for path in AUDIENCES for address in own if written == address + path), None)
 
 
 def authorization_server(base: str) -> dict[str, Any]:
@@ -62,10 +55,3 @@ def protected_resource(base: str, path: str) -> dict[str, Any]:
         "scopes_supported": [scope.value for scope in AUDIENCES[path]],
         "bearer_methods_supported": ["header"],
     }
-
-
-def _own(config: Config) -> frozenset[str]:
-    """The addresses on loopback that stand for us where no other is configured."""
-    if config.public_url:
-        return frozenset()
-    return frozenset(f"http://{name}:{config.port}" for name in _LOOPBACK)

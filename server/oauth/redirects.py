@@ -48,6 +48,12 @@ def answered(uri: str, fields: Mapping[str, str]) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}{urlencode(fields)}"
 
 
+def is_loopback(uri: str) -> bool:
+    """Whether an address leads to a program on the person's own computer by way of loopback."""
+    parts = urlsplit(uri)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
+
+
 def place(uri: str) -> str:
     """Where an address leads, in words for the person who decides."""
     parts = urlsplit(uri)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.answers import Full
+from server.moments import Clock
 from server.oauth import protocol
 from server.oauth.documents import described_client
 from server.oauth.metadata import audience_of
@@ -47,7 +48,7 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
 class TokenDoors:
     """The endpoints of programs, over one house."""
 
-    def __init__(self, house: House, clock: Callable[[], datetime]) -> None:
+    def __init__(self, house: House, clock: Clock) -> None:
         self._house = house
         self._clock = clock
 
