@@ -7,6 +7,7 @@ is read and checked again when it comes back.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -73,10 +74,8 @@ class Consent:
 
     def _authorize(self, request: Request, fields: Fields) -> Response:
         """What is wrong is said at once; what a stranger wants is looked at once somebody has logged in."""
-        try:
+        with suppress(Stranger):
             self._ask(request, request.url.query, fetching=False)
-        except Stranger:
-            pass
         return _away(f"/consent?{request.url.query}")
 
     def _show(self, request: Request, fields: Fields) -> Response:
