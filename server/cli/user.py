@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -84,12 +85,10 @@ def link(name: str | None, data: Path | None, as_json: bool) -> None:
 def password(name: str, data: Path | None, as_json: bool) -> None:
     """Set the password with which NAME logs in at the web page: asked for on a terminal, else the first line of
     standard input. Whoever is logged in as NAME is logged out."""
-    given = click.get_text_stream("stdin")
-    text = (
-        click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        if given.isatty()
-        else given.readline().rstrip("\r\n")
-    )
+    if sys.stdin.isatty():
+        text = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
     with open_house(data) as house:
         logins.set_password(house.database, name, encoded(text), by=who())
     emit({"name": name, "password": True}, f"{name} has a new password.", as_json=as_json)

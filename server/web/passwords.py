@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -12,7 +13,6 @@ from store.errors import BadPayload
 SHORTEST, LONGEST = 12, 256  # characters
 _HASHER = PasswordHasher()
 _AT_ONCE = threading.Semaphore(2)  # each takes 64 MiB while it is at work
-_NOBODYS = _HASHER.hash("the password of nobody")
 
 
 def encoded(password: str) -> str:
@@ -27,7 +27,13 @@ def fits(kept: str | None, password: str) -> bool:
     """Whether this is the password. Takes the same time where there is none: it tells nothing of who exists."""
     with _AT_ONCE:
         try:
-            _HASHER.verify(kept or _NOBODYS, password[: LONGEST + 1])
+            _HASHER.verify(kept or _nobodys(), password[: LONGEST + 1])
         except (VerifyMismatchError, InvalidHashError):
             return False
     return kept is not None
+
+
+@cache
+def _nobodys() -> str:
+    """What a password is compared with where there is none."""
+    return _HASHER.hash("the password of nobody")
