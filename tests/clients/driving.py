@@ -26,7 +26,7 @@ from server.config import load
 from server.house import House
 from server.moments import utc_now
 from store import logins
-from tests.journeys.oauth_samples import forms_of
+from tests.journeys.oauth_samples import Clock, forms_of
 
 PATIENCE = 60.0  # seconds
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>78])")
@@ -121,7 +121,7 @@ def visit(address: str) -> int:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[House]:
+def serving(folder: Path, clock: Clock) -> Iterator[House]:
     """A server on a free port of loopback over a house of its own; its address is in the house's configuration."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -129,7 +129,7 @@ def serving(folder: Path) -> Iterator[House]:
         config = load(folder, {"NIGHTDESK_PORT": str(listener.getsockname()[1])})
         with House.open(config) as house:
             server = uvicorn.Server(
-                uvicorn.Config(make_app(house), log_level="warning", proxy_headers=False, ws="none")
+                uvicorn.Config(make_app(house, clock), log_level="warning", proxy_headers=False, ws="none")
             )
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()

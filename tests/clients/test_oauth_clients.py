@@ -7,18 +7,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import col, select
 
 from server.house import House
-from store import grants
+from store import clients, grants
+from store.tables import GrantTokenRow
 from tests.clients.driving import AUTHORIZE, PATIENCE, Terminal, play, serving, visit
+from tests.journeys.oauth_samples import Clock
 
 Environment = dict[str, str]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[House]:
+def clock() -> Clock:
+    """The clock of the server; the clients have their own."""
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Iterator[House]:
     """A served house."""
-    with serving(tmp_path / "data") as house:
+    with serving(tmp_path / "data", clock) as house:
         yield house
 
 
@@ -76,3 +85,110 @@ def test_claude_code_logs_in_and_its_logout_gives_the_grant_back(
     (grant,) = grants.grants(desk.database)
     assert grant.revoked_at is not None
     assert "needs authentication" in run(*claude, "mcp", "list").lower()
+
+
+@pytest.mark.slow
+def test_claude_code_says_that_it_was_refused_and_nothing_is_granted(
+    claude: list[str], desk: House, run: Callable[..., str], client_environment: Environment, tmp_path: Path
+) -> None:
+    added(run, claude, desk)
+    command = [*claude, "mcp", "login", "nightdesk"]
+    code, said = logged_in(command, desk, client_environment, tmp_path, "denied")
+    assert code != 0
+    assert "refused" in said.lower() or "denied" in said.lower()
+    assert grants.grants(desk.database) == []
+    assert "needs authentication" in run(*claude, "mcp", "list").lower()
+
+
+@pytest.mark.slow
+def test_claude_code_goes_on_after_its_access_token_has_expired(
+    claude: list[str],
+    desk: House,
+    run: Callable[..., str],
+    client_environment: Environment,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
+    added(run, claude, desk)
+    code, said = logged_in([*claude, "mcp", "login", "nightdesk"], desk, client_environment, tmp_path)
+    assert code == 0, said
+    clock.forward(hours=1)
+    assert "connected" in run(*claude, "mcp", "get", "nightdesk").lower()
+    assert renewals(desk) == 1
+    clock.forward(hours=7)
+    assert "needs authentication" in run(*claude, "mcp", "get", "nightdesk").lower()
+
+
+@pytest.mark.slow
+def test_claude_code_connects_to_the_reading_door_with_the_reading_scope_only(
+    claude: list[str], desk: House, run: Callable[..., str], client_environment: Environment, tmp_path: Path
+) -> None:
+    added(run, claude, desk, "/mcp/readonly")
+    code, said = logged_in([*claude, "mcp", "login", "nightdesk"], desk, client_environment, tmp_path)
+    assert code == 0, said
+    (grant,) = grants.grants(desk.database)
+    assert (grant.audience, grant.scopes) == ("/mcp/readonly", ("incidents:read",))
+    assert "connected" in run(*claude, "mcp", "get", "nightdesk").lower()
+
+
+@pytest.mark.slow
+def test_codex_logs_in_is_known_as_logged_in_and_logs_out(
+    codex: list[str], desk: House, run: Callable[..., str], client_environment: Environment, tmp_path: Path
+) -> None:
+    configured(client_environment, desk)
+    assert "not logged in" in run(*codex, "mcp", "list").lower()
+    command = [*codex, "mcp", "login", "nightdesk", "--no-browser"]
+    code, said = logged_in(command, desk, client_environment, tmp_path)
+    assert code == 0, said
+    (grant,) = grants.grants(desk.database)
+    assert "codex" in grant.client_name.lower()
+    assert "oauth" in run(*codex, "mcp", "list").lower()
+    run(*codex, "mcp", "logout", "nightdesk")
+    assert "not logged in" in run(*codex, "mcp", "list").lower()
+
+
+@pytest.mark.slow
+def test_the_inspector_registers_itself_logs_in_and_lists_the_tools(
+    inspector: list[str], desk: House, client_environment: Environment, tmp_path: Path
+) -> None:
+    command = [
+        *inspector, "--cli", f"{desk.config.address}/mcp", "--transport", "http", "--method", "tools/list",
+        "--format", "json",
+    ]  # fmt: skip
+    code, said = logged_in(command, desk, client_environment, tmp_path)
+    assert code == 0, said
+    assert "list_incidents" in said
+
+
+@pytest.mark.slow
+def test_the_conformance_suite_finds_no_fault_with_the_authorization_server(
+    conformance: list[str], desk: House, client_environment: Environment, tmp_path: Path, clock: Clock
+) -> None:
+    callback = "http://localhost:3055/callback"
+    client = clients.register(desk.database, "Conformance", [callback], clock())
+    command = [
+        *conformance, "authorization", "--url", desk.config.address, "--client-id", client.id,
+        "--resource", f"{desk.config.address}/mcp", "-p", "3055",
+    ]  # fmt: skip
+    code, said = logged_in(command, desk, client_environment, tmp_path)
+    assert code == 0, said
+    assert "FAILURE" not in said
+
+
+def configured(environment: Environment, desk: House) -> None:
+    """Codex with this server, with nothing that leads to a model, and its logins in a file."""
+    Path(environment["CODEX_HOME"], "config.toml").write_text(
+        'mcp_oauth_credentials_store = "file"\nmodel_provider = "none"\n'
+        '[model_providers.none]\nname = "none"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        f'[mcp_servers.nightdesk]\nurl = "{desk.config.address}/mcp"\n',
+        encoding="utf-8",
+    )
+
+
+def renewals(desk: House) -> int:
+    """How many refresh tokens were used."""
+    with desk.database.read() as session:
+        used = select(GrantTokenRow).where(
+            col(GrantTokenRow.refresh), col(GrantTokenRow.used_at).is_not(None)
+        )
+        return len(session.exec(used).all())
