@@ -107,7 +107,7 @@ def _body(answer: httpx.Response) -> bytes:
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadPayload("The document at this client id is compressed, which was not asked for.")
     until, kept = monotonic() + PATIENCE, bytearray()
-    for piece in answer.iter_raw(4096):
+    for piece in answer.iter_raw():
         kept += piece
         if len(kept) > LARGEST:
             raise OverLimit(f"The document at this client id is larger than {LARGEST} bytes.")
