@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from server.oauth.documents import PINNED
 from server.oauth.metadata import authorization_server
 from store import clients, grants
 from store.tables import GrantTokenRow
+from tests.clients.app_server import AppServer
 from tests.clients.driving import AUTHORIZE, PATIENCE, Terminal, play, serving, visit
+from tests.journeys import mcp_samples as samples
 from tests.journeys.oauth_samples import Clock
 
 Environment = dict[str, str]
@@ -170,6 +173,31 @@ def test_codex_logs_in_is_known_as_logged_in_and_logs_out(
     assert "oauth" in run(*codex, "mcp", "list").lower()
     run(*codex, "mcp", "logout", "nightdesk")
     assert "not logged in" in run(*codex, "mcp", "list").lower()
+
+
+@pytest.mark.slow
+def test_codex_calls_a_tool_and_reads_a_resource_also_after_its_access_token_has_expired(
+    codex: list[str],
+    desk: House,
+    client_environment: Environment,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
+    desk.receive([samples.event(1)])
+    configured(client_environment, desk)
+    command = [*codex, "mcp", "login", "nightdesk", "--no-browser"]
+    code, said = logged_in(command, desk, client_environment, tmp_path)
+    assert code == 0, said
+    for hours in (0, 1):
+        clock.forward(hours=hours)
+        with AppServer(codex, client_environment, tmp_path) as server:
+            listed = server.tool("nightdesk", "list_incidents", lane="all")
+            assert "INC-1" in json.dumps(listed), listed
+            refused = server.tool("nightdesk", "start_repair", id="INC-1")
+            assert "insufficient scope" in json.dumps(refused).lower()
+            asked = {"threadId": server.thread, "server": "nightdesk", "uri": "incident://INC-1"}
+            assert "INC-1" in json.dumps(server.ask("mcpServer/resource/read", asked))
+    assert renewals(desk) >= 1
 
 
 @pytest.mark.slow
