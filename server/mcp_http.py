@@ -122,7 +122,9 @@ class _Door:
         """The answer to whoever is not let in, with the challenge of RFC 6750."""
         answer = refusal(error)
         described = origin(self._house.config, request.headers) + RESOURCE + self._path
-        challenge = {"resource_metadata": described, "scope": people.Scope.READ.value}
+        challenge = {
+            "resource_metadata": described
+        }  # and no scope: the person is to see all that can be ticked
         if isinstance(error, NotInScope):
             wanted = error.wanted if isinstance(error, _NotGranted) else error.scope.value
             challenge = {"error": "insufficient_scope", **challenge, "scope": wanted}

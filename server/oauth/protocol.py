@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from server.addresses import only_trusted
 from server.answers import RETRY_AFTER, Full
 from server.bodies import Incoming
+from server.config import Config
 from store.errors import BadPayload, NightdeskError, OverLimit, Unavailable
 
 LARGEST = 32 << 10  # bytes of a body
@@ -29,11 +31,12 @@ class Refused(BadPayload):
         self.error = error
 
 
-def answering(work: Endpoint) -> Endpoint:
-    """An endpoint whose refusals are JSON."""
+def answering(config: Config, work: Endpoint) -> Endpoint:
+    """An endpoint under our own names whose refusals are JSON."""
 
     async def endpoint(request: Request) -> Response:
         try:
+            only_trusted(request.headers, config)
             return await work(request)
         except NightdeskError as error:
             return refusal(error)

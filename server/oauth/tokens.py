@@ -55,7 +55,10 @@ class TokenDoors:
     def routes(self) -> list[BaseRoute]:
         """The three endpoints; each takes POST and nothing else."""
         doors = {"/register": self._register, "/token": self._token, "/revoke": self._revoke}
-        return [Route(path, protocol.answering(work), methods=["POST"]) for path, work in doors.items()]
+        config = self._house.config
+        return [
+            Route(path, protocol.answering(config, work), methods=["POST"]) for path, work in doors.items()
+        ]
 
     async def _register(self, request: Request) -> Response:
         """RFC 7591. A program gets an id and no secret: on a person's computer a secret is none."""

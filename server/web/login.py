@@ -57,8 +57,8 @@ class LoginPages:
         link = request.query_params.get("link")
         if link is None:
             return self._form(request, then)
-        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            return self._form(request, then, link=link)  # another site has led here: let the person say so
+        if _may_be_unmeant(request):
+            return self._form(request, then, link=link)
         return self._by_link(link, then)
 
     def _log_in(self, request: Request, fields: Fields) -> Response:
@@ -129,6 +129,13 @@ class LoginPages:
             return _to("/login")
         check_mark(visitor.secret, "logout", dict(fields).get("csrf", ""))
         return self._sessions.end(request, _to("/login"))
+
+
+def _may_be_unmeant(request: Request) -> bool:
+    """Whether another site has led here, or nobody has yet: then a button lets the person say that they mean it."""
+    headers = request.headers
+    elsewhere = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+    return elsewhere or request.method == "HEAD" or "prefetch" in headers.get("sec-purpose", "")
 
 
 def _to(path: str) -> Response:

@@ -58,12 +58,17 @@ def added(run: Callable[..., str], claude: list[str], desk: House, path: str = "
 
 
 def logged_in(
-    command: list[str], desk: House, environment: Environment, folder: Path, way: str = "callback"
+    command: list[str],
+    desk: House,
+    environment: Environment,
+    folder: Path,
+    way: str = "callback",
+    scopes: tuple[str, ...] = (),
 ) -> tuple[int, str]:
     """Log a client in on a terminal, and be the person meanwhile; its exit code and what it said."""
     with Terminal(command, environment, folder) as terminal:
         url = terminal.until(AUTHORIZE).group()
-        back = play(desk, url, go="deny" if way == "denied" else "allow")
+        back = play(desk, url, scopes=scopes, go="deny" if way == "denied" else "allow")
         if way == "paste":
             terminal.type(back + "\r")
         else:
@@ -132,8 +137,10 @@ def test_claude_code_goes_on_after_its_access_token_has_expired(
     clock: Clock,
 ) -> None:
     added(run, claude, desk)
-    code, said = logged_in([*claude, "mcp", "login", "nightdesk"], desk, client_environment, tmp_path)
+    command, scopes = [*claude, "mcp", "login", "nightdesk"], ("incidents:read", "incidents:fix")
+    code, said = logged_in(command, desk, client_environment, tmp_path, scopes=scopes)
     assert code == 0, said
+    assert grants.grants(desk.database)[0].scopes == scopes
     clock.forward(hours=1)
     assert "connected" in run(*claude, "mcp", "get", "nightdesk").lower()
     assert renewals(desk) == 1
@@ -186,7 +193,8 @@ def test_codex_calls_a_tool_and_reads_a_resource_also_after_its_access_token_has
     desk.receive([samples.event(1)])
     configured(client_environment, desk)
     command = [*codex, "mcp", "login", "nightdesk", "--no-browser"]
-    code, said = logged_in(command, desk, client_environment, tmp_path)
+    scopes = ("incidents:read", "incidents:state")
+    code, said = logged_in(command, desk, client_environment, tmp_path, scopes=scopes)
     assert code == 0, said
     for hours in (0, 1):
         clock.forward(hours=hours)

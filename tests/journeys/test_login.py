@@ -59,6 +59,8 @@ async def test_a_link_logs_in_once_and_only_for_an_hour(house: House) -> None:
 async def test_a_link_that_another_site_leads_to_asks_before_it_logs_in(house: House) -> None:
     async with desk(house) as one:
         link = logins.create_link(house.database, None, one.clock())
+        await one.browser.head("/login", params={"link": link})
+        await one.browser.get("/login", params={"link": link}, headers={"Sec-Purpose": "prefetch"})
         asked = await one.browser.get(
             "/login", params={"link": link}, headers={"Sec-Fetch-Site": "cross-site"}
         )

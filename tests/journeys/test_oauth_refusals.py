@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from server.app import make_app
 from server.house import House
 from server.oauth.fetching import Fetched
 from store import clients, grants, logins
 from store.people import Scope
+from tests.journeys import test_ingest_http as wire
 from tests.journeys.oauth_samples import ADDRESS, CALLBACK, Clock, answer_of, application, desk, forms_of
 
 pytestmark = pytest.mark.anyio
@@ -321,6 +323,25 @@ async def test_a_registration_that_does_not_fit_is_refused_and_nothing_kept(
     assert "evil" not in answer.text
 
 
+async def test_programs_are_answered_under_our_own_names_only(house: House) -> None:
+    described = {"redirect_uris": [CALLBACK]}
+    async with desk(house) as one:
+        rebound = await one.assistant.http.post(
+            "/register", json=described, headers={"Host": "rebound.example"}
+        )
+    assert rebound.status_code == 400
+    assert "public_url" in rebound.json()["error_description"]
+
+
+async def test_an_access_token_opens_mcp_and_nothing_else(house: House) -> None:
+    async with desk(house) as one:
+        pair = await one.pair()
+    shown = {"Authorization": f"Bearer {pair['access_token']}"}
+    async with wire.client(make_app(house)) as http:
+        answers = [await http.get(path, headers=shown) for path in ("/api/v1/whoami", "/metrics")]
+    assert [answer.status_code for answer in answers] == [401, 401]
+
+
 async def test_oversize_and_broken_registrations_are_refused(house: House) -> None:
     json_kind = {"Content-Type": "application/json"}
     async with desk(house) as one:
@@ -340,7 +361,7 @@ async def test_registrations_are_counted_and_those_that_nobody_let_in_are_forgot
 ) -> None:
     monkeypatch.setattr(clients, "MOST", 5)
     async with desk(house) as one:
-        pair = await one.pair()
+        pair = await one.pair(lifetime="30d")
         used, unused = one.assistant.client_id, []
         for _ in range(8):
             await one.assistant.register()
