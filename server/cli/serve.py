@@ -56,7 +56,7 @@ def welcome(house: House) -> str:
     config: Config = house.config
     rows = [project_row(house, project) for project in queries.projects(house.database)]
     dsns = [[f"DSN of {row['name']}", row["dsn"] or "no key; `nightdesk key add` makes one"] for row in rows]
-    link, _ = login_link(house, None)
+    link, _ = login_link(house, None, config.address)
     return table(
         [
             *dsns,

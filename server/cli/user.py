@@ -12,6 +12,7 @@ from server.cli.output import common, emit, open_house, table
 from server.cli.states import who
 from server.house import House
 from server.moments import utc_now
+from server.presence import servers
 from server.web.passwords import encoded
 from server.web.words import stamp
 from store import accounts, logins
@@ -70,7 +71,8 @@ def remove(name: str, project: str | None, data: Path | None, as_json: bool) -> 
 def link(name: str | None, data: Path | None, as_json: bool) -> None:
     """Print a link that logs NAME in at the web page, once and within an hour; without NAME, you as the operator."""
     with open_house(data) as house:
-        address, until = login_link(house, name)
+        running = servers(house.config.data)
+        address, until = login_link(house, name, running[0] if running else house.config.address)
     value = {"link": address, "user": name, "expires_at": until}
     emit(
         value,
@@ -94,11 +96,11 @@ def password(name: str, data: Path | None, as_json: bool) -> None:
     emit({"name": name, "password": True}, f"{name} has a new password.", as_json=as_json)
 
 
-def login_link(house: House, name: str | None) -> tuple[str, datetime]:
-    """The address that logs somebody in once, and until when; None is the operator. Raises NotFound."""
+def login_link(house: House, name: str | None, server: str) -> tuple[str, datetime]:
+    """The address that logs somebody in once at a server, and until when; None is the operator. Raises NotFound."""
     now = utc_now()
     secret = logins.create_link(house.database, name, now, by=who())
-    return f"{house.config.address}/login?link={secret}", now + logins.LINK
+    return f"{server}/login?link={secret}", now + logins.LINK
 
 
 def _roles(user: User) -> str:

@@ -67,7 +67,8 @@ class Sessions:
         self._house = house
         self._clock = clock
         self._secure = house.config.address.startswith("https:")
-        self._cookie = "__Host-nightdesk" if self._secure else "nightdesk_session"
+        port = house.config.port  # browsers do not tell cookies of two servers on one machine apart by it
+        self._cookie = "__Host-nightdesk" if self._secure else f"nightdesk_{port}"
 
     def visitor(self, request: Request) -> Visitor | None:
         """Who is logged in with the browser that sent this; None for nobody."""

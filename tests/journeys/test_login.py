@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from server.cli import cli
 from server.house import House
+from server.presence import announced
 from server.web.passwords import encoded, fits
 from store import accounts, grants, logins
 from store.errors import BadPayload
@@ -222,6 +223,9 @@ async def test_commands_make_links_set_passwords_and_list_and_revoke_grants(hous
         assert [each["id"] for each in command(data, "grants", "list", "--all")] == [row["id"]]
         made = command(data, "user", "link", "ada")
         assert made["link"].startswith(f"{ADDRESS}/login?link=")
+        with announced(data, "http://127.0.0.1:9999"):
+            elsewhere = command(data, "user", "link")
+        assert elsewhere["link"].startswith("http://127.0.0.1:9999/login?link=")
         assert (await one.browser.get(made["link"])).status_code == 303
         assert await logged_in_as(one) == "ada"
         command(data, "user", "password", "ada", given=f"{WORDS}\n")
