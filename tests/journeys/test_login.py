@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import cli
+from server.cli.serve import welcome
 from server.house import House
 from server.presence import announced
 from server.web.passwords import encoded, fits
@@ -100,6 +103,28 @@ async def test_a_password_logs_in_and_leads_back_to_what_was_wanted(house: House
         answer = answer_of(await one.decide(page))
         pair = (await one.assistant.redeem(answer["code"])).json()
         assert (await one.assistant.knock(pair["access_token"])).status_code == 200
+
+
+async def test_who_logs_in_by_a_link_in_another_window_goes_on_where_they_were(house: House) -> None:
+    async with desk(house) as one:
+        await one.assistant.register()
+        waiting = await one.browser.get((await one.page()).headers["location"])
+        await one.log_in()
+        on = unescape(waiting.text.rpartition('<a href="')[2].partition('"')[0])
+        page = await one.browser.get(on)
+    assert on.startswith("/consent?")
+    assert one.assistant.state in on
+    assert "<dd>operator</dd>" in page.text
+
+
+async def test_a_server_says_at_its_start_how_to_connect_and_to_log_in(house: House) -> None:
+    said = welcome(house)
+    assert f"claude mcp add --transport http nightdesk {ADDRESS}/mcp" in said
+    link = re.search(rf"{ADDRESS}/login\?link=\S+", said)
+    assert link
+    async with desk(house) as one:
+        assert (await one.browser.get(link.group())).status_code == 303
+        assert await logged_in_as(one) == "operator"
 
 
 async def test_a_wrong_name_and_a_wrong_password_are_told_apart_by_nobody(house: House) -> None:
