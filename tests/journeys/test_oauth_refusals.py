@@ -11,7 +11,7 @@ import pytest
 from server.app import make_app
 from server.house import House
 from server.oauth.fetching import Fetched
-from store import clients, grants, logins
+from store import clients, grants
 from store.people import Scope
 from tests.journeys import test_ingest_http as wire
 from tests.journeys.oauth_samples import ADDRESS, CALLBACK, Clock, answer_of, application, desk, forms_of
@@ -459,14 +459,3 @@ async def test_every_step_may_be_taken_by_another_worker(house: House) -> None:
         renewed = (await one.assistant.renew(pair["refresh_token"])).json()
     assert grants.access(house.database, renewed["access_token"], clock()) is not None
     assert Scope.READ.value == renewed["scope"]
-
-
-async def test_a_flood_of_guesses_leaves_the_way_open_for_links(house: House) -> None:
-    async with desk(house) as one:
-        (form,) = forms_of(await one.browser.get("/login"))
-        guess = [*form.fields, ("name", "ada"), ("password", "wrong wrong wrong")]
-        statuses = [(await one.send("/login", guess)).status_code for _ in range(12)]
-        assert statuses[:10] == [403] * 10
-        assert statuses[10:] == [429] * 2
-        assert (await one.log_in()).status_code == 303
-    assert logins.password_of(house.database, "ada") is None
