@@ -26,7 +26,10 @@ def register(db: Database, name: str, redirect_uris: Sequence[str], now: datetim
     with db.write() as session:
         _prune(session, now)
         row = ClientRow(
-            id=f"nightdesk-{secrets.token_hex(12)}", name=name, redirect_uris=list(redirect_uris), created_at=now
+            id=f"nightdesk-{secrets.token_hex(12)}",
+            name=name,
+            redirect_uris=list(redirect_uris),
+            created_at=now,
         )
         session.add(row)
         return _client(row)
