@@ -105,7 +105,14 @@ def _kind(field: FieldInfo) -> str:
         if isinstance(field.annotation, type)
         else str(field.annotation)
     )
-    words = {"str": "text", "int": "number", "float": "number", "dict": "table", "tuple": "list of text"}
+    words = {
+        "bool": "true or false",
+        "str": "text",
+        "int": "number",
+        "float": "number",
+        "dict": "table",
+        "tuple": "list of text",
+    }
     if "Literal" in text:
         return "one of " + ", ".join(f"`{word}`" for word in _choices(field.annotation))
     return words[text.partition("[")[0].partition(" ")[0]]
@@ -121,6 +128,8 @@ def _choices(annotation: Any) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return "" if default in (None, "", (), {}) else f"`{default}`"
 
 

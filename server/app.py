@@ -18,6 +18,8 @@ from server.api.serving import Api
 from server.house import House
 from server.ingest import Ingest
 from server.metrics import Metrics
+from server.moments import Clock, utc_now
+from server.oauth.doors import OAuthDoors
 from server.web.guard import SecurityHeaders
 from server.web.pages import Pages
 from server.work.worker import Worker
@@ -25,10 +27,13 @@ from store import queries
 from store.errors import NightdeskError
 
 
-def make_app(house: House) -> Starlette:
-    """The application over an open house. A worker runs as long as the application does."""
+def make_app(house: House, clock: Clock = utc_now) -> Starlette:
+    """The application over an open house. A worker runs as long as the application does. `clock` is what logins and
+    grants end by."""
     worker = Worker(house)
-    mcp = import_module("server.mcp_http").McpDoors(house)  # the SDK takes a second: not before it is served
+    mcp = import_module("server.mcp_http").McpDoors(
+        house, clock
+    )  # the SDK takes a second: not before it is served
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -47,6 +52,7 @@ def make_app(house: House) -> Starlette:
             Route("/readyz", _Ready(house).answer),
             Route("/metrics", Metrics(house).answer),
             *mcp.routes(),
+            *OAuthDoors(house, clock).routes(),
             *Api(house).routes(),
             *Pages(house).routes(),
         ],

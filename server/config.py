@@ -28,6 +28,7 @@ _NOT_SETTINGS = frozenset(
         "NIGHTDESK_DATA",
         "NIGHTDESK_DSN",
         "NIGHTDESK_SHARED",
+        "NIGHTDESK_TEST_CLIENTS",
         "NIGHTDESK_GITHUB_TOKEN",
         "NIGHTDESK_GITLAB_TOKEN",
     }
@@ -89,6 +90,12 @@ class Config(BaseModel):
 
     repair_seconds: float = Field(
         default=900.0, gt=0, description="Time that one repair of one incident may take, in seconds."
+    )
+
+    client_documents: bool = Field(
+        default=True,
+        description="Whether the description that an assistant's client id points to is fetched, when a person who is "
+        "logged in connects it. Those of Claude Code and Codex are built in and never fetched.",
     )
 
     sources: Mapping[str, str] = Field(

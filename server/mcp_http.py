@@ -1,25 +1,31 @@
-"""MCP over HTTP: `/mcp` and `/mcp/readonly`, for whoever shows a token. The SDK is imported here, so this
-module is imported when an application is made and not before."""
+"""MCP over HTTP: `/mcp` and `/mcp/readonly`, for whoever shows a token: one of the command line, or one that a person
+let an assistant have. The SDK is imported here, so this module is imported when an application is made and not before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from anyio import to_thread
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from server.access import NotInScope, authenticate, seen_by
+from server.addresses import LOOPBACK, origin
 from server.answers import NoKey, refusal
 from server.mcp_tools import PRINCIPAL, make_server
+from server.moments import Clock, utc_now
+from server.oauth.bearer import LARGEST, granted, is_granted, missing_scope
+from server.oauth.metadata import AUDIENCES, RESOURCE
+from server.policy import Principal
 from server.senders import bearer_key
 from store import people
 from store.errors import NightdeskError
@@ -28,21 +34,22 @@ if TYPE_CHECKING:
     from server.config import Config
     from server.house import House
 
+_HOW = (
+    "Nobody is logged in here. An assistant that knows OAuth logs in by itself: in Claude Code `/mcp`, in Codex "
+    "`codex mcp login`. Any other sends Authorization: Bearer with a token of `nightdesk token create`."
+)
 PATHS = {"/mcp": False, "/mcp/readonly": True}  # path -> only the reading tools
-METADATA = "/.well-known/oauth-protected-resource"
 
 
 class McpDoors:
     """Both doors over one house. They answer between entering and leaving `running`, once."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._doors = {path: _Door(house, path, read_only) for path, read_only in PATHS.items()}
+    def __init__(self, house: House, clock: Clock = utc_now) -> None:
+        self._doors = {path: _Door(house, path, clock) for path in PATHS}
 
     def routes(self) -> list[BaseRoute]:
-        """The doors, and what says how to be let in."""
-        described = [Route(METADATA + path, self._metadata) for path in ("", *PATHS)]
-        return [*(Route(path, door) for path, door in self._doors.items()), *described]
+        """The doors."""
+        return [Route(path, door) for path, door in self._doors.items()]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,26 +59,15 @@ class McpDoors:
                 await stack.enter_async_context(door.sessions.run())
             yield
 
-    async def _metadata(self, request: Request) -> Response:
-        """RFC 9728, without an authorization server: tokens are made at the command line."""
-        path = request.url.path.removeprefix(METADATA) or "/mcp"
-        return JSONResponse(
-            {
-                "resource": self._house.config.address + path,
-                "resource_name": "Nightdesk",
-                "scopes_supported": [scope.value for scope in people.Scope],
-                "bearer_methods_supported": ["header"],
-            }
-        )
-
 
 class _Door:
     """One address: whoever has no token is told where to read how to get one."""
 
-    def __init__(self, house: House, path: str, read_only: bool) -> None:
+    def __init__(self, house: House, path: str, clock: Clock) -> None:
         self._house = house
-        self._metadata = house.config.address + METADATA + path
-        server = make_server(lambda: house, read_only=read_only, version=metadata.version("nightdesk"))
+        self._path = path
+        self._clock = clock
+        server = make_server(lambda: house, read_only=PATHS[path], version=metadata.version("nightdesk"))
         server.streamable_http_app(stateless_http=True, transport_security=trusted_names(house.config))
         self.sessions: StreamableHTTPSessionManager = server.session_manager
 
@@ -79,41 +75,90 @@ class _Door:
         """Pass a request on with whoever sent it; 401 or 403, with a challenge, for those not let in."""
         request = Request(scope)
         try:
-            scope[PRINCIPAL] = await to_thread.run_sync(self._admit, request)
+            principal = await to_thread.run_sync(self._admit, request)
+            scope[PRINCIPAL] = principal
+            if principal.granted and not set(AUDIENCES[self._path]) <= (principal.scopes or frozenset()):
+                receive = await self._within_scope(principal, receive)
         except NightdeskError as error:
             await self._refused(error, request)(scope, receive, send)
             return
         await self.sessions.handle_request(scope, receive, send)
 
-    def _admit(self, request: Request) -> Any:
-        principal = authenticate(self._house, request.headers)
+    def _admit(self, request: Request) -> Principal:
+        token = bearer_key(request.headers) or ""
+        if not token:
+            raise NoKey(_HOW)
+        if is_granted(token):
+            principal = granted(self._house, token, self._path, self._clock())
+        else:
+            principal = authenticate(self._house, request.headers)
         seen_by(principal, self._house)
         return principal
+
+    async def _within_scope(self, principal: Principal, receive: Receive) -> Receive:
+        """What is left to receive, once the message was looked into. Raises NotInScope for one that takes a scope
+        which a person could still grant: an assistant that is told so by the challenge can ask them."""
+        messages, size = [], 0
+        while size <= LARGEST:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        body = b"".join(message.get("body", b"") for message in messages)
+        scope = missing_scope(principal, body) if size <= LARGEST else None
+        if scope is not None:
+            wanted = " ".join(sorted({*(principal.scopes or ()), scope}))
+            sentence = f"This access does not include {scope}; connect the assistant again and tick it."
+            raise _NotGranted(sentence, scope, wanted)
+        left = iter(messages)
+
+        async def again() -> Message:
+            return next(left, None) or await receive()
+
+        return again
 
     def _refused(self, error: NightdeskError, request: Request) -> Response:
         """The answer to whoever is not let in, with the challenge of RFC 6750."""
         answer = refusal(error)
-        challenge = {"resource_metadata": self._metadata, "scope": people.Scope.READ.value}
+        described = origin(self._house.config, request.headers) + RESOURCE + self._path
+        challenge = {
+            "resource_metadata": described
+        }  # and no scope: the person is to see all that can be ticked
         if isinstance(error, NotInScope):
-            challenge = {"error": "insufficient_scope", **challenge, "scope": error.scope.value}
+            wanted = error.wanted if isinstance(error, _NotGranted) else error.scope.value
+            challenge = {"error": "insufficient_scope", **challenge, "scope": wanted}
         elif isinstance(error, NoKey) and bearer_key(request.headers):
             challenge = {"error": "invalid_token", **challenge}
         if answer.status_code in {401, 403}:
+            challenge |= {"error_description": _quotable(str(error))} if "error" in challenge else {}
             fields = ", ".join(f'{name}="{value}"' for name, value in challenge.items())
             answer.headers["WWW-Authenticate"] = f"Bearer {fields}"
         return answer
 
 
+class _NotGranted(NotInScope):
+    """A person can be asked for `wanted`: what they have granted, and what it takes."""
+
+    def __init__(self, message: str, scope: people.Scope, wanted: str) -> None:
+        super().__init__(message, scope)
+        self.wanted = wanted
+
+
+def _quotable(text: str) -> str:
+    """Text as it may stand between quotes in a header (RFC 6750, 3)."""
+    return text.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "/")
+
+
 def trusted_names(config: Config) -> TransportSecuritySettings:
     """Under which names a request may come: loopback's, and the one that is configured. A web site that points
     a name of its own here is refused."""
-    hosts = ["127.0.0.1", "localhost", "[::1]"]
     address = urlsplit(config.address)
     return TransportSecuritySettings(
-        allowed_hosts=[*hosts, *(f"{host}:*" for host in hosts), address.netloc],
+        allowed_hosts=[*LOOPBACK, *(f"{host}:*" for host in LOOPBACK), address.netloc],
         allowed_origins=[
-            *(f"http://{host}" for host in hosts),
-            *(f"http://{host}:*" for host in hosts),
+            *(f"http://{host}" for host in LOOPBACK),
+            *(f"http://{host}:*" for host in LOOPBACK),
             f"{address.scheme}://{address.netloc}",
         ],
     )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from store.errors import BadPayload
 
+Clock = Callable[[], datetime]
+
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def utc_now() -> datetime:
+    """The clock that everybody has who is handed no other one."""
+    return datetime.now(UTC)
 
 
 def moment(text: str) -> datetime:

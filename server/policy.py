@@ -8,11 +8,11 @@ that both reach.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
-from store.people import Role, Scope, Token
+from store.people import Grant, Role, Scope, Token, User
 
 
 class Action(StrEnum):
@@ -48,6 +48,7 @@ class Principal:
     roles: Mapping[str, Role] = field(default_factory=dict)  # project's name -> role
     scopes: frozenset[Scope] | None = frozenset()
     project: str | None = None  # the only one their token is good for
+    granted: bool = False  # a person let an assistant do this, and can be asked for more
 
     def role_in(self, project: str | None) -> Role | None:
         """The higher of the role everywhere and the one in this project; None for none. Without `project`:
@@ -80,11 +81,12 @@ def may(principal: Principal, action: Action, project: str | None) -> Decision:
                 False, "No token may do this; the `nightdesk` command on the server's machine can."
             )
         if scope not in principal.scopes:
-            return Decision(
-                False,
-                f"This token has no scope {scope}; `nightdesk token create --scope {scope}` makes one that has.",
-                scope,
+            more = (
+                "connect the assistant again and tick it"
+                if principal.granted
+                else (f"`nightdesk token create --scope {scope}` makes one that has")
             )
+            return Decision(False, f"This token has no scope {scope}; {more}.", scope)
     has = principal.role_in(project)
     where = f"in project {project!r}" if project is not None else "in every project"
     if has is None:
@@ -109,6 +111,30 @@ def reach(principal: Principal, action: Action, projects: Iterable[str]) -> froz
     if may(principal, action, None).allowed:
         return None
     return frozenset(project for project in projects if may(principal, action, project).allowed)
+
+
+def scopes_of(principal: Principal, projects: Iterable[str]) -> frozenset[Scope]:
+    """The scopes that mean something for somebody: what each allows they may do in some project."""
+    names = list(projects)
+    actions = [
+        (action, scope) for action, (_, scope) in _NEEDS.items() if scope and action is not Action.CLAIM
+    ]
+    return frozenset(scope for action, scope in actions if reach(principal, action, names) != frozenset())
+
+
+def principal_of_person(user: User | None) -> Principal:
+    """Somebody who is logged in; the operator where there is no user."""
+    if user is None:
+        return OPERATOR
+    return Principal(name=user.name, role=user.role, roles=user.roles, scopes=None)
+
+
+def principal_of_grant(grant: Grant) -> Principal:
+    """An assistant to which a person has granted something: that person, narrowed to it."""
+    person = principal_of_person(grant.user)
+    return replace(
+        person, name=f"{person.name} (with {grant.client_name})", scopes=frozenset(grant.scopes), granted=True
+    )
 
 
 def principal_of(token: Token) -> Principal:

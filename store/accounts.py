@@ -13,14 +13,22 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.people import Role, Scope, Token, User
 from store.queries import project_row
 from store.recording import note_act
-from store.tables import MembershipRow, ProjectRow, TokenRow, UserRow
+from store.tables import (
+    GrantRow,
+    LoginLinkRow,
+    MembershipRow,
+    ProjectRow,
+    SessionRow,
+    TokenRow,
+    UserRow,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _TOKEN = re.compile(r"nd_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -46,7 +54,7 @@ def add_user(db: Database, name: str, role: Role, project: str | None = None, by
             row = UserRow(name=name, created_at=datetime.now(UTC))
             session.add(row)
             session.flush()
-        before = None if row.removed_at else _user(session, row).model_dump(mode="json")
+        before = None if row.removed_at else user_value(session, row).model_dump(mode="json")
         row.removed_at = None
         if project is None:
             row.role = role.value
@@ -58,7 +66,7 @@ def add_user(db: Database, name: str, role: Role, project: str | None = None, by
             member.role = role.value
             session.add(member)
         session.flush()
-        after = _user(session, row)
+        after = user_value(session, row)
         note_act(session, by, "user", f"user:{name}", before, after.model_dump(mode="json"))
         return after
 
@@ -68,8 +76,8 @@ def remove_user(db: Database, name: str, project: str | None = None, by: str = _
 
     Returns who they were before. Raises NotFound for an unknown user, project or role."""
     with db.write() as session:
-        row = _user_row(session, name)
-        before = _user(session, row)
+        row = user_row(session, name)
+        before = user_value(session, row)
         members = select(MembershipRow).where(MembershipRow.user_id == row.id)
         if project is not None:
             members = members.where(MembershipRow.project_id == project_row(session, project).id)
@@ -91,7 +99,7 @@ def users(db: Database) -> list[User]:
     """Everybody, by name."""
     with db.read() as session:
         statement = select(UserRow).where(col(UserRow.removed_at).is_(None)).order_by(col(UserRow.name))
-        return [_user(session, row) for row in session.exec(statement).all()]
+        return [user_value(session, row) for row in session.exec(statement).all()]
 
 
 # --- tokens ---------------------------------------------------------------------------------------
@@ -115,9 +123,9 @@ def create_token(
         row = TokenRow(
             id=identity,
             name=name or identity,
-            digest=_digest(secret),
+            digest=digest(secret),
             scopes=[scope.value for scope in dict.fromkeys(scopes)],
-            user_id=None if user is None else _user_row(session, user).id,
+            user_id=None if user is None else user_row(session, user).id,
             project_id=None if project is None else project_row(session, project).id,
             created_at=now,
             expires_at=now + timedelta(days=days),
@@ -145,7 +153,7 @@ def token(db: Database, text: str, now: datetime) -> Token | None:
     identity, secret = given.groups() if given else ("", "")
     with db.read() as session:
         row = session.get(TokenRow, identity)
-        fits = hmac.compare_digest(_digest(secret), row.digest if row else _NOBODYS)
+        fits = hmac.compare_digest(digest(secret), row.digest if row else _NOBODYS)
         if row is None or not given or not fits or row.revoked_at or row.expires_at <= now:
             return None
         return _token(session, row)
@@ -176,18 +184,21 @@ def revoke_token(db: Database, ref: str, by: str = _OPERATOR) -> Token:
 # --- rows and values ------------------------------------------------------------------------------
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """What is kept of a secret of 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _user_row(session: Session, name: str) -> UserRow:
+def user_row(session: Session, name: str) -> UserRow:
+    """The row of somebody who was not removed. Raises NotFound."""
     row = session.exec(select(UserRow).where(UserRow.name == name, col(UserRow.removed_at).is_(None))).first()
     if row is None:
         raise NotFound(f"There is no user {name[:100]!r}; `nightdesk user list` shows them.")
     return row
 
 
-def _user(session: Session, row: UserRow) -> User:
+def user_value(session: Session, row: UserRow) -> User:
+    """A person with all their roles."""
     statement = (
         select(ProjectRow.name, MembershipRow.role)
         .join(MembershipRow, col(MembershipRow.project_id) == col(ProjectRow.id))
@@ -199,7 +210,7 @@ def _user(session: Session, row: UserRow) -> User:
 
 
 def _token(session: Session, row: TokenRow) -> Token:
-    user = None if row.user_id is None else _user(session, session.get_one(UserRow, row.user_id))
+    user = None if row.user_id is None else user_value(session, session.get_one(UserRow, row.user_id))
     project = None if row.project_id is None else session.get_one(ProjectRow, row.project_id).name
     return Token(
         id=row.id,
@@ -215,6 +226,14 @@ def _token(session: Session, row: TokenRow) -> Token:
 
 
 def _revoke_all(session: Session, user: UserRow) -> None:
+    """Nothing that somebody who is removed has given away or holds is good any more."""
+    now = datetime.now(UTC)
     theirs = select(TokenRow).where(TokenRow.user_id == user.id, col(TokenRow.revoked_at).is_(None))
     for row in session.exec(theirs).all():
-        row.revoked_at = datetime.now(UTC)
+        row.revoked_at = now
+    granted = select(GrantRow).where(GrantRow.user_id == user.id, col(GrantRow.revoked_at).is_(None))
+    for grant in session.exec(granted).all():
+        grant.revoked_at = now
+    user.password = None
+    session.exec(delete(SessionRow).where(col(SessionRow.user_id) == user.id))
+    session.exec(delete(LoginLinkRow).where(col(LoginLinkRow.user_id) == user.id))

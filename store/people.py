@@ -1,4 +1,5 @@
-"""Who may do what: people with their roles, and the tokens that programs show. Frozen values; no I/O."""
+"""Who may do what: people with their roles, the tokens that programs show, and what
+persons let programs do. Frozen values; no I/O."""
 
 from __future__ import annotations
 
@@ -47,4 +48,35 @@ class Token(Value):
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None = None  # to the hour
+    revoked_at: datetime | None = None
+
+
+class Login(Value):
+    """Somebody who is logged in with a browser. Without `user`: the operator."""
+
+    user: User | None
+    expires_at: datetime
+
+
+class Client(Value):
+    """A program that may ask for access. `name` is what it says of itself."""
+
+    id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    fetched_until: datetime | None = None  # where it comes from the document at its id: how long that is good
+
+
+class Grant(Value):
+    """What a person let a program do: these scopes, at one address (`audience`), until then."""
+
+    id: str
+    client_id: str
+    client_name: str
+    user: User | None = None  # the operator where there is none
+    scopes: tuple[Scope, ...]
+    audience: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None  # to the hour; None until the program has fetched its tokens
     revoked_at: datetime | None = None

@@ -302,6 +302,7 @@ class UserRow(Row, table=True):
     role: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
     removed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    password: str | None = None  # Argon2, with its salt and parameters
 
 
 class MembershipRow(Row, table=True):
@@ -329,3 +330,91 @@ class TokenRow(Row, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class LoginLinkRow(Row, table=True):
+    """A link that logs somebody in, once. Without `user_id`: the operator."""
+
+    __tablename__ = "login_links"
+
+    digest: str = Field(primary_key=True)
+    user_id: int | None = Field(default=None, foreign_key="users.id")
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SessionRow(Row, table=True):
+    """Somebody who is logged in with a browser. Without `user_id`: the operator."""
+
+    __tablename__ = "sessions"
+
+    digest: str = Field(primary_key=True)
+    user_id: int | None = Field(default=None, foreign_key="users.id", index=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TallyRow(Row, table=True):
+    """How often something was done since `since`: what a rate is limited by."""
+
+    __tablename__ = "tallies"
+
+    name: str = Field(primary_key=True)
+    since: datetime = Field(sa_type=UtcDateTime, index=True)
+    count: int
+
+
+class ClientRow(Row, table=True):
+    """A program that may ask for access. `fetched_until` says that it was read from the document at its id, and
+    how long that is good for; without it, it has registered itself."""
+
+    __tablename__ = "oauth_clients"
+
+    id: str = Field(primary_key=True)
+    name: str
+    redirect_uris: list[str] = Field(default_factory=list, sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # when a person last let it in
+    fetched_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class GrantRow(Row, table=True):
+    """What a person let a program do, and until when. `used_at` is None until it has fetched its tokens."""
+
+    __tablename__ = "grants"
+
+    id: str = Field(primary_key=True)
+    client_id: str
+    client_name: str
+    user_id: int | None = Field(default=None, foreign_key="users.id", index=True)
+    scopes: list[str] = Field(default_factory=list, sa_type=JSON)
+    audience: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CodeRow(Row, table=True):
+    """An authorization code; one that was used is kept, so that a second use is known for what it is."""
+
+    __tablename__ = "oauth_codes"
+
+    digest: str = Field(primary_key=True)
+    grant_id: str = Field(foreign_key="grants.id", index=True)
+    redirect_uri: str
+    challenge: str
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class GrantTokenRow(Row, table=True):
+    """An access token, or (`refresh`) one that gets the next pair; a refresh token that was used is kept."""
+
+    __tablename__ = "grant_tokens"
+
+    digest: str = Field(primary_key=True)
+    grant_id: str = Field(foreign_key="grants.id", index=True)
+    refresh: bool
+    scopes: list[str] = Field(default_factory=list, sa_type=JSON)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import uvicorn
 from server.app import make_app
 from server.cli.output import data_option, table
 from server.cli.project import project_row
+from server.cli.user import login_link
 from server.config import Config, load
 from server.house import House
 from server.presence import announced
@@ -52,16 +52,17 @@ def command(host: str | None, port: int | None, data: Path | None) -> None:
 
 
 def welcome(house: House) -> str:
-    """What to do next: the DSN of each project, the page, the line that connects an assistant."""
+    """What to do next: the DSN of each project, the page, the line that connects an assistant, a link to log in."""
     config: Config = house.config
     rows = [project_row(house, project) for project in queries.projects(house.database)]
     dsns = [[f"DSN of {row['name']}", row["dsn"] or "no key; `nightdesk key add` makes one"] for row in rows]
-    folder = shlex.quote(str(config.data))
+    link, _ = login_link(house, None, config.address)
     return table(
         [
             *dsns,
             ["Page", config.address + "/"],
-            ["Assistants", f"claude mcp add nightdesk -- nightdesk mcp --data {folder}"],
+            ["Assistants", f"claude mcp add --transport http nightdesk {config.address}/mcp"],
+            ["Log in, once", link],
         ]
     )
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from anyio import to_thread
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -20,7 +18,8 @@ from server.incident_view import incident_view
 from server.markdown import incident_markdown
 from server.web.diffs import diff_files
 from server.web.guard import only_loopback
-from server.web.words import FILTERS, answer
+from server.web.rendering import page
+from server.web.words import answer
 from store import queries
 from store.errors import NightdeskError
 from store.incident import Incident, Lane, Status
@@ -38,14 +37,6 @@ class Pages:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters.update(FILTERS)
 
     def routes(self) -> list[BaseRoute]:
         """Every page, for loopback only, and the style sheet."""
@@ -66,17 +57,14 @@ class Pages:
                 only_loopback(request.client.host if request.client else None, request.headers)
                 return await to_thread.run_sync(work, request)
             except NightdeskError as error:
-                return self._page("error.html", status=status_of(error), sentence=str(error))
+                return page("error.html", status=status_of(error), sentence=str(error))
 
         return endpoint
-
-    def _page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        return HTMLResponse(self._templates.get_template(template).render(**values), status_code=status)
 
     def _list(self, request: Request) -> Response:
         database = self._house.database
         counts = queries.lane_counts(database, status=_UNSETTLED)
-        return self._page(
+        return page(
             "list.html",
             focus=queries.incidents(database, lane=Lane.FOCUS, status=_UNSETTLED),
             backlog=queries.incidents(database, lane=Lane.BACKLOG, status=_UNSETTLED),
@@ -87,7 +75,7 @@ class Pages:
 
     def _noise(self, request: Request) -> Response:
         rows = queries.incidents(self._house.database, lane=Lane.NOISE, limit=_SHOWN_NOISE)
-        return self._page("noise.html", rows=rows, shown=_SHOWN_NOISE)
+        return page("noise.html", rows=rows, shown=_SHOWN_NOISE)
 
     def _json(self, request: Request) -> Response:
         return JSONResponse(incident_json(self._house, self._find(request).id))
@@ -103,7 +91,7 @@ class Pages:
         triage = queries.triage(database, incident.id)
         attempt = queries.latest_attempt(database, incident.id)
         values = incident_json(self._house, incident.id)
-        return self._page(
+        return page(
             "incident.html",
             incident=incident,
             values=values,

@@ -19,7 +19,8 @@ from mcp_types import CallToolResult, TextContent
 
 from server.config import load
 from server.house import House
-from server.mcp_http import METADATA, PATHS, trusted_names
+from server.mcp_http import PATHS, trusted_names
+from server.oauth.metadata import RESOURCE
 from store import accounts, journal, queries
 from store.people import Role, Scope
 from tests.journeys import mcp_samples as samples
@@ -162,14 +163,14 @@ async def test_for_a_token_of_one_project_the_others_do_not_exist(
 async def test_without_a_good_token_the_door_says_where_to_read_how_to_get_one(
     house: House, address: str, path: str
 ) -> None:
-    metadata = f'resource_metadata="{house.config.address}{METADATA}{path}"'
+    metadata = f'resource_metadata="{house.config.address}{RESOURCE}{path}"'
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
         nothing = await http.post(path, json={})
         wrong = await http.post(path, json={}, headers={"Authorization": "Bearer nd_x"})
         narrow = await http.post(
             path, json={}, headers={"Authorization": f"Bearer {token(house, Scope.FIX)}"}
         )
-        told = (await http.get(METADATA + path)).json()
+        told = (await http.get(RESOURCE + path)).json()
     assert [answer.status_code for answer in (nothing, wrong, narrow)] == [401, 401, 403]
     challenges = [answer.headers["WWW-Authenticate"] for answer in (nothing, wrong, narrow)]
     assert all(metadata in challenge for challenge in challenges)
@@ -178,7 +179,11 @@ async def test_without_a_good_token_the_door_says_where_to_read_how_to_get_one(
     assert 'error="insufficient_scope"' in challenges[2]
     assert 'scope="incidents:read"' in challenges[2]
     assert told["resource"] == house.config.address + path
-    assert told["scopes_supported"] == [scope.value for scope in Scope]
+    reads_only = path == "/mcp/readonly"
+    assert told["scopes_supported"] == [
+        scope.value for scope in Scope if scope is Scope.READ or not reads_only
+    ]
+    assert told["authorization_servers"] == [house.config.address]
 
 
 async def test_a_token_that_is_revoked_ends_at_the_next_call(house: House, address: str) -> None:

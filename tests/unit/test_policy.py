@@ -6,8 +6,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.policy import NOBODY, OPERATOR, Action, Principal, action_of, may, principal_of, reach, scope_of
-from store.people import Role, Scope, Token, User
+from server.policy import (
+    NOBODY,
+    OPERATOR,
+    Action,
+    Principal,
+    action_of,
+    may,
+    principal_of,
+    principal_of_grant,
+    principal_of_person,
+    reach,
+    scope_of,
+    scopes_of,
+)
+from store.people import Grant, Role, Scope, Token, User
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 EVERY_SCOPE = frozenset(Scope)
@@ -102,3 +115,42 @@ def test_claiming_is_less_than_saying_what_became_of_an_incident() -> None:
     assert {action_of(state) for state in ("open", "resolved", "muted", "noise", "not_noise")} == {
         Action.STATE
     }
+
+
+def grant(scopes: set[Scope], user: User | None) -> Grant:
+    return Grant(
+        id="g", client_id="c", client_name="Claude Code", user=user, scopes=tuple(scopes), audience="/mcp",
+        created_at=NOW, expires_at=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("scope", Scope)
+def test_an_assistant_may_what_was_granted_and_its_person_may_now(
+    role: Role, action: Action, scope: Scope
+) -> None:
+    caller = principal_of_grant(grant({scope}, User(name="ada", role=role)))
+    assert caller.name == "ada (with Claude Code)"
+    assert may(caller, action, "shop").allowed is (action in ALLOWED[role] and NEEDED[action] is scope)
+
+
+def test_what_an_assistant_lacks_a_person_can_be_asked_for() -> None:
+    decision = may(principal_of_grant(grant({Scope.READ}, None)), Action.FIX, "shop")
+    assert "connect the assistant again and tick it" in decision.why
+    assert "token create" not in decision.why
+
+
+@pytest.mark.parametrize(
+    ("user", "scopes"),
+    [
+        (None, EVERY_SCOPE),
+        (User(name="ada", role=Role.RESPONDER), EVERY_SCOPE),
+        (User(name="ada", role=Role.VIEWER), {Scope.READ}),
+        (User(name="ada", role=Role.VIEWER, roles={"shop": Role.RESPONDER}), EVERY_SCOPE),
+        (User(name="ada", roles={"gone": Role.RESPONDER}), set()),
+        (User(name="ada"), set()),
+    ],
+)
+def test_a_person_can_grant_what_they_may_do_in_some_project(user: User | None, scopes: set[Scope]) -> None:
+    assert scopes_of(principal_of_person(user), ["shop", "billing"]) == scopes
