@@ -27,7 +27,7 @@ from store.incident import (
     Verdict,
 )
 from store.project import Act, Key, Project, Release, RepositoryConfig
-from store.repair import Attempt
+from store.repair import Attempt, Ended
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -274,6 +274,28 @@ def attempts(db: Database, incident_id: str) -> list[Attempt]:
             )
         )
         return [attempt_value(session, found) for found in session.exec(statement).all()]
+
+
+def repair_states(db: Database, incident_ids: Collection[str]) -> dict[str, Ended | None]:
+    """How the latest repair of each of these incidents ended; None: it is under way. Those without one are not
+    in the answer."""
+    numbers = [int(name.removeprefix("INC-")) for name in incident_ids]
+    with db.read() as session:
+        last = (
+            select(AttemptRow.incident_id, func.max(AttemptRow.number).label("number"))
+            .where(col(AttemptRow.incident_id).in_(numbers))
+            .group_by(col(AttemptRow.incident_id))
+            .subquery()
+        )
+        ended = func.json_extract(AttemptRow.body, "$.ended")
+        statement = select(AttemptRow.incident_id, ended).join(
+            last,
+            and_(col(AttemptRow.incident_id) == last.c.incident_id, col(AttemptRow.number) == last.c.number),
+        )
+        return {
+            f"INC-{number}": None if value is None else Ended(value)
+            for number, value in session.exec(statement)
+        }
 
 
 def acts(db: Database, subject: str | None = None) -> list[Act]:

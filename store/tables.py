@@ -152,7 +152,11 @@ class EventRow(Row, table=True):
     incident."""
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("project_id", "event_id"), Index(None, "incident_id", "number"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "event_id"),
+        Index(None, "incident_id", "number"),
+        Index(None, "project_id", "user_key", "seen_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="projects.id")

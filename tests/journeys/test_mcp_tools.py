@@ -44,6 +44,8 @@ KINDS = (
     "events",
     "steps",
     "hypotheses",
+    "path",
+    "investigations",
 )
 TRACE = (
     'Traceback (most recent call last):\n  File "/app/shop/rates.py", line 12, in quote\n'
@@ -170,7 +172,7 @@ async def test_every_page_of_evidence_is_bounded_and_together_they_are_whole(hou
             assert len(text.encode()) <= 8000
             seen.update(re.findall(r"local_\d+", text))
             pages += 1
-            more = re.search(r'cursor="(\d+)"', text)
+            more = re.search(r'cursor="([^"]+)"', text)
             if more is None:
                 break
             cursor = more[1]
@@ -276,7 +278,7 @@ def outside(text: str) -> str:
             assert body.pop() == f"{opened[3]} end"
             assert all(each.startswith("| ") for each in body)
     rest = "\n".join(kept)
-    return re.sub(r"`([0-9a-f]{8})\| [^`]* \|\1[^`]*`|`[^`\s]+`", "QUOTED", rest)
+    return re.sub(r"`([0-9a-f]{8}) [a-z]+\| [^`]* \|\1[^`]*`|`[^`\s]+`", "QUOTED", rest)
 
 
 def quoted_lines(lines: Iterator[str], fence: str) -> Iterator[str]:
@@ -304,7 +306,7 @@ def assert_tame_json(values: Any) -> None:
         for value in values:
             assert_tame_json(value)
     elif isinstance(values, str) and "CANARY" in values:
-        assert re.fullmatch(r"([0-9a-f]{8})\| .* \|\1(?: \(flagged: [A-Za-z, ]+\))?|\S+", values), values
+        assert re.fullmatch(r"([0-9a-f]{8}) [a-z]+\| .* \|\1(?: \(flagged: [A-Za-z, ]+\))?|\S+", values), values
 
 
 @pytest.mark.slow
