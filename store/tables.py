@@ -107,6 +107,8 @@ class IncidentRow(Row, table=True):
     __table_args__ = (
         Index(None, "lane", "priority", "last_seen"),
         Index(None, "project_id", "last_seen"),
+        Index(None, "last_seen"),
+        Index(None, "merged_into", "status", "lane", "project_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -181,6 +183,7 @@ class FacetRow(Row, table=True):
     each, however many events there are."""
 
     __tablename__ = "facets"
+    __table_args__ = (Index(None, "kind", "value"),)
 
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
     kind: str = Field(primary_key=True)

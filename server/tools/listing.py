@@ -50,12 +50,10 @@ def list_incidents(
     quoter = Quoter()
     repairs = queries.repair_states(house.database, [incident.id for incident in found[:limit]])
     rows = [_row(incident, repairs, quoter) for incident in found[:limit]]
-    counts = queries.lane_counts(house.database, wanted, status=UNSETTLED)
-    answer: dict[str, Any] = {
-        "note": quoter.legend,
-        "incidents": rows,
-        "open": {each.value: number for each, number in counts.items()},
-    }
+    answer: dict[str, Any] = {"note": quoter.legend, "incidents": rows}
+    if after is None:  # who turns a page has them
+        counts = queries.lane_counts(house.database, wanted, status=UNSETTLED)
+        answer["open"] = {each.value: number for each, number in counts.items()}
     if len(found) > limit:
         answer["next_cursor"] = sealed(found[limit - 1].id, *question)
     if not rows:

@@ -306,7 +306,9 @@ def assert_tame_json(values: Any) -> None:
         for value in values:
             assert_tame_json(value)
     elif isinstance(values, str) and "CANARY" in values:
-        assert re.fullmatch(r"([0-9a-f]{8}) [a-z]+\| .* \|\1(?: \(flagged: [A-Za-z, ]+\))?|\S+", values), values
+        assert re.fullmatch(r"([0-9a-f]{8}) [a-z]+\| .* \|\1(?: \(flagged: [A-Za-z, ]+\))?|\S+", values), (
+            values
+        )
 
 
 @pytest.mark.slow
