@@ -3,6 +3,8 @@ module is imported when an application is made and not before."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from anyio import to_thread
+from mcp.server.mcpserver import RequestStateSecurity
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
@@ -19,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.access import NotInScope, authenticate, seen_by
 from server.answers import NoKey, refusal
+from server.house import redaction_key
 from server.mcp_tools import PRINCIPAL, make_server
 from server.senders import bearer_key
 from store import people
@@ -71,7 +75,12 @@ class _Door:
     def __init__(self, house: House, path: str, read_only: bool) -> None:
         self._house = house
         self._metadata = house.config.address + METADATA + path
-        server = make_server(lambda: house, read_only=read_only, version=metadata.version("nightdesk"))
+        server = make_server(
+            lambda: house,
+            read_only=read_only,
+            version=metadata.version("nightdesk"),
+            security=shared_keys(house),
+        )
         server.streamable_http_app(stateless_http=True, transport_security=trusted_names(house.config))
         self.sessions: StreamableHTTPSessionManager = server.session_manager
 
@@ -102,6 +111,13 @@ class _Door:
             fields = ", ".join(f'{name}="{value}"' for name, value in challenge.items())
             answer.headers["WWW-Authenticate"] = f"Bearer {fields}"
         return answer
+
+
+def shared_keys(house: House) -> RequestStateSecurity:
+    """What a client carries from one request to the next is sealed by a key that every process on this folder has:
+    the second request may come to another one."""
+    key = hmac.new(redaction_key(house.config.data), b"nightdesk mcp request state", hashlib.sha256)
+    return RequestStateSecurity(keys=[key.digest()])
 
 
 def trusted_names(config: Config) -> TransportSecuritySettings:
