@@ -19,7 +19,7 @@ from store.labels import Proposal
 @click.option("--reason", default="", help="Why; it is kept.")
 @common
 def command(incident: str | None, dismiss: bool, reason: str, data: Path | None, as_json: bool) -> None:
-    """Say whether what an assistant said of an incident is right; only then it is a label. Without INC-n: what waits."""
+    """Say that what an assistant said of an incident is right: only then it is a label. Without INC-n: what waits."""
     with open_house(data) as house:
         if incident is None:
             waiting = labels.pending(house.database)
