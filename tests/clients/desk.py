@@ -20,15 +20,13 @@ from store.people import Scope as Right
 from tests.journeys import mcp_samples as samples
 
 PATIENCE = 120  # seconds
-TITLE = "KeyError"
 
 
 @dataclass(frozen=True)
 class Desk:
-    """Where it answers (`url`), with which `token`; `open_url` answers without one, to those who cannot bring it."""
+    """Where it answers and the token to bring. Who brings none (the conformance suite cannot) is given it on the way."""
 
     url: str
-    open_url: str
     token: str
 
 
@@ -75,11 +73,16 @@ def opened(house: House) -> Iterator[Desk]:
     samples.attempt_with(house, "INC-1", "a rate was renamed")
     token, _ = accounts.create_token(house.database, scopes=tuple(Right), name="clients")
     with behind_a_socket(_Tokened(make_app(house), token)) as address:
-        yield Desk(f"{address}/mcp", f"{address}/mcp", token)
+        yield Desk(f"{address}/mcp", token)
 
 
 def run(
-    argv: Sequence[str], environment: dict[str, str], folder: Path, *, patience: float = PATIENCE, stdin: str = ""
+    argv: Sequence[str],
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    patience: float = PATIENCE,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a client to its end, in a folder, with an environment of its own."""
     return subprocess.run(
