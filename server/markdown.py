@@ -77,6 +77,9 @@ def _quoted(title: str, kind: str, lines: Iterable[str], page: Page, room: int) 
         page.left_out.append(f"{title.lower()}: {page.get(kind)}")
         return ""
     block = page.quoter.block(kind, texts, room - size(head), source=evidence.WRITTEN_BY.get(kind, "event"))
+    if block.shown == 0:  # its first line alone is longer than the room
+        page.left_out.append(f"{title.lower()}: {page.get(kind)}")
+        return ""
     if block.left:
         page.left_out.append(f"{title.lower()}, {block.left:,} more lines: {page.get(kind)}")
     return head + block.text
