@@ -24,8 +24,8 @@ DraftPolicy = Literal["proven", "ask", "never"]
 _PREFIX = "NIGHTDESK_"
 _FILE = "nightdesk.toml"
 _NOT_SETTINGS = frozenset(
-    {"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_SHARED"}
-)  # the folder, senders, the tests
+    {"NIGHTDESK_DATA", "NIGHTDESK_DSN", "NIGHTDESK_TOKEN", "NIGHTDESK_SHARED", "NIGHTDESK_TEST_CLIENTS"}
+)  # the folder, senders, assistants, the tests
 
 
 class BadConfiguration(NightdeskError):

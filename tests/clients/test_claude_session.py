@@ -11,6 +11,7 @@ import pytest
 from server.house import House
 from tests.clients.desk import opened, run
 from tests.clients.messages_stub import stub
+from tests.journeys.mcp_workers import two_workers
 
 PLUGIN = Path(__file__).resolve().parents[2] / "clients" / "assistants"
 PLAN = [
@@ -49,6 +50,22 @@ def test_the_focus_prompt_and_two_calls_bring_an_incident_before_the_model(
     assert "# INC-1" in shown
     assert "**What broke:**" in shown
     assert "mcp__nightdesk__list_incidents" in seen.tool_names()
+
+
+@pytest.mark.slow
+def test_claude_is_answered_by_two_processes_behind_one_address(
+    claude: list[str], client_environment: dict[str, str], tmp_path: Path
+) -> None:
+    plan = [("mcp__nightdesk__get_incident", {"ref": "INC-1"})] * 4
+    with two_workers(tmp_path) as (address, token), stub(plan) as (model, seen):
+        server = {"type": "http", "url": f"{address}/mcp", "headers": {"Authorization": f"Bearer {token}"}}
+        (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"nightdesk": server}}))
+        asked = ["-p", "/mcp__nightdesk__focus", "--mcp-config", "mcp.json", "--strict-mcp-config"]
+        environment = {**client_environment, "ANTHROPIC_BASE_URL": model, "ANTHROPIC_API_KEY": "stub"}
+        done = run([*claude, *asked, "--allowedTools", ALLOWED], environment, tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert len(seen.tool_results()) == len(plan)
+    assert all("# INC-1" in result for result in seen.tool_results())
 
 
 def test_the_plug_in_is_valid_and_installs(

@@ -16,6 +16,7 @@ import pytest
 
 from server.house import House
 from tests.clients.desk import PATIENCE, opened, run
+from tests.journeys.mcp_workers import two_workers
 
 PLUGIN = Path(__file__).resolve().parents[2] / "clients" / "assistants"
 CONFIG = """
@@ -107,6 +108,22 @@ def test_codex_lists_calls_and_reads(
     assert unknown["isError"] is True
     assert "There is no incident with this id" in unknown["content"][0]["text"]
     assert read["contents"][0]["text"].startswith("# INC-1\n")
+
+
+@pytest.mark.slow
+def test_codex_is_answered_by_two_processes_behind_one_address(
+    codex: list[str], client_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with two_workers(tmp_path) as (address, token):
+        Path(client_environment["CODEX_HOME"], "config.toml").write_text(CONFIG.format(url=f"{address}/mcp"))
+        with app_server(codex, {**client_environment, "NIGHTDESK_TOKEN": token}, tmp_path) as server:
+            thread = server.call("thread/start", cwd=str(tmp_path))["thread"]["id"]
+            for _ in range(6):
+                shown = server.call(
+                    "mcpServer/tool/call", threadId=thread, server="nightdesk", tool="get_incident",
+                    arguments={"ref": "INC-1"},
+                )  # fmt: skip
+                assert shown["content"][0]["text"].startswith("# INC-1\n")
 
 
 def test_codex_installs_the_same_plug_in(
