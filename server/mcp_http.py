@@ -81,7 +81,10 @@ class _Door:
             version=metadata.version("nightdesk"),
             security=shared_keys(house),
         )
-        server.streamable_http_app(stateless_http=True, transport_security=trusted_names(house.config))
+        server.streamable_http_app(
+            stateless_http=True, transport_security=trusted_names(house.config),
+            max_request_body_size=house.config.max_body,  # so that a patch that is too large is refused by the judge
+        )  # fmt: skip
         self.sessions: StreamableHTTPSessionManager = server.session_manager
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
