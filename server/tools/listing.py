@@ -50,7 +50,7 @@ def list_incidents(
     quoter = Quoter()
     repairs = queries.repair_states(house.database, [incident.id for incident in found[:limit]])
     rows = [_row(incident, repairs, quoter) for incident in found[:limit]]
-    answer: dict[str, Any] = {"note": quoter.legend, "incidents": rows}
+    answer: dict[str, Any] = {"note": quoter.cell_legend, "incidents": rows}
     if after is None:  # who turns a page has them
         counts = queries.lane_counts(house.database, wanted, status=UNSETTLED)
         answer["open"] = {each.value: number for each, number in counts.items()}
@@ -74,17 +74,15 @@ def _row(incident: Incident, repairs: dict[str, Ended | None], quoter: Quoter) -
     row = {
         "id": incident.id,
         "lane": incident.lane.value,
-        "title": quoter.bare(incident.title, 90),
-        "where": quoter.name(where, 60).strip("`"),
-        "why": quoter.bare(incident.why, 50, source="run") if incident.why else None,
+        "title": quoter.cell(incident.title, 68),
+        "where": quoter.cell(where, 56),
+        "why": quoter.cell(incident.why, 40, source="run") if incident.why else None,
         "events": incident.event_count,
         "users": incident.user_count or None,
         "last_seen": f"{incident.last_seen:%Y-%m-%dT%H:%MZ}",
         "regressed": True if incident.status is Status.REGRESSED else None,
         "repair": _repair_state(repairs[incident.id]) if incident.id in repairs else None,
-        "claimed_by": quoter.name(incident.claimed_by, 40, source="person").strip("`")
-        if incident.claimed_by
-        else None,
+        "claimed_by": quoter.cell(incident.claimed_by, 24, source="person") if incident.claimed_by else None,
     }
     return {name: value for name, value in row.items() if value is not None}
 
