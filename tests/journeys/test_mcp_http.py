@@ -96,6 +96,7 @@ async def test_the_read_only_door_has_no_writing_tool(house: House, address: str
         ("open_draft", {}, Scope.DRAFT),
         ("set_state", {"state": "resolved"}, Scope.STATE),
         ("set_state", {"state": "noise"}, Scope.STATE),
+        ("set_state", {"state": "kept"}, Scope.STATE),
     ],
 )
 async def test_a_tool_beyond_the_scope_is_refused_with_the_scopes_name(
