@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import sqlite3
@@ -150,7 +151,8 @@ def report(took: dict[str, list[tuple[float, float]]], incidents: int, events: i
             f"| {name} | {len(values)} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |"
         )
     head = f"{incidents:,} incidents, {events:,} events, SQLite, Python {platform.python_version()}, "
-    return head + f"{datetime.now(UTC):%Y-%m-%d}.\n\n" + "\n".join(lines) + "\n"
+    shared = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
+    return f"{head}{shared}.\n\n" + "\n".join(lines) + "\n"
 
 
 def keep(path: Path, text: str) -> None:

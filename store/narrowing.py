@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from store.tables import FacetRow, IncidentRow
 
-FEW = 2_000  # incidents that are looked at one by one
+FEW = 500  # incidents that are looked at one by one; with more, a page is full before long
 _SHORTEST = 3  # characters of a word that the index of words can find
 _WORDS = text("SELECT rowid FROM incident_words WHERE incident_words MATCH :words LIMIT :most")
 
