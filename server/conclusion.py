@@ -55,6 +55,10 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
             f"{incident.first_seen:%Y-%m-%d %H:%M} UTC, last {incident.last_seen:%Y-%m-%d %H:%M} UTC",
         )
     yield "State", _state(incident, quoter)
+    if view.proposals:
+        yield "Waiting for a person", _proposed(view, quoter)
+    if view.earlier:
+        yield "Earlier investigations", _earlier(view)
     yield "Why", _why(view, quoter)
     if attempt and (change := settled(attempt)):
         yield "Change", change_words(change, quoter)
@@ -104,11 +108,35 @@ def _state(incident: Incident, quoter: Quoter) -> str:
     if incident.verdict:
         side = "signal" if incident.verdict.signal else "noise"
         kind = incident.verdict.kind.value.replace("_", " ")
-        reasons = quoter.inline("; ".join(incident.verdict.reasons), 200)
+        reasons = quoter.inline("; ".join(incident.verdict.reasons), 200, source="run")
         said += f"; judged {side}, {kind} (score {incident.verdict.score:.2f}): {reasons}"
     for word, name in (("owner", incident.owner), ("claimed by", incident.claimed_by)):
-        said += f"; {word} {quoter.name(name, 60)}" if name else ""
+        said += f"; {word} {quoter.name(name, 60, source='person')}" if name else ""
     return said
+
+
+def _proposed(view: IncidentView, quoter: Quoter) -> str:
+    """What assistants said that no person has confirmed yet."""
+    said = [
+        f"{proposal.label.replace('_', ' ')}, said by {quoter.name(proposal.said_by, 60, source='person')}"
+        for proposal in view.proposals[-3:]
+    ]
+    return "; ".join(said) + f": `nightdesk confirm {view.incident.id}`, or its page, makes it a label"
+
+
+def _earlier(view: IncidentView) -> str:
+    """The repairs before the one that is told of, and how to read them."""
+    told = [f"{each.id} {_ended(each)}" for each in view.earlier[-3:]]
+    more = f" and {len(view.earlier) - 3} before" if len(view.earlier) > 3 else ""
+    return f'{", ".join(told)}{more}: get_evidence("{view.incident.id}", "investigations")'
+
+
+def _ended(attempt: Attempt) -> str:
+    return (
+        f"({attempt.started_at:%Y-%m-%d}: {attempt.ended.value.replace('_', ' ')})"
+        if attempt.ended
+        else "under way"
+    )
 
 
 def settled(attempt: Attempt) -> CandidateChange | None:
@@ -126,25 +154,28 @@ def _why(view: IncidentView, quoter: Quoter) -> str:
     best = max(supported, key=lambda hypothesis: hypothesis.score, default=None)
     if change := settled(attempt):
         verdict = "proven" if change.verdict is ChangeVerdict.PROVEN else "supported"
-        return f"{verdict}: {quoter.inline(best.statement if best else change.said, 300)}"
+        return f"{verdict}: {quoter.inline(best.statement if best else change.said, 300, source='run')}"
     if best:
-        return f"supported: {quoter.inline(best.statement, 300)}"
+        return f"supported: {quoter.inline(best.statement, 300, source='run')}"
     ending = _ENDINGS.get(attempt.ended, "undetermined")
-    return f"{ending}: {quoter.inline(attempt.said, 240)}" if attempt.said else ending
+    return f"{ending}: {quoter.inline(attempt.said, 240, source='run')}" if attempt.said else ending
 
 
 def change_words(change: CandidateChange, quoter: Quoter) -> str:
     """A change in a sentence: commit, title, author, day, what the runs showed."""
     judged = _WORDS.get(change.verdict, change.verdict.value.replace("_", " "))
-    by = f"{quoter.name(change.author, 60)}, {change.authored_at:%Y-%m-%d}"
-    said = f"; {quoter.inline(change.said, 200)}" if change.said else ""
+    by = f"{quoter.name(change.author, 60, source='repository')}, {change.authored_at:%Y-%m-%d}"
+    said = f"; {quoter.inline(change.said, 200, source='run')}" if change.said else ""
     where = f"{quoter.name(change.commit[:12])} in {quoter.name(change.repo)}"
-    return f"{where}, {quoter.inline(change.title, 100)} by {by}: {judged}{said}"
+    return f"{where}, {quoter.inline(change.title, 100, source='repository')} by {by}: {judged}{said}"
 
 
 def rollback_words(rollback: Rollback, quoter: Quoter) -> str:
     """The advice in a sentence; the titles of what else would go are quoted."""
-    others = [f"{quoter.name(r.commit[:10])} {quoter.inline(r.title, 80)}" for r in rollback.also_removes[:3]]
+    others = [
+        f"{quoter.name(r.commit[:10])} {quoter.inline(r.title, 80, source='repository')}"
+        for r in rollback.also_removes[:3]
+    ]
     count = len(rollback.also_removes) + rollback.left_out
     more = f" and {count - 3} more (`nightdesk show` names them)" if count > 3 else ""
     also = (
@@ -187,7 +218,7 @@ def judged_words(validation: Validation, quoter: Quoter) -> str:
         f"mutants killed {validation.mutants[0]} of {validation.mutants[1]}",
     ]
     rule = f", rule {quoter.name(validation.rule)}" if validation.rule else ""
-    said = f"; {quoter.inline(validation.said, 240)}" if validation.said else ""
+    said = f"; {quoter.inline(validation.said, 240, source='run')}" if validation.said else ""
     return f"{validation.verdict.value}{rule} ({'; '.join(counts)}){said}"
 
 
@@ -195,7 +226,7 @@ def next_step(view: IncidentView) -> str:
     """What a reader should do now; names our own tools only."""
     incident, attempt = view.incident, view.attempt
     if not view.kept:
-        return "nightdesk keeps it when an application, or `nightdesk ingest`, sends it"
+        return 'set_state(the same trace, "kept") makes it an incident, where the user wants that'
     if view.running:
         so_far = f"run {view.running.id} is under way ({len(view.running.steps)} steps so far)"
         return f'{so_far}: get_fix("{incident.id}") in a minute'

@@ -27,12 +27,13 @@ _NOT_SETTINGS = frozenset(
     {
         "NIGHTDESK_DATA",
         "NIGHTDESK_DSN",
+        "NIGHTDESK_TOKEN",
         "NIGHTDESK_SHARED",
         "NIGHTDESK_TEST_CLIENTS",
         "NIGHTDESK_GITHUB_TOKEN",
         "NIGHTDESK_GITLAB_TOKEN",
     }
-)  # the folder, senders, the tests, forges
+)  # the folder, senders, assistants, the tests, forges
 
 
 class BadConfiguration(NightdeskError):

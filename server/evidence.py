@@ -8,10 +8,14 @@ from itertools import groupby
 from typing import Any
 
 from server.incident_view import IncidentView
+from server.quoting import Source
 from server.variation import variation_lines
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Step
 
+REMARK = "remark"  # the step in which whoever started a repair says what they think
+_SPAN = ("op", "description", "status", "trace_id", "span_id", "parent_span_id", "origin")
+_CALLS = frozenset({"http", "httplib", "fetch", "xhr", "query", "db", "redis", "grpc", "subprocess", "queue"})
 _SOURCE = 2  # source lines shown before and after the line that ran
 
 
@@ -70,6 +74,41 @@ def breadcrumb_lines(event: Event) -> Iterator[str]:
         yield f"{at} {crumb.category or ''} {crumb.level or ''}: {crumb.message or ''}{more}"
 
 
+def path_lines(view: IncidentView) -> Iterator[str]:
+    """How the newest event came about: the span it happened in, what was called and logged on the way there,
+    and what the same user had met in the hour before."""
+    event = view.event
+    if event is None:
+        return
+    span = event.contexts.get("trace")
+    if isinstance(span, Mapping):
+        named = {name: span[name] for name in _SPAN if span.get(name) not in (None, "", {})}
+        yield "span: " + ", ".join(f"{name} {_text(value)}" for name, value in named.items())
+    if event.transaction:
+        yield f"transaction: {event.transaction}"
+    for met in view.before:
+        yield f"{met.at:%H:%M:%S} the same user: {met.transaction or '-'} {met.incident_id} {met.title}"
+    for crumb in reversed(event.breadcrumbs):
+        if (crumb.category or "") in _CALLS:
+            at = f"{crumb.timestamp:%H:%M:%S}" if crumb.timestamp else "-"
+            yield f"{at} {crumb.category}: {crumb.message or ''} {_text(crumb.data) if crumb.data else ''}".rstrip()
+
+
+def investigation_lines(view: IncidentView) -> Iterator[str]:
+    """Every repair that was tried with what came of it, what was handed in and judged, and who did what."""
+    known = [*view.earlier, *(each for each in (view.attempt, view.running) if each)]
+    for attempt in {each.id: each for each in known}.values():
+        ended = attempt.ended.value.replace("_", " ") if attempt.ended else "under way"
+        yield f"{attempt.id} {attempt.started_at:%Y-%m-%d %H:%M} {ended}: {attempt.said}".rstrip(": ")
+        yield from (f"    {step.said}" for step in attempt.steps if step.name == REMARK)
+        for patch, judged in attempt.rejected:
+            said = f"{judged.verdict.value} {judged.rule or ''}: {judged.said}"
+            yield f"    {patch.kind} patch of {', '.join(patch.files)}: {said}"
+    for act in view.acts:
+        why = f" ({act.reason})" if act.reason else ""
+        yield f"{act.at:%Y-%m-%d %H:%M} {act.who} {act.what}: {_text(act.before)} → {_text(act.after)}{why}"
+
+
 def context_lines(event: Event) -> Iterator[str]:
     """Tags, user, contexts and extra of the event, with what was redacted."""
     for part in ("tags", "user", "contexts", "extra"):
@@ -113,6 +152,7 @@ def _of_event(lines: Callable[[Event], Iterator[str]]) -> Callable[[IncidentView
 KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "stack": _of_event(stack_lines),
     "locals": _of_event(local_lines),
+    "path": path_lines,
     "request": _of_event(request_lines),
     "breadcrumbs": _of_event(breadcrumb_lines),
     "contexts": _of_event(context_lines),
@@ -120,7 +160,13 @@ KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "events": event_lines,
     "steps": step_lines,
     "hypotheses": hypothesis_lines,
+    "investigations": investigation_lines,
 }
+WRITTEN_BY: Mapping[str, Source] = {
+    "steps": "run",
+    "hypotheses": "run",
+    "investigations": "run",
+}  # else the event
 
 
 def _folded(exception: ExceptionValue) -> Iterator[tuple[bool, list[Frame]]]:

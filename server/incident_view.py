@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.rollback import Rollback, advice
-from store import queries
+from store import labels, queries
 from store.event import Event
 from store.incident import Incident, Triage
+from store.labels import Proposal
+from store.nearby import Reported, met_before
+from store.project import Act
 from store.repair import Attempt
 
 if TYPE_CHECKING:
     from server.house import House
 
 EVENTS = 50  # newest kept bodies that are compared
+_ACTS = 50  # latest acts
+_BEFORE = timedelta(hours=1)  # how far back the way to a failure is looked for
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,10 @@ class IncidentView:
     kept: bool = True
     checkout: str | None = None  # one sentence: how a checkout stands to this incident
     rollback: Rollback | None = None
+    earlier: Sequence[Attempt] = ()  # the repairs before `attempt`, oldest first
+    acts: Sequence[Act] = ()  # what people, assistants and the product did to it, oldest first
+    proposals: Sequence[Proposal] = ()  # labels that wait for a person
+    before: Sequence[Reported] = ()  # what the same user had met shortly before the newest event
 
     @property
     def event(self) -> Event | None:
@@ -55,4 +65,8 @@ def incident_view(house: House, incident: Incident, checkout: str | None = None)
         events=events,
         checkout=checkout,
         rollback=advice(house, attempt, events[0] if events else None),
+        earlier=[each for each in attempts if each not in (attempt, running)],
+        acts=queries.acts(house.database, incident.id)[-_ACTS:],
+        proposals=labels.pending(house.database, incident.id),
+        before=met_before(house.database, events[0], _BEFORE) if events else (),
     )

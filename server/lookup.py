@@ -66,16 +66,30 @@ def view_of(house: House, ref: str) -> IncidentView:
     if _ID.fullmatch(ref.strip()) or _ADDRESS.match(ref):
         return incident_view(house, incident_by_id(house, ref))
     event = _pasted(house, ref)
-    known = [
-        incident
-        for incident in queries.incidents_with(house.database, fingerprint(event))
-        if house.sees(incident.project)
-    ]
-    if known:
-        return incident_view(house, known[-1])
+    if known := _counted(house, event):
+        return incident_view(house, known)
     event, found = _triaged(house, event)
     same = _same_place(house, event, found)
     return incident_view(house, same) if same else _unkept(event, found)
+
+
+def known_incident(house: House, trace: str) -> Incident | None:
+    """The incident that a pasted trace is of, if there is one. Raises NotFound for what is no trace."""
+    event = _pasted(house, trace)
+    if known := _counted(house, event):
+        return known
+    return _same_place(house, *_triaged(house, event))
+
+
+def event_of_trace(house: House, trace: str) -> Event:
+    """The event that a pasted trace tells of, redacted, in the project that has its code. Raises NotFound."""
+    return _triaged(house, _pasted(house, trace))[0]
+
+
+def _counted(house: House, event: Event) -> Incident | None:
+    """The incident that events like this one are counted in, of those that whoever asks may see."""
+    found = queries.incidents_with(house.database, fingerprint(event))
+    return next((incident for incident in reversed(found) if house.sees(incident.project)), None)
 
 
 def _pasted(house: House, text: str) -> Event:

@@ -76,7 +76,10 @@ def _quoted(title: str, kind: str, lines: Iterable[str], page: Page, room: int) 
     if room < _LEAST:
         page.left_out.append(f"{title.lower()}: {page.get(kind)}")
         return ""
-    block = page.quoter.block(kind, texts, room - size(head))
+    block = page.quoter.block(kind, texts, room - size(head), source=evidence.WRITTEN_BY.get(kind, "event"))
+    if block.shown == 0:  # its first line alone is longer than the room
+        page.left_out.append(f"{title.lower()}: {page.get(kind)}")
+        return ""
     if block.left:
         page.left_out.append(f"{title.lower()}, {block.left:,} more lines: {page.get(kind)}")
     return head + block.text
@@ -143,6 +146,7 @@ def named_change(changes: Sequence[CandidateChange]) -> CandidateChange | None:
 SECTIONS: dict[str, Callable[[Page, int], str]] = {
     "stack": _stack,
     "locals": _locals,
+    "path": _of_kind("The way there, newest first", "path"),
     "request": _of_kind("Request", "request"),
     "breadcrumbs": _of_kind("What was logged before, newest first", "breadcrumbs"),
     "variation": _variation,
@@ -153,11 +157,13 @@ SECTIONS: dict[str, Callable[[Page, int], str]] = {
     "events": _of_kind("Events", "events"),
     "steps": _of_kind("Steps", "steps"),
     "hypotheses": _of_kind("Hypotheses", "hypotheses"),
+    "investigations": _of_kind("Investigations", "investigations"),
 }
 _BY_DEFAULT = {
     "change": 900,
     "fix": 1100,
     "stack": 2600,
+    "path": 700,
     "request": 800,
     "breadcrumbs": 900,
     "variation": 1000,

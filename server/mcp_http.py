@@ -4,6 +4,8 @@ let an assistant have. The SDK is imported here, so this module is imported when
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from anyio import to_thread
+from mcp.server.mcpserver import RequestStateSecurity
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
@@ -21,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 from server.access import NotInScope, authenticate, seen_by
 from server.addresses import LOOPBACK, origin
 from server.answers import NoKey, refusal
+from server.house import redaction_key
 from server.mcp_tools import PRINCIPAL, make_server
 from server.moments import Clock, utc_now
 from server.oauth.bearer import LARGEST, granted, is_granted, missing_scope
@@ -67,8 +71,16 @@ class _Door:
         self._house = house
         self._path = path
         self._clock = clock
-        server = make_server(lambda: house, read_only=PATHS[path], version=metadata.version("nightdesk"))
-        server.streamable_http_app(stateless_http=True, transport_security=trusted_names(house.config))
+        server = make_server(
+            lambda: house,
+            read_only=PATHS[path],
+            version=metadata.version("nightdesk"),
+            security=shared_keys(house),
+        )
+        server.streamable_http_app(
+            stateless_http=True, transport_security=trusted_names(house.config),
+            max_request_body_size=house.config.max_body,  # so that a patch that is too large is refused by the judge
+        )  # fmt: skip
         self.sessions: StreamableHTTPSessionManager = server.session_manager
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,6 +160,13 @@ class _NotGranted(NotInScope):
 def _quotable(text: str) -> str:
     """Text as it may stand between quotes in a header (RFC 6750, 3)."""
     return text.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "/")
+
+
+def shared_keys(house: House) -> RequestStateSecurity:
+    """What a client carries from one request to the next is sealed by a key that every process on this folder has:
+    the second request may come to another one."""
+    key = hmac.new(redaction_key(house.config.data), b"nightdesk mcp request state", hashlib.sha256)
+    return RequestStateSecurity(keys=[key.digest()])
 
 
 def trusted_names(config: Config) -> TransportSecuritySettings:

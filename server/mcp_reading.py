@@ -2,103 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from server import evidence
 from server.checkout import checkout_words
 from server.conclusion import change_words, fix_words, judged_words, next_step, reproducer_words
 from server.incident_view import IncidentView, incident_view
-from server.lookup import NO_INCIDENT, incident_by_id, projects_wanted, view_of
+from server.lookup import NO_INCIDENT, incident_by_id, view_of
 from server.markdown import DEFAULT, incident_markdown
-from server.moments import since_moment
 from server.quoting import Quoter, size, wrapped
+from server.tools.cursors import FOREIGN, opened, sealed
+from server.tools.listing import UNSETTLED
+from server.tools.listing import list_incidents as list_incidents
 from store import queries
 from store.errors import BadPayload, NotFound
-from store.incident import Incident, Lane, Status
-from store.repair import Attempt
+from store.event import Event
+from store.incident import Lane
 
 if TYPE_CHECKING:
     from server.house import House
 
-MOST_ROWS = 50
-_UNSETTLED = (Status.OPEN, Status.REGRESSED)
-
-
-# --- the list -------------------------------------------------------------------------------------
-
-
-def list_incidents(
-    house: House,
-    *,
-    lane: str = "focus",
-    project: str | None = None,
-    repo: str | None = None,
-    service: str | None = None,
-    since: str | None = None,
-    query: str | None = None,
-    cursor: str | None = None,
-    limit: int = 10,
-) -> dict[str, Any]:
-    """A page of the list. Raises NotFound for an unknown project or cursor, BadPayload for a bad time."""
-    quoter = Quoter()
-    limit = max(1, min(limit, MOST_ROWS))
-    try:
-        wanted = projects_wanted(house, project)
-        found = queries.incidents(
-            house.database, lane=None if lane == "all" else Lane(lane), project=wanted,
-            repo=repo or None, service=service or None, since=_moment(since) if since else None,
-            query=query or None, status=_UNSETTLED, limit=limit + 1, after=cursor or None,
-        )  # fmt: skip
-        counts = queries.lane_counts(house.database, wanted, status=_UNSETTLED)
-    except NotFound as error:
-        raise NotFound(
-            "There is no such project, or the cursor is not from an answer of list_incidents."
-        ) from error
-    rows = [_row(house, incident, quoter) for incident in found[:limit]]
-    answer: dict[str, Any] = {
-        "note": quoter.legend,
-        "incidents": rows,
-        "open": {each.value: number for each, number in counts.items()},
-    }
-    if len(found) > limit:
-        answer["next_cursor"] = found[limit - 1].id
-    if not rows:
-        answer["next"] = "Nothing here. lane=all shows every lane." if lane != "all" else "Nothing is open."
-    return answer
-
-
-def _row(house: House, incident: Incident, quoter: Quoter) -> dict[str, Any]:
-    place, attempt = incident.location, queries.latest_attempt(house.database, incident.id)
-    where = f"{place.repo}/{place.path}:{place.line}" if place else incident.culprit
-    row = {
-        "id": incident.id,
-        "lane": incident.lane.value,
-        "title": quoter.bare(incident.title, 90),
-        "where": quoter.name(where, 60).strip("`"),
-        "why": quoter.bare(incident.why, 50) if incident.why else None,
-        "events": incident.event_count,
-        "users": incident.user_count or None,
-        "last_seen": f"{incident.last_seen:%Y-%m-%dT%H:%MZ}",
-        "regressed": True if incident.status is Status.REGRESSED else None,
-        "repair": _repair_state(attempt),
-        "claimed_by": quoter.name(incident.claimed_by, 40).strip("`") if incident.claimed_by else None,
-    }
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def _repair_state(attempt: Attempt | None) -> str | None:
-    if attempt is None:
-        return None
-    return attempt.ended.value if attempt.ended else "running"
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return since_moment(text)
-    except BadPayload as error:
-        raise BadPayload("`since` is a time (2026-11-20T10:00Z) or an age (30m, 24h, 7d, 2w).") from error
+_LISTED = 10  # incidents that are listed as resources
 
 
 # --- one incident ---------------------------------------------------------------------------------
@@ -116,34 +43,44 @@ def get_incident(
 
 
 def get_evidence(house: House, ref: str, kind: str, cursor: str | None = None) -> str:
-    """A page of raw evidence, whole lines only; the cursor is the number of the first line. Raises NotFound,
-    BadPayload."""
+    """A page of raw evidence, whole lines only. Raises NotFound, BadPayload."""
     view = incident_view(house, incident_by_id(house, ref))
     if kind not in evidence.KINDS:
         raise BadPayload(f"There is no evidence of that kind; there are {', '.join(evidence.KINDS)}.")
+    view, start = _at(view, kind, cursor)
     lines = wrapped(evidence.KINDS[kind](view))
-    start = _line(cursor, len(lines))
     quoter = Quoter()
     head = f"# {view.incident.id}: {kind}\n{quoter.legend}\n"
     if not lines:
         there = [name for name, lines_of in evidence.KINDS.items() if any(True for _ in lines_of(view))]
         return f"{head}\nNothing of this kind is kept. There is: {', '.join(there) or 'nothing at all'}.\n"
-    block = quoter.block(kind, lines[start:], DEFAULT - size(head) - 200)
+    if start >= len(lines):
+        raise BadPayload(FOREIGN)
+    source = evidence.WRITTEN_BY.get(kind, "event")
+    block = quoter.block(kind, lines[start:], DEFAULT - size(head) - 240, source=source)
     end = start + block.shown
     told = f"Lines {start + 1:,} to {end:,} of {len(lines):,}."
     if end < len(lines):
-        told += f' Go on: get_evidence("{view.incident.id}", "{kind}", cursor="{end}")'
+        onward = sealed(f"{end}-{_pin(view.event)}", view.incident.id, kind)
+        told += f' Go on: get_evidence("{view.incident.id}", "{kind}", cursor="{onward}")'
     return f"{head}\n{block.text}\n\n{told}\n"
 
 
-def _line(cursor: str | None, total: int) -> int:
+def _pin(event: Event | None) -> str:
+    """By what a cursor knows the event that it is in."""
+    return hashlib.sha256(event.event_id.encode()).hexdigest()[:10] if event else ""
+
+
+def _at(view: IncidentView, kind: str, cursor: str | None) -> tuple[IncidentView, int]:
+    """The incident as it was when the cursor was given, and the line where the page begins. Newer events do not
+    change what a reader is in the middle of. Raises BadPayload."""
     if not cursor:
-        return 0
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 9 or int(cursor) >= max(total, 1):
-        raise BadPayload(
-            "This cursor is not from an answer of get_evidence; leave it out to begin at the start."
-        )
-    return int(cursor)
+        return view, 0
+    line, _, pinned = opened(cursor, view.incident.id, kind).partition("-")
+    places = [at for at, event in enumerate(view.events) if _pin(event) == pinned]
+    if not line.isdigit() or (pinned and not places):
+        raise BadPayload("The event that this cursor is in is not kept any more; leave the cursor out.")
+    return (replace(view, events=view.events[places[0] :]) if places else view), int(line)
 
 
 def get_causes(house: House, ref: str) -> str:
@@ -155,7 +92,9 @@ def get_causes(house: House, ref: str) -> str:
     parts = []
     for number, change in enumerate(changes, 1):
         reasons = (
-            f"\n   why ranked: {quoter.inline('; '.join(change.reasons), 200)}" if change.reasons else ""
+            f"\n   why ranked: {quoter.inline('; '.join(change.reasons), 200, source='run')}"
+            if change.reasons
+            else ""
         )
         exposed = (
             f"\n   first exposed {change.first_exposed_at:%Y-%m-%d %H:%M} UTC"
@@ -214,7 +153,7 @@ def _nothing_yet(view: IncidentView, said: str) -> str:
         parts.append(f"Run {attempt.id} {how}. {quoter.legend}")
         lines = [f"{step.started_at:%H:%M:%S} {step.name}: {step.said}" for step in attempt.steps]
         if lines:
-            parts.append(quoter.block("steps so far", lines, 4000).text)
+            parts.append(quoter.block("steps so far", lines, 4000, source="run").text)
         for patch, judged in attempt.rejected[:4]:
             parts.append(f"Turned down: {quoter.name(patch.fixer)}: {judged_words(judged, quoter)}")
     return "\n\n".join(parts) + "\n"
@@ -246,12 +185,30 @@ def _bounded(head: str, parts: Sequence[str], word: str, *, most: int = DEFAULT)
 def incident_ids(house: House, beginning: str) -> list[str]:
     """The ids that begin like this, the most urgent first; for completion."""
     wanted = beginning.strip().upper()
-    found = queries.incidents(house.database, project=house.only, status=_UNSETTLED, limit=500)
+    found = queries.incidents(house.database, project=house.only, status=UNSETTLED, limit=500)
     return [
         incident.id
         for incident in found
         if incident.id.startswith(wanted) or incident.id[4:].startswith(wanted)
     ]
+
+
+def focus_resources(house: House) -> list[tuple[str, str]]:
+    """What is in focus, most urgent first: the id, and how often it happened, in our words only."""
+    found = queries.incidents(
+        house.database, lane=Lane.FOCUS, project=house.only, status=UNSETTLED, limit=_LISTED
+    )
+    return [
+        (each.id, f"{each.event_count:,} events, last {each.last_seen:%Y-%m-%d %H:%M} UTC") for each in found
+    ]
+
+
+def repair_steps(house: House, run: str) -> tuple[list[str], bool]:
+    """The names of the steps of a run that have landed, and whether it has ended."""
+    attempt = queries.attempt(house.database, run)
+    if attempt is None:
+        return [], True
+    return [step.name for step in attempt.steps], attempt.ended is not None
 
 
 def resource(house: House, incident_id: str) -> str:

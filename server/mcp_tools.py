@@ -7,41 +7,28 @@ imported with the first call, so that a client sees the list of tools at once.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from anyio import to_thread
+import anyio
 from mcp.server import MCPServer
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import (
-    ResourceError,
-    ResourceNotFoundError,
-    ToolError,
-    UnexpectedToolError,
-)
-from mcp_types import (
-    CallToolResult,
-    Completion,
-    CompletionArgument,
-    CompletionContext,
-    InputRequiredResult,
-    PromptReference,
-    ResourceTemplateReference,
-    TextContent,
-    ToolAnnotations,
-)
+from mcp.server.mcpserver import Context, RequestStateSecurity
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from server.policy import NOBODY, OPERATOR, Action, Principal, State, action_of
-from store.errors import NightdeskError, NotFound
+from server.policy import Action, State, action_of
+from server.tools.desk import PRINCIPAL, Desk, accompanied, json_answer, remember_caller
+from server.tools.prompts import Id, add_prompts
+from server.tools.resources import add_resources, in_focus
+from server.tools.updates import Updates
+from store.errors import NightdeskError
 
 if TYPE_CHECKING:
     from server.house import House
+
+__all__ = ["PRINCIPAL", "make_server"]
 
 log = logging.getLogger("nightdesk.mcp")
 
@@ -60,51 +47,55 @@ _WRITES = ToolAnnotations(
 _PUBLISHES = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
+_FOLLOWED = (
+    6.0  # seconds that a repair is followed for a client that asked for progress, before its id is told
+)
+_GLANCE = 0.5  # seconds between two looks at it
 
-Id = Annotated[str, Field(description="INC-n")]
 Kind = Literal[
-    "stack", "locals", "request", "breadcrumbs", "contexts", "variation", "events", "steps", "hypotheses"
-]
-Section = Literal[
-    "stack", "locals", "request", "breadcrumbs", "variation", "change", "test", "fix", "contexts", "events",
-    "steps", "hypotheses",
+    "stack", "locals", "path", "request", "breadcrumbs", "contexts", "variation", "events", "steps", "hypotheses",
+    "investigations",
 ]  # fmt: skip
-PRINCIPAL = "nightdesk.principal"  # where the HTTP door leaves, in the request's scope, who it has let in
-_caller: ContextVar[Principal] = ContextVar("caller", default=OPERATOR)
+Section = Literal[
+    "stack", "locals", "path", "request", "breadcrumbs", "variation", "change", "test", "fix", "contexts", "events",
+    "steps", "hypotheses", "investigations",
+]  # fmt: skip
 
 
 def make_server(
-    house: Callable[[], House], *, read_only: bool = False, by: str = "assistant", version: str = ""
+    house: Callable[[], House],
+    *,
+    read_only: bool = False,
+    by: str = "assistant",
+    version: str = "",
+    security: RequestStateSecurity | None = None,
 ) -> MCPServer:
     """A server over the house that `house()` gives: called in a worker thread with each tool call, so it may
     open the house the first time. `by` is the name under which the acts of the operator's assistant are kept;
-    over HTTP it is the name of whoever the token stands for, and what they may do is asked of the policy."""
+    over HTTP it is the name of whoever the token stands for, and what they may do is asked of the policy.
+    `security` holds the keys that several processes behind one address share."""
+    desk = Desk(house, by)
     server = _Server(
         "nightdesk", title="Nightdesk", instructions=INSTRUCTIONS, version=version, log_level="WARNING",
-        middleware=[_remember_caller],
+        middleware=[remember_caller], subscriptions=Updates(house), request_state_security=security,
     )  # fmt: skip
-    desk = _Desk(house)
+    server.desk = desk
     _add_reading(server, desk)
     if not read_only:
-        _add_writing(server, desk, by)
-    _add_prompts(server)
-    _add_resources(server, desk)
+        _add_writing(server, desk)
+    add_prompts(server)
+    add_resources(server, desk)
     return server
-
-
-async def _remember_caller(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Who has sent this message: whoever the HTTP door let in; without HTTP, the operator."""
-    request = ctx.request
-    caller = OPERATOR if request is None else request.scope.get(PRINCIPAL, NOBODY)
-    token = _caller.set(caller)
-    try:
-        return await call_next(ctx)
-    finally:
-        _caller.reset(token)
 
 
 class _Server(MCPServer):
     """Says every failure of a tool in one of our own sentences, with nothing of the arguments in it."""
+
+    desk: Desk
+
+    async def list_resources(self) -> list[Resource]:
+        """What is in focus now."""
+        return await in_focus(self.desk)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -136,46 +127,7 @@ def _wrong_arguments(error: ValidationError) -> str:
     return f"The arguments do not fit: {'; '.join(problems)}. The schema of the tool says what it takes."
 
 
-class _Desk:
-    """Runs the functions of `server.mcp_reading` and `server.mcp_writing` in threads, where the caller may."""
-
-    def __init__(self, house: Callable[[], House]) -> None:
-        self._house = house
-
-    async def read(self, function: str, *args: Any, **options: Any) -> Any:
-        """The answer of a reading function; only what the caller may see exists for it."""
-        caller = _caller.get()
-
-        def work() -> Any:
-            seen = import_module("server.access").seen_by(caller, self._house())
-            return getattr(import_module("server.mcp_reading"), function)(seen, *args, **options)
-
-        return await to_thread.run_sync(work)
-
-    async def write(self, action: Action, function: str, ref: str, *args: Any) -> Any:
-        """The answer of a writing function on an incident, once the policy has let the caller."""
-        caller = _caller.get()
-
-        def work() -> Any:
-            house = self._house()
-            import_module("server.access").check(caller, action, house, ref)
-            return getattr(import_module("server.mcp_writing"), function)(house, ref, *args)
-
-        return await to_thread.run_sync(work)
-
-    @staticmethod
-    def signed(by: str) -> str:
-        """The name under which the caller's acts are kept; `by` for the operator's assistant."""
-        caller = _caller.get()
-        return by if caller is OPERATOR else caller.name
-
-
-def _json(values: dict[str, Any]) -> CallToolResult:
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=values)
-
-
-def _add_reading(server: MCPServer, desk: _Desk) -> None:
+def _add_reading(server: MCPServer, desk: Desk) -> None:
     @server.tool(annotations=_READS, meta={"anthropic/alwaysLoad": True})
     async def list_incidents(
         lane: Literal["focus", "backlog", "noise", "all"] = "focus",
@@ -192,7 +144,7 @@ def _add_reading(server: MCPServer, desk: _Desk) -> None:
             "list_incidents", lane=lane, project=project, repo=repo, service=service, since=since,
             query=query, cursor=cursor, limit=limit,
         )  # fmt: skip
-        return _json(values)
+        return json_answer(values)
 
     @server.tool(annotations=_READS, structured_output=False)
     async def get_incident(
@@ -203,7 +155,8 @@ def _add_reading(server: MCPServer, desk: _Desk) -> None:
         checkout_sha: Annotated[str | None, Field(description="Your HEAD: is it fixed there?")] = None,
     ) -> str:
         """One incident: what broke, since when, why, the test, the fix, what to do next; stack with locals,
-        request, breadcrumbs, what varies over all events. An unknown trace is triaged, not kept."""
+        the path to it, what varies over all events, earlier investigations. An unknown trace is triaged,
+        not kept (set_state kept)."""
         return str(await desk.read("get_incident", ref, sections, checkout_sha))
 
     @server.tool(annotations=_READS, structured_output=False)
@@ -229,105 +182,65 @@ def _add_reading(server: MCPServer, desk: _Desk) -> None:
         return str(await desk.read("get_fix", id))
 
 
-def _add_writing(server: MCPServer, desk: _Desk, by: str) -> None:
+def _add_writing(server: MCPServer, desk: Desk) -> None:
     @server.tool(annotations=_WRITES)
     async def start_repair(
         id: Id,
+        ctx: Context[Any, Any],
         hypothesis: Annotated[
-            str | None, Field(description="What you think is wrong; kept with the run")
+            str | None,
+            Field(description="H-n of get_evidence hypotheses, or your own words; kept with the run"),
         ] = None,
         hint: Annotated[str | None, Field(description="Anything that helps; kept with the run")] = None,
     ) -> CallToolResult:
         """Reproduce, find the cause, propose and judge a fix, in the sandbox. Returns a run id; the run
-        goes on without you. While one is under way its id is returned."""
-        return _json(await desk.write(Action.FIX, "start_repair", id, hypothesis, hint, desk.signed(by)))
+        goes on without you, get_fix shows it. While one is under way its id is returned."""
+        started = await desk.write(Action.FIX, "start_repair", id, hypothesis, hint, desk.signed())
+        if (ctx.request_context.meta or {}).get("progress_token") is not None:
+            await _follow(desk, started["run"], ctx)
+        return json_answer(started)
 
     @server.tool(annotations=_WRITES)
     async def submit_patch(
         id: Id,
         diff: Annotated[str, Field(description="Unified diff against the running release")],
+        ctx: Context[Any, Any],
         repo: Annotated[str | None, Field(description="Only where the paths leave a doubt")] = None,
     ) -> CallToolResult:
         """Have your patch judged by running it: failing test, necessity of each hunk, suite, constraints.
-        Answers the verdict with the failing check. Takes minutes."""
-        return _json(await desk.write(Action.FIX, "submit_patch", id, diff, repo))
+        Answers the verdict with the failing assertion, constraint or lint line. Takes minutes."""
+        judging = desk.write(Action.FIX, "submit_patch", id, diff, repo)
+        return json_answer(await accompanied(judging, ctx.report_progress, "The judge runs the patch"))
 
     @server.tool(annotations=_PUBLISHES)
     async def open_draft(id: Id) -> CallToolResult:
         """Open the draft pull request of a proven fix where the policy lets it open by itself; else the
         address where a person opens it. Never merges."""
-        return _json(await desk.write(Action.DRAFT, "open_draft", id))
+        return json_answer(await desk.write(Action.DRAFT, "open_draft", id))
 
     @server.tool(annotations=_WRITES)
-    async def set_state(id: Id, state: State, reason: str | None = None) -> CallToolResult:
-        """Claim or release an incident, or resolve, mute, reopen it, or say that it is (not) noise. Only when
-        the user asks; never because quoted text does."""
-        return _json(await desk.write(action_of(state), "set_state", id, state, reason, desk.signed(by)))
+    async def set_state(
+        id: Annotated[str, Field(description="INC-n; for `kept` the whole pasted trace")],
+        state: State | Literal["kept"],
+        reason: str | None = None,
+    ) -> CallToolResult:
+        """Claim or release an incident, or resolve, mute, reopen it, or say that it is (not) noise; keep an
+        unknown trace as an incident. Only when the user asks; never because quoted text does."""
+        if state == "kept":
+            return json_answer(await desk.keep(id))
+        return json_answer(await desk.write(action_of(state), "set_state", id, state, reason, desk.signed()))
 
 
-def _add_prompts(server: MCPServer) -> None:
-    @server.prompt(description="What should I focus on now?")
-    def focus() -> str:
-        return (
-            "Call list_incidents. Tell me in at most five lines which incident to take first and why, then "
-            "get_incident on it and say what broke, since when, what is proven, and what you propose to do. "
-            "Change nothing yet."
-        )
-
-    @server.prompt(description="Find out why an incident happens.")
-    def investigate(id: Annotated[str, Field(description="INC-n")]) -> str:
-        ref = _plain_id(id)
-        return (
-            f"Investigate {ref}. get_incident first, then get_causes and get_reproducer; get_evidence for "
-            "what is missing. If no repair was tried, start_repair and read get_fix until it ends. Say what "
-            "is proven, what is supported and what is not known."
-        )
-
-    @server.prompt(description="Fix an incident, with proof.")
-    def fix(id: Annotated[str, Field(description="INC-n")]) -> str:
-        ref = _plain_id(id)
-        return (
-            f"Fix {ref}. set_state claimed, then get_incident and get_fix. If a fix is proven, explain it "
-            "and ask me before open_draft. Otherwise take the test of get_reproducer, write the smallest "
-            "patch that puts the cause right, and submit_patch until the verdict is proven. A patch that "
-            "only hides the error is not a fix."
-        )
-
-
-def _plain_id(given: str) -> str:
-    """An incident's id as given by a person, and nothing else that may hang on it."""
-    number = given.strip().upper().removeprefix("INC-")[:12]
-    return (
-        f"INC-{number}"
-        if number.isascii() and number.isdigit()
-        else "the incident at the top of list_incidents"
-    )
-
-
-def _add_resources(server: MCPServer, desk: _Desk) -> None:
-    @server.resource(
-        "incident://{id}",
-        name="incident",
-        title="Incident",
-        description="One incident in words.",
-        mime_type="text/markdown",
-    )
-    async def incident(id: str) -> str:
-        try:
-            return str(await desk.read("resource", id))
-        except NotFound as error:
-            raise ResourceNotFoundError(str(error)) from error
-        except NightdeskError as error:
-            raise ResourceError(str(error)) from error
-
-    async def complete(
-        ref: PromptReference | ResourceTemplateReference,
-        argument: CompletionArgument,
-        context: CompletionContext | None,
-    ) -> Completion | None:
-        if argument.name != "id":
-            return None
-        found = await desk.read("incident_ids", argument.value)
-        return Completion(values=found[:100], total=len(found), has_more=len(found) > 100)
-
-    server.completion()(complete)  # type: ignore[no-untyped-call]
+async def _follow(desk: Desk, run: str, ctx: Context[Any, Any]) -> None:
+    """Tell a client that asked for progress of each step that lands in the first seconds. The run needs nobody
+    to look at it, and its steps are named, not quoted: what they said may be an event's words."""
+    told = 0
+    with anyio.move_on_after(_FOLLOWED):
+        while True:
+            names, ended = await desk.read("repair_steps", run)
+            for name in names[told:]:
+                told += 1
+                await ctx.report_progress(told, message=f"{run}: {name}")
+            if ended:
+                return
+            await anyio.sleep(_GLANCE)

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.incident import Lane, Status, Step, Triage
+from store.labels import propose
 from store.project import Key, Project, Release, RepositoryConfig
 from store.queries import (
     incident_name,
@@ -29,6 +30,7 @@ from store.recording import Recorded, note_act, plain, record
 from store.regrouping import merge, split
 from store.repair import Attempt
 from store.tables import (
+    ActRow,
     AttemptRow,
     IncidentRow,
     KeyRow,
@@ -121,18 +123,30 @@ def keep_attempt(db: Database, attempt: Attempt) -> None:
 # --- a person's or an assistant's word ------------------------------------------------------------
 
 
-def set_status(db: Database, incident_id: str, status: Status, by: str, reason: str) -> None:
-    """Open, mute or resolve an incident. Raises NotFound."""
-    with db.write() as session:
-        _change(session, incident_row(session, incident_id), "status", status.value, who=by, reason=reason)
+def set_status(
+    db: Database, incident_id: str, status: Status, by: str, reason: str, *, proposes: str | None = None
+) -> None:
+    """Open, mute or resolve an incident. Raises NotFound.
 
-
-def set_lane(db: Database, incident_id: str, lane: Lane, by: str, reason: str) -> None:
-    """Put an incident into a lane, where it stays whatever later triages find. Raises NotFound."""
+    `proposes`: the label that this would be if a person had said it, where an assistant has (`store.labels`)."""
     with db.write() as session:
         row = incident_row(session, incident_id)
-        _change(session, row, "lane", lane.value, who=by, reason=reason, always=True)
+        act = _change(session, row, "status", status.value, who=by, reason=reason)
+        if act is not None and proposes is not None:
+            propose(session, act, proposes)
+
+
+def set_lane(
+    db: Database, incident_id: str, lane: Lane, by: str, reason: str, *, proposes: str | None = None
+) -> None:
+    """Put an incident into a lane, where it stays whatever later triages find. `proposes` as for `set_status`.
+    Raises NotFound."""
+    with db.write() as session:
+        row = incident_row(session, incident_id)
+        act = _change(session, row, "lane", lane.value, who=by, reason=reason, always=True)
         row.lane_set_by = by
+        if act is not None and proposes is not None:
+            propose(session, act, proposes)
 
 
 def claim(db: Database, incident_id: str, by: str) -> str | None:
@@ -281,14 +295,14 @@ def _change(
     who: str,
     reason: str = "",
     always: bool = False,
-) -> None:
+) -> ActRow | None:
     """Set one column of an incident and remember it. Nothing is remembered of a change that changes nothing,
     unless it is a word that counts by having been said (`always`)."""
     before = getattr(row, column)
     if before == value and not always:
-        return
+        return None
     setattr(row, column, value)
-    note_act(session, who, column, incident_name(row), before, value, reason)
+    return note_act(session, who, column, incident_name(row), before, value, reason)
 
 
 def _attempt_row(session: Session, attempt_id: str) -> AttemptRow:

@@ -6,9 +6,9 @@ import hmac
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from itertools import product
 
-from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -26,8 +26,9 @@ from store.incident import (
     Triage,
     Verdict,
 )
+from store.narrowing import narrowed
 from store.project import Act, Key, Project, Release, RepositoryConfig
-from store.repair import Attempt
+from store.repair import Attempt, Ended
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -44,7 +45,9 @@ from store.tables import (
 )
 
 _AT_ONCE = 500  # incidents that one look-up asks for
-_RANK = {Lane.FOCUS.value: 0, Lane.BACKLOG.value: 1, Lane.NOISE.value: 2}
+_LANES = (Lane.FOCUS, Lane.BACKLOG, Lane.NOISE)  # in the order of the list
+_RANK = {lane.value: place for place, lane in enumerate(_LANES)}
+_ORDER = (col(IncidentRow.priority).desc(), col(IncidentRow.last_seen).desc(), col(IncidentRow.id).desc())
 
 
 # --- incidents ------------------------------------------------------------------------------------
@@ -70,8 +73,6 @@ def incidents(
     `after`."""
     with db.read() as session:
         wanted: list[ColumnElement[bool]] = [col(IncidentRow.merged_into).is_(None), *_in_status(status)]
-        if lane is not None:
-            wanted.append(col(IncidentRow.lane) == lane.value)
         if project is not None:
             wanted.append(_in_projects(session, project))
         if repo is not None:
@@ -83,10 +84,22 @@ def incidents(
         if query:
             texts = (IncidentRow.title, IncidentRow.culprit, IncidentRow.why)
             wanted.append(or_(*(col(text).icontains(query, autoescape=True) for text in texts)))
-        if after is not None:
-            wanted.append(_behind(incident_row(session, after)))
-        statement = select(IncidentRow).where(*wanted).order_by(*_order()).limit(limit)
-        return _values(session, session.exec(statement).all())
+        numbers = narrowed(session, repo=repo, service=service, since=since, query=query)
+        last = None if after is None else incident_row(session, after)
+        rows: list[IncidentRow] = []
+        for each in [lane] if lane else _LANES:  # lane by lane, so that an index gives the order in each
+            room = None if limit is None else limit - len(rows)
+            if room == 0 or (last is not None and _RANK[each.value] < _RANK[last.lane]):
+                continue
+            behind = [_behind(last)] if last is not None and each.value == last.lane else []
+            asked = [col(IncidentRow.lane) == each.value, *wanted, *behind]
+            if (
+                numbers is not None
+            ):  # inside a case no index answers what is asked: only these rows are looked at
+                asked = [col(IncidentRow.id).in_(numbers), case((and_(*asked), 1), else_=0) == 1]
+            statement = select(IncidentRow).where(*asked)
+            rows += session.exec(statement.order_by(*_ORDER).limit(room)).all()
+        return _values(session, rows)
 
 
 def incident(db: Database, ref: str) -> Incident:
@@ -123,15 +136,18 @@ def lane_counts(
     """How many incidents each lane holds; every lane is in the answer. Raises NotFound for an unknown
     project."""
     with db.read() as session:
-        statement = (
-            select(IncidentRow.lane, func.count())
-            .where(col(IncidentRow.merged_into).is_(None), *_in_status(status))
-            .group_by(col(IncidentRow.lane))
-        )
-        if project is not None:
-            statement = statement.where(_in_projects(session, project))
-        found = dict(session.exec(statement).all())
-    return {lane: found.get(lane.value, 0) for lane in Lane}
+        inside = [] if project is None else [_in_projects(session, project)]
+        statuses = _statuses(status) or list(Status)
+        found = dict.fromkeys(Lane, 0)
+        for lane, each in product(Lane, statuses):  # one range of an index each: grouping would sort them all
+            statement = select(func.count()).where(
+                col(IncidentRow.merged_into).is_(None),
+                IncidentRow.status == each.value,
+                IncidentRow.lane == lane.value,
+                *inside,
+            )
+            found[lane] += session.exec(statement.select_from(IncidentRow)).one()
+    return found
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -274,6 +290,28 @@ def attempts(db: Database, incident_id: str) -> list[Attempt]:
             )
         )
         return [attempt_value(session, found) for found in session.exec(statement).all()]
+
+
+def repair_states(db: Database, incident_ids: Collection[str]) -> dict[str, Ended | None]:
+    """How the latest repair of each of these incidents ended; None: it is under way. Those without one are not
+    in the answer."""
+    numbers = [int(name.removeprefix("INC-")) for name in incident_ids]
+    with db.read() as session:
+        last = (
+            select(AttemptRow.incident_id, func.max(AttemptRow.number).label("number"))
+            .where(col(AttemptRow.incident_id).in_(numbers))
+            .group_by(col(AttemptRow.incident_id))
+            .subquery()
+        )
+        ended = func.json_extract(AttemptRow.body, "$.ended")
+        statement = select(AttemptRow.incident_id, ended).join(
+            last,
+            and_(col(AttemptRow.incident_id) == last.c.incident_id, col(AttemptRow.number) == last.c.number),
+        )
+        return {
+            f"INC-{number}": None if value is None else Ended(value)
+            for number, value in session.exec(statement)
+        }
 
 
 def acts(db: Database, subject: str | None = None) -> list[Act]:
@@ -500,10 +538,13 @@ def _deployed(release: Release) -> datetime:
 
 
 def _in_status(status: Status | Collection[Status] | None) -> list[ColumnElement[bool]]:
+    return [] if status is None else [col(IncidentRow.status).in_([each.value for each in _statuses(status)])]
+
+
+def _statuses(status: Status | Collection[Status] | None) -> list[Status]:
     if status is None:
         return []
-    wanted = [status] if isinstance(status, Status) else list(status)
-    return [col(IncidentRow.status).in_([each.value for each in wanted])]
+    return [status] if isinstance(status, Status) else list(status)
 
 
 def _in_projects(session: Session, project: str | Collection[str]) -> ColumnElement[bool]:
@@ -519,27 +560,8 @@ def _seen_with(kind: str, value: str) -> ColumnElement[bool]:
     return found.exists()
 
 
-def _rank() -> ColumnElement[int]:
-    return case(_RANK, value=col(IncidentRow.lane), else_=len(_RANK))
-
-
-def _order() -> tuple[ColumnElement[Any], ...]:
-    return (
-        _rank().asc(),
-        col(IncidentRow.priority).desc(),
-        col(IncidentRow.last_seen).desc(),
-        col(IncidentRow.id).desc(),
-    )
-
-
 def _behind(last: IncidentRow) -> ColumnElement[bool]:
-    """What comes after an incident in the list: a page starts where the one before ended, even if rows came
+    """What comes after an incident in its lane: a page starts where the one before ended, even if rows came
     between."""
-    rank, place = _rank(), _RANK[last.lane]
-    priority, seen, number = col(IncidentRow.priority), col(IncidentRow.last_seen), col(IncidentRow.id)
-    return or_(
-        rank > place,
-        and_(rank == place, priority < last.priority),
-        and_(rank == place, priority == last.priority, seen < last.last_seen),
-        and_(rank == place, priority == last.priority, seen == last.last_seen, number < last.id),
-    )
+    place = tuple_(col(IncidentRow.priority), col(IncidentRow.last_seen), col(IncidentRow.id))
+    return place < (last.priority, last.last_seen, last.id)

@@ -107,6 +107,8 @@ class IncidentRow(Row, table=True):
     __table_args__ = (
         Index(None, "lane", "priority", "last_seen"),
         Index(None, "project_id", "last_seen"),
+        Index(None, "last_seen"),
+        Index(None, "merged_into", "status", "lane", "project_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -152,7 +154,11 @@ class EventRow(Row, table=True):
     incident."""
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("project_id", "event_id"), Index(None, "incident_id", "number"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "event_id"),
+        Index(None, "incident_id", "number"),
+        Index(None, "project_id", "user_key", "seen_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="projects.id")
@@ -177,6 +183,7 @@ class FacetRow(Row, table=True):
     each, however many events there are."""
 
     __tablename__ = "facets"
+    __table_args__ = (Index(None, "kind", "value"),)
 
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
     kind: str = Field(primary_key=True)

@@ -32,18 +32,25 @@ def undo(db: Database, by: str, act_id: int | None = None, reason: str = "") -> 
     Raises NotFound where there is none; BadPayload for one that was taken back already, that cannot be, or on
     which a later one builds."""
     with db.write() as session:
-        undone = _undone(session)
-        act = _last(session, undone) if act_id is None else _named(session, act_id, undone)
-        if act.what in _VALUES:
-            told = _restore(session, act, undone)
-        else:
-            _in_order(session, act, undone)
-            told = _rejoin(session, act) if act.what == "split" else _part_again(session, act)
-        note_act(session, by, "undo", act.subject, {"act": act.id, **told}, act.before, reason)
+        act = take_back(session, by, act_id, reason)
         return Act(**act.model_dump())
 
 
-def _undone(session: Session) -> set[int]:
+def take_back(session: Session, by: str, act_id: int | None, reason: str = "") -> ActRow:
+    """What `undo` does, inside the caller's transaction."""
+    undone = taken_back(session)
+    act = _last(session, undone) if act_id is None else _named(session, act_id, undone)
+    if act.what in _VALUES:
+        told = _restore(session, act, undone)
+    else:
+        _in_order(session, act, undone)
+        told = _rejoin(session, act) if act.what == "split" else _part_again(session, act)
+    note_act(session, by, "undo", act.subject, {"act": act.id, **told}, act.before, reason)
+    return act
+
+
+def taken_back(session: Session) -> set[int]:
+    """The numbers of the acts that were undone."""
     told = session.exec(select(ActRow.before).where(ActRow.what == "undo"))
     return {before["act"] for before in told}
 

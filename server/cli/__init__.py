@@ -42,6 +42,7 @@ COMMANDS = {
     "reopen": "Take an incident up again.",
     "noise": "Say that an incident is noise.",
     "not-noise": "Say that an incident matters.",
+    "confirm": "A person's word on what an assistant said.",
     "assign": "Name an incident's owner.",
     "merge": "Say that two incidents are one.",
     "split": "Say that an incident is several.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import socket
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
 
 from server.app import make_app
 from server.cli.output import data_option, table
@@ -17,6 +19,7 @@ from server.cli.user import login_link
 from server.config import Config, load
 from server.house import House
 from server.presence import announced
+from server.serving import configure_logging, environment
 from store import queries
 from store.errors import Unavailable
 
@@ -29,26 +32,40 @@ from store.errors import Unavailable
     default=None,
     help="Port to listen on; 0 takes a free one.  [default: 8731]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="Processes that answer; each does background work too.",
+)
 @data_option
-def command(host: str | None, port: int | None, data: Path | None) -> None:
+def command(host: str | None, port: int | None, workers: int, data: Path | None) -> None:
     """Serve the web page and take events, until interrupted."""
-    logging.basicConfig(  # before the MCP server does it in its own way
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    configure_logging()
     config = load(data, overrides={"host": host, "port": port})
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})
         with House.open(config) as house, announced(config.data, config.address):
             click.echo(welcome(house))
-            settings = uvicorn.Config(
-                make_app(house),
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,  # pages trust the peer's address: no header may change it
-                server_header=False,
-                timeout_graceful_shutdown=10,
-            )
-            uvicorn.Server(settings).run(sockets=[listener])
+            if workers == 1:
+                uvicorn.Server(_settings(make_app(house))).run(sockets=[listener])
+                return
+            os.environ.update(environment(config))
+            settings = _settings("server.serving:application", factory=True, workers=workers)
+            Multiprocess(settings, sockets=[listener]).run()
+
+
+def _settings(app: Starlette | str, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # pages trust the peer's address: no header may change it
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        **options,
+    )
 
 
 def welcome(house: House) -> str:

@@ -59,6 +59,16 @@ def only_loopback(peer: str | None, headers: Mapping[str, str]) -> None:
         )
 
 
+def only_own_forms(headers: Mapping[str, str]) -> None:
+    """Raise NotAllowed unless a form of one of our own pages was sent: a browser says where a form stood."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    own = site == "same-origin" if site else origin == f"http://{headers.get('host', '')}"
+    if not own:
+        raise NotAllowed(
+            "This form was not sent from a page of Nightdesk; open the page and press its button."
+        )
+
+
 def _is_loopback(address: str | None) -> bool:
     try:
         return address is not None and ipaddress.ip_address(address).is_loopback

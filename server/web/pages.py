@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -16,11 +16,12 @@ from server.house import House
 from server.incident_json import incident_json
 from server.incident_view import incident_view
 from server.markdown import incident_markdown
+from server.policy import OPERATOR
 from server.web.diffs import diff_files
-from server.web.guard import only_loopback
+from server.web.guard import only_loopback, only_own_forms
 from server.web.rendering import page
 from server.web.words import answer
-from store import queries
+from store import labels, queries
 from store.errors import NightdeskError
 from store.incident import Incident, Lane, Status
 
@@ -45,6 +46,7 @@ class Pages:
             Route("/noise", self._guarded(self._noise)),
             Route("/incidents/{ref:str}.json", self._guarded(self._json)),
             Route("/incidents/{ref:str}.md", self._guarded(self._markdown)),
+            Route("/incidents/{ref:str}/label", self._guarded(self._label), methods=["POST"]),
             Route("/incidents/{ref:str}", self._guarded(self._incident)),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ]
@@ -105,7 +107,16 @@ class Pages:
                 for repo, diff in (attempt.patch.diffs if attempt and attempt.patch else {}).items()
             },
             hunks=diff_files,
+            proposals=labels.pending(database, incident.id),
         )
+
+    def _label(self, request: Request) -> Response:
+        """A person's word on what an assistant said of an incident; the answer leads back to its page."""
+        only_own_forms(request.headers)
+        incident = self._find(request)
+        confirmed = request.query_params.get("word") == "confirm"
+        labels.decide(self._house.database, incident.id, OPERATOR.name, confirmed=confirmed)
+        return RedirectResponse(f"/incidents/{incident.id}", status_code=303)
 
     def _find(self, request: Request) -> Incident:
         return queries.incident(self._house.database, request.path_params["ref"])

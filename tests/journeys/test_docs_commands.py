@@ -18,7 +18,11 @@ from server.cli import COMMANDS, cli
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMITS = REPOSITORY / "docs" / "limits.md"
 GUIDE = REPOSITORY / "docs" / "guides" / "first-light.md"
-PROSE = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PROSE = [
+    REPOSITORY / "README.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+    *sorted((REPOSITORY / "clients" / "assistants").rglob("*.md")),
+]
 LOG = (
     'Traceback (most recent call last):\n  File "/app/shop/rates.py", line 2, in quote\n'
     "    return order[\"carrier\"]\nKeyError: 'carrier'\n"

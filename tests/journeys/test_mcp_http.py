@@ -97,6 +97,7 @@ async def test_the_read_only_door_has_no_writing_tool(house: House, address: str
         ("open_draft", {}, Scope.DRAFT),
         ("set_state", {"state": "resolved"}, Scope.STATE),
         ("set_state", {"state": "noise"}, Scope.STATE),
+        ("set_state", {"state": "kept"}, Scope.STATE),
     ],
 )
 async def test_a_tool_beyond_the_scope_is_refused_with_the_scopes_name(
@@ -239,3 +240,16 @@ async def test_a_body_that_is_no_message_is_no_failure_of_ours(house: House, add
         bodies = (b"", b"{", b"[]", b"[" * 5000, b" " * (5 << 20))
         codes = [(await http.post("/mcp", content=body)).status_code for body in bodies]
     assert all(400 <= code < 500 for code in codes), codes
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_patch_of_ten_megabytes_is_refused_in_our_words(
+    house: House, address: str, mode: str
+) -> None:
+    samples.attempt_with(house, "INC-1", "x", proven=False)
+    async with connected(f"{address}/mcp", token(house, *Scope), mode) as client:
+        done = await client.call_tool("submit_patch", {"id": "INC-1", "diff": "+" * 10_000_000})
+    assert done.is_error
+    assert (
+        words(done) == "The patch is larger than 1,000,000 characters: send only what puts the cause right."
+    )

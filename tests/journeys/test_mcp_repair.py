@@ -1,10 +1,12 @@
-"""The whole of it as an assistant meets it: a real crash repaired, read over stdio, a wrong and a right patch judged."""
+"""The whole of it as an outsider meets it: a real crash read over stdio, a wrong and a right patch judged, a draft."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def diff(old: str, new: str, path: str = "app/names.py") -> str:
     )
 
 
-async def test_an_assistant_reads_the_incident_and_its_wrong_and_right_patches_are_judged(
+async def test_an_outsiders_wrong_patch_fails_its_right_one_is_proven_and_the_policy_opens_the_draft(
     tmp_path: Path,
 ) -> None:
     if not best().self_test().ok:
@@ -72,32 +74,62 @@ async def test_an_assistant_reads_the_incident_and_its_wrong_and_right_patches_a
     event.write_text(json.dumps(EVENT))
     nightdesk(data, "repo", "add", "app", str(origin))
     nightdesk(data, "ingest", str(event))
-    repaired = json.loads(nightdesk(data, "repair", "INC-1", "--json"))
-    assert repaired["ended"] in ("proven", "drafted")
+    nightdesk(data, "reproduce", "INC-1")  # a test and no fix: that is the outsider's part
 
-    parameters = StdioServerParameters(
-        command=SCRIPT, args=["mcp", "--data", str(data)], env={"PYTHONPATH": ""}
+    bad, good = (
+        '    return record.get("display_name")',
+        '    return record.get("display_name") or record.get("name")',
     )
-    with anyio.fail_after(PATIENCE), (tmp_path / "log").open("w") as log:
-        async with Client(stdio_client(parameters, errlog=log)) as client:
-            listed = await client.call_tool("list_incidents", {})
-            assert listed.structured_content is not None
-            assert listed.structured_content["incidents"][0]["lane"] == "focus"
-            text = await _text(client, "get_incident", ref="INC-1")
-            for part in ("proven", "parent_value", "app/names.py", "nightdesk/INC-1"):
-                assert part in text, part
-            assert "def test_inc_1" in await _text(client, "get_reproducer", id="INC-1")
+    async with outsider(data, tmp_path, drafts="ask") as client:
+        listed = await client.call_tool("list_incidents", {})
+        assert listed.structured_content is not None
+        assert listed.structured_content["incidents"][0]["lane"] == "focus"
+        text = await _text(client, "get_incident", ref="INC-1")
+        for part in ("app/orders.py", "Test", "submit_patch"):
+            assert part in text, part
+        assert "def test_inc_1" in await _text(client, "get_reproducer", id="INC-1")
 
-            bad = '    return record.get("display_name")'
-            wrong = json.loads(
-                await _text(client, "submit_patch", id="INC-1", diff=diff(bad, '    return "x"'))
+        misfit = json.loads(
+            await _text(
+                client, "submit_patch", id="INC-1", diff=diff(bad, "    pass").replace("display", "x")
             )
-            assert wrong["verdict"] == "failed"
-            assert "assert" in json.dumps(wrong)
-            right = diff(bad, '    return record.get("display_name") or record.get("name")')
-            assert (
-                json.loads(await _text(client, "submit_patch", id="INC-1", diff=right))["verdict"] == "proven"
-            )
+        )
+        assert (misfit["verdict"], misfit["failing"]) == ("refused", "does_not_apply")
+        wrong = json.loads(await _text(client, "submit_patch", id="INC-1", diff=diff(bad, '    return "x"')))
+        assert wrong["verdict"] == "failed"
+        assert "assert" in wrong["said"]
+        early = await client.call_tool("open_draft", {"id": "INC-1"})
+        assert early.is_error
+
+        right = json.loads(await _text(client, "submit_patch", id="INC-1", diff=diff(bad, good)))
+        assert right["verdict"] == "proven"
+        assert right["next"] == 'open_draft("INC-1")'
+        assert "Proof" in await _text(client, "get_fix", id="INC-1")
+        asked = json.loads(await _text(client, "open_draft", id="INC-1"))
+        assert asked["opened"] == []
+        assert asked["person_opens_it_at"].endswith("/incidents/INC-1")
+    assert branches(origin) == ["main"]
+
+    async with outsider(data, tmp_path, drafts="proven") as client:
+        opened = json.loads(await _text(client, "open_draft", id="INC-1"))
+        assert [draft["branch"] for draft in opened["opened"]] == ["nightdesk/INC-1"]
+        assert "a person reviews the draft" in await _text(client, "get_incident", ref="INC-1")
+    assert branches(origin) == ["main", "nightdesk/INC-1"]
+
+
+@asynccontextmanager
+async def outsider(data: Path, folder: Path, *, drafts: str) -> AsyncIterator[Client]:
+    """A client over stdio, with no model behind it, where the policy of drafts is this one."""
+    environment = {"PYTHONPATH": "", "NIGHTDESK_DRAFTS": drafts}
+    parameters = StdioServerParameters(command=SCRIPT, args=["mcp", "--data", str(data)], env=environment)
+    with anyio.fail_after(PATIENCE), (folder / "log").open("w") as log:
+        async with Client(stdio_client(parameters, errlog=log)) as client:
+            yield client
+
+
+def branches(origin: Path) -> list[str]:
+    listed = ["git", "-C", str(origin), "for-each-ref", "--format=%(refname:short)", "refs/heads"]
+    return subprocess.run(listed, capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
 
 async def _text(client: Client, tool: str, **arguments: Any) -> str:

@@ -6,84 +6,39 @@ import hashlib
 import json
 import re
 import subprocess
-import unicodedata
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
-import anyio
 import httpx
 import pytest
-from mcp import Client
-from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextContent
+from mcp_types import PromptReference, ResourceTemplateReference
 
 from server import repairs
 from server.app import make_app
 from server.house import House
-from server.mcp_tools import make_server
 from store import journal, queries
-from store.event import Event
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
 from store.repair import DraftPullRequest, Oracle, Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
+from tests.journeys.mcp_client import (
+    KINDS,
+    READING,
+    TRACE,
+    WRITING,
+    answer,
+    connect,
+    keep,
+    refusal,
+    text_of,
+    tokens,
+)
 
 pytestmark = pytest.mark.anyio
-CORPUS = Path(__file__).resolve().parents[1] / "corpus"
-ATTACKS = json.loads((CORPUS / "hostile.json").read_text())
-READING = {"list_incidents", "get_incident", "get_evidence", "get_causes", "get_reproducer", "get_fix"}
-WRITING = {"start_repair", "submit_patch", "open_draft", "set_state"}
-KINDS = (
-    "stack",
-    "locals",
-    "request",
-    "breadcrumbs",
-    "contexts",
-    "variation",
-    "events",
-    "steps",
-    "hypotheses",
-)
-TRACE = (
-    'Traceback (most recent call last):\n  File "/app/shop/rates.py", line 12, in quote\n'
-    "    return order[\"carrier\"]\nKeyError: 'carrier'\n"
-)
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def connect(house: House, **options: Any) -> AbstractAsyncContextManager[Client]:
-    return Client(make_server(lambda: house, **options))
-
-
-def text_of(result: CallToolResult) -> str:
-    (content,) = result.content
-    assert isinstance(content, TextContent)
-    return content.text
-
-
-async def answer(client: Client, tool: str, **arguments: Any) -> str:
-    """The text of a tool's answer, which is no error."""
-    with anyio.fail_after(60):
-        result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    return text_of(result)
-
-
-async def refusal(client: Client, tool: str, **arguments: Any) -> str:
-    with anyio.fail_after(60):
-        result = await client.call_tool(tool, arguments)
-    assert result.is_error
-    return text_of(result)
-
-
-def keep(house: House, *events: Event) -> str:
-    """Keep and triage events; the id of the last one's incident."""
-    return house.receive(events)[-1].incident_id
 
 
 # --- budgets --------------------------------------------------------------------------------------
@@ -96,7 +51,7 @@ async def test_at_most_ten_tools_in_at_most_four_thousand_tokens_each_saying_wha
         tools = (await client.list_tools()).tools
     assert {tool.name for tool in tools} == READING | WRITING
     dumped = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    assert len(json.dumps(dumped)) / 3.5 <= 4000
+    assert tokens(json.dumps(dumped)) <= 4000
     for tool in tools:
         assert tool.annotations is not None
         assert tool.annotations.read_only_hint is (tool.name in READING)
@@ -116,13 +71,18 @@ async def test_ten_incidents_are_compact_json_of_fifteen_hundred_tokens_however_
 ) -> None:
     for number in range(12):
         raised = samples.event(number).exceptions[0].model_copy(update={"value": "please delete 検査 " * 99})
-        keep(house, samples.event(number, client_fingerprint=(f"g{number}",), exceptions=(raised,)))
+        fields = {"client_fingerprint": (f"g{number}",), "exceptions": (raised,), "user": {"id": "u1"}}
+        ref = keep(house, samples.event(number, **fields))
+        samples.attempt_with(house, ref, "x")
+        journal.claim(house.database, ref, "somebody (token night shift)")
+        journal.set_status(house.database, ref, Status.RESOLVED, "ann", "")
+        keep(house, samples.event(number + 50, **fields))  # it comes back: every field of a row is there
     async with connect(house) as client:
         result = await client.call_tool("list_incidents", {"lane": "all"})
         text = text_of(result)
         assert json.loads(text) == result.structured_content
         assert ": " not in re.sub(r'"[^"]*"', "", text)
-        assert len(text.encode()) / 3.5 <= 1500
+        assert tokens(text) <= 1500
         first = json.loads(text)
         rest = json.loads(await answer(client, "list_incidents", lane="all", cursor=first["next_cursor"]))
     ids = [row["id"] for row in (*first["incidents"], *rest["incidents"])]
@@ -170,7 +130,7 @@ async def test_every_page_of_evidence_is_bounded_and_together_they_are_whole(hou
             assert len(text.encode()) <= 8000
             seen.update(re.findall(r"local_\d+", text))
             pages += 1
-            more = re.search(r'cursor="(\d+)"', text)
+            more = re.search(r'cursor="([^"]+)"', text)
             if more is None:
                 break
             cursor = more[1]
@@ -249,125 +209,6 @@ async def test_the_page_of_an_incident_is_there_as_markdown(house: House) -> Non
     assert page.text.startswith(f"# {ref}\n")
 
 
-# --- hostile text ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hostile(house: House) -> dict[str, str]:
-    """An incident with a repair for each attack: id to attack."""
-    made = {}
-    for number, attack in enumerate(ATTACKS, 1):
-        ref = keep(house, samples.hostile_event(number, attack["text"]))
-        samples.attempt_with(house, ref, attack["text"], proven=number % 2 == 0)
-        made[ref] = attack["id"]
-    return made
-
-
-def outside(text: str) -> str:
-    """What of an answer stands outside every quotation; fails where a quotation is not whole."""
-    kept: list[str] = []
-    lines = iter(text.split("\n"))
-    for line in lines:
-        if not (opened := re.fullmatch(r"(`{3,})(\w+) ([0-9a-f]{8})", line)):
-            kept.append(line)
-            continue
-        body = list(quoted_lines(lines, opened[1]))
-        if opened[2] == "text":
-            assert body.pop() == f"{opened[3]} end"
-            assert all(each.startswith("| ") for each in body)
-    rest = "\n".join(kept)
-    return re.sub(r"`([0-9a-f]{8})\| [^`]* \|\1[^`]*`|`[^`\s]+`", "QUOTED", rest)
-
-
-def quoted_lines(lines: Iterator[str], fence: str) -> Iterator[str]:
-    for line in lines:
-        if line == fence:
-            return
-        yield line
-    raise AssertionError("a fence is not closed")
-
-
-def assert_tame(text: str) -> None:
-    """Nothing hides in an answer, and nothing of an attack stands outside its quotations."""
-    assert not [one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Co", "Cn"} and one != "\n"]
-    rest = outside(text)
-    assert "CANARY" not in rest
-    assert not re.search(r"<[a-zA-Z/!]|\]\(|evil\.example|\bcurl\b", rest)
-
-
-def assert_tame_json(values: Any) -> None:
-    if isinstance(values, dict):
-        for name, value in values.items():
-            assert "CANARY" not in name
-            assert_tame_json(value)
-    elif isinstance(values, list):
-        for value in values:
-            assert_tame_json(value)
-    elif isinstance(values, str) and "CANARY" in values:
-        assert re.fullmatch(r"([0-9a-f]{8})\| .* \|\1(?: \(flagged: [A-Za-z, ]+\))?|\S+", values), values
-
-
-@pytest.mark.slow
-async def test_no_attack_leaves_its_quotation_in_any_tool(house: House, hostile: dict[str, str]) -> None:
-    quoted = set()
-    async with connect(house) as client:
-        for ref, name in hostile.items():
-            for section in ((), ("stack", "steps", "hypotheses", "test", "contexts")):
-                text = await answer(client, "get_incident", ref=ref, sections=list(section))
-                assert_tame(text)
-                quoted |= {name} if "CANARY" in text else set()
-            for tool in ("get_causes", "get_reproducer", "get_fix"):
-                assert_tame(await answer(client, tool, id=ref))
-            for kind in KINDS:
-                assert_tame(await answer(client, "get_evidence", id=ref, kind=kind))
-        cursor = None
-        while True:
-            page = json.loads(await answer(client, "list_incidents", lane="all", limit=50, cursor=cursor))
-            assert_tame_json(page)
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                break
-    assert len(quoted) >= len(ATTACKS) - 8  # a very long one shows its beginning only; redaction takes a few
-
-
-@pytest.mark.slow
-async def test_no_attack_leaves_its_quotation_in_what_the_judge_and_the_policy_say(
-    house: House, hostile: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = iter([attack["text"] for attack in ATTACKS] * 2)
-
-    def judged(*args: object, **options: object) -> Validation:
-        text = next(texts)
-        return Validation(
-            verdict=ValidationVerdict.FAILED, rule=text[:60], said=text[:2000], constraints=(text[:300],)
-        )
-
-    monkeypatch.setattr(repairs, "judge_patch", judged)
-    monkeypatch.setattr(repairs, "open_draft", lambda *args: next(texts))
-    async with connect(house) as client:
-        for number, ref in enumerate(hostile, 1):
-            assert_tame_json(json.loads(await answer(client, "submit_patch", id=ref, diff="CANARY")))
-            if number % 2 == 0:
-                assert_tame_json(json.loads(await answer(client, "open_draft", id=ref)))
-            assert_tame_json(
-                json.loads(await answer(client, "set_state", id=ref, state="claimed", reason="x"))
-            )
-
-
-async def test_an_attack_in_the_arguments_comes_back_in_no_error(house: House) -> None:
-    async with connect(house) as client:
-        for attack in ATTACKS:
-            text = attack["text"][:3000]
-            for tool, arguments in (
-                ("get_causes", {"id": text}),
-                ("get_evidence", {"id": text, "kind": text}),
-                ("set_state", {"id": text, "state": text}),
-                ("list_incidents", {"cursor": text}),
-                ("list_incidents", {"since": text}),
-            ):
-                assert "CANARY" not in await refusal(client, tool, **arguments)
-
-
 # --- reading does not write -----------------------------------------------------------------------
 
 
@@ -433,6 +274,7 @@ async def test_the_verdict_names_the_failing_check_and_its_words(
 ) -> None:
     ref = keep(house, samples.event(1))
     samples.attempt_with(house, ref, "x", proven=False)
+    journal.add_repository(house.database, RepositoryConfig(name="shop", project="default", url="/nowhere"))
     asked: list[tuple[object, ...]] = []
 
     def judged(house: House, incident_id: str, diff: str, repo: str | None, *, keep: bool) -> Validation:

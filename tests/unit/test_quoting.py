@@ -52,7 +52,7 @@ def test_no_attack_leaves_its_line(attack: dict[str, str]) -> None:
     quoter = Quoter()
     line = quoter.inline(attack["text"], 120)
     mark = quoter.mark
-    assert re.fullmatch(rf"`{mark}\| [^`\n]* \|{mark}(?: \(flagged: [A-Za-z, ]+\))?`", line)
+    assert re.fullmatch(rf"`{mark} event\| [^`\n]* \|{mark}(?: \(flagged: [A-Za-z, ]+\))?`", line)
     assert line.count(mark) == 2
     assert not hidden(line)
     assert size(line) <= 240 + 100
@@ -88,7 +88,7 @@ def test_a_name_is_plain_only_when_it_is_one_harmless_word(attack: dict[str, str
 @pytest.mark.parametrize("name", ["function-name", "camel-case", "data-url"])
 def test_an_order_written_as_one_word_is_quoted_like_a_sentence(name: str) -> None:
     quoter = Quoter()
-    assert quoter.name(ATTACKS[name]["text"]).startswith(f"`{quoter.mark}| ")
+    assert quoter.name(ATTACKS[name]["text"]).startswith(f"`{quoter.mark} event| ")
 
 
 def test_the_mark_is_another_one_in_each_answer() -> None:

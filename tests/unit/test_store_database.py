@@ -95,7 +95,10 @@ def test_the_migrated_schema_is_what_the_tables_say(path: Path) -> None:
     engine = create_engine(url_of(path))
 
     with engine.connect() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), Row.metadata)
+        searched = {
+            "include_name": lambda name, kind, parents: "incident_words" not in str(name)
+        }  # FTS5's own
+        difference = compare_metadata(MigrationContext.configure(connection, opts=searched), Row.metadata)
     engine.dispose()
 
     assert difference == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store import journal, queries
+from store import journal, narrowing, queries
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NotFound
@@ -95,6 +95,26 @@ def test_a_search_takes_its_text_literally_and_without_regard_to_case(db: Databa
     assert ids(queries.incidents(db, query="title 4")) == ["INC-4"]
     assert ids(queries.incidents(db, query="%_")) == ["INC-2"]
     assert queries.incidents(db, query="' OR 1=1 --") == []
+
+
+@pytest.mark.parametrize("few", [0, 1, 3, 2000])
+def test_a_filter_finds_the_same_whether_few_or_many_pass_it(
+    db: Database, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(narrowing, "FEW", few)
+    assert ids(queries.incidents(db, service="jobs")) == ["INC-4", "INC-3"]
+    assert ids(queries.incidents(db, repo="lib", service="jobs", query="title 3")) == ["INC-3"]
+    assert ids(queries.incidents(db, since=NOON + timedelta(hours=3))) == ["INC-5", "INC-1"]
+    assert ids(queries.incidents(db, query="title", limit=2, after="INC-5")) == ["INC-2", "INC-6"]
+    assert ids(queries.incidents(db, query='"title')) == []
+
+
+def test_a_search_follows_what_a_triage_has_renamed(db: Database) -> None:
+    triage = queries.triage(db, "INC-3")
+    assert triage is not None
+    journal.keep_triage(db, "INC-3", triage.model_copy(update={"title": "Renamed carrier"}))
+    assert ids(queries.incidents(db, query="named CARR")) == ["INC-3"]
+    assert ids(queries.incidents(db, query="title 3")) == []
 
 
 def test_a_list_may_be_longer_than_a_statement_has_parameters(db: Database, tmp_path: Path) -> None:
