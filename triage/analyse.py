@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
 from triage import families
+from triage.learning.alerts import Past, is_alert
 from triage.locate import Located
 from triage.words import words
 
@@ -28,6 +29,7 @@ class History:
     first_seen: datetime | None = None
     is_new: bool = True
     regressed: bool = False
+    past: Past = Past()  # of the same alert, before this one
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class Analysis:
     user_count: int
     is_new: bool
     regressed: bool
+    is_alert: bool = False  # a monitor's rule reported it, and not a program
+    alerts_before: int = 0  # of the same alert
+    farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
@@ -114,6 +119,9 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         user_count=history.user_count,
         is_new=history.is_new,
         regressed=history.regressed,
+        is_alert=is_alert(event),
+        alerts_before=history.past.count,
+        farthest_before=history.past.farthest,
     )
 
 

@@ -35,8 +35,12 @@ def prioritise(verdict: Verdict, facts: Analysis) -> Priority:
 
 
 def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
-    if verdict.kind in _WAITS:
+    if verdict.kind in _WAITS and not facts.is_alert:
         return Lane.BACKLOG, _WAITS[verdict.kind]
+    if verdict.score < verdict.focus_from:
+        return Lane.BACKLOG, f"it can wait: {_sentence(verdict)}"
+    if facts.is_alert:
+        return Lane.FOCUS, f"an alert that does not look like routine: {_sentence(verdict)}"
     if not facts.type:
         return Lane.BACKLOG, "a logged message: nothing crashed"
     if facts.level in _QUIET:
