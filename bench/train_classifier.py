@@ -10,6 +10,7 @@ had not seen the source they are asked about (one source left out at a time).
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from server.evaluation.noise_rows import Row, read_rows
 from triage.learned import WEIGHTS, Part, written_part
-from triage.learning.alerts import Past
+from triage.learning.alerts import WAYS, Past, escalates
 from triage.learning.bounds import auc, lower_bound
 from triage.learning.features import Domain, domain, features
 from triage.learning.logistic import Model, calibrated, fit
@@ -68,17 +69,21 @@ def train(rows: Sequence[Row], recipe: Recipe) -> Part:
         for at, source in enumerate(sources):
             if source == left_out:
                 margins[at] = model.margin(samples[at])
+    guards = [escalates(row.event, row.past or Past()) for row in rows]
     model = calibrated(_fitted(range(len(rows)), samples, labels, sources, recipe), margins, labels)
-    ordered = sorted(margin for margin, label in zip(margins, labels, strict=True) if label)
+    judged = [math.inf if guarded else margin for margin, guarded in zip(margins, guards, strict=True)]
+    ordered = sorted(margin for margin, label in zip(judged, labels, strict=True) if label)
     missed = int(len(ordered) * (1 - RECALL) + 1e-9)
     floor = Model({"margin": 1.0}, 0.0, {}, model.slope, model.shift)
-    focus_from = floor.probability({"margin": ordered[missed]})
-    cut = sum(margin < ordered[missed] for margin in margins) / len(margins)
-    kept = len(ordered) - missed
+    # Half way down to the next that matters, which is given up: as much room for what is new on both sides.
+    limit = (ordered[missed] + ordered[missed - 1]) / 2 if missed else ordered[0]
+    focus_from = floor.probability({"margin": limit})
+    cut = sum(margin < limit for margin in judged) / len(margins)
+    hits = len(ordered) - missed
     said = (
-        f"{kept} of {len(ordered)} that matter kept, each judged without its own source (95 % lower bound "
-        f"{lower_bound(kept, len(ordered)):.3f}, if new sources are like these); share below: {cut:.3f}; "
-        f"AUC {auc(margins, labels) or 0:.3f}; trained on {len(rows)} of {len(set(sources))} sources"
+        f"{hits} of {len(ordered)} that matter kept, each judged without its own source (95 % lower bound "
+        f"{lower_bound(hits, len(ordered)):.3f}, if new sources are like these); share below: {cut:.3f}; "
+        f"AUC {auc(margins, labels) or 0:.3f}; trained on {len(rows)} events of {len(set(sources))} sources"
     )
     print(f"{recipe.domain.value}: {said}")
     return Part(model, round(focus_from - 5e-7, 6), said)
@@ -99,7 +104,7 @@ def _fitted(
         {name: value for name, value in samples[at].items() if len(seen[name]) >= recipe.sources}
         for at in chosen
     ]
-    return fit(kept, [labels[at] for at in chosen], penalty=recipe.penalty)
+    return fit(kept, [labels[at] for at in chosen], penalty=recipe.penalty, signs=WAYS)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from store.event import Event
 from store.incident import Verdict
 from triage.analyse import Analysis
 from triage.classify import THRESHOLD, Rules
-from triage.learning.alerts import Past
+from triage.learning.alerts import Past, escalates
 from triage.learning.features import Domain, domain, features, team_features
 from triage.learning.logistic import Model, sigmoid
 from triage.learning.text import level_prior
@@ -60,7 +60,8 @@ class Learned:
             return verdict
         found = features(event, past, kind)
         if kind is Domain.ALERT:
-            return _weighed(verdict, part, found)
+            weighed = _weighed(verdict, part, found)
+            return _kept(weighed, past) if escalates(event, past) else weighed
         model = replace(part.model, bias=part.model.bias + level_prior(event.level))
         return _weighed(verdict, replace(part, model=model), found)
 
@@ -98,6 +99,13 @@ def written_part(part: Part) -> dict[str, object]:
             "slope": model.slope, "shift": model.shift,
         },
     }  # fmt: skip
+
+
+def _kept(verdict: Verdict, past: Past) -> Verdict:
+    """The verdict of an alert that is worse than before: whatever the model says, it is not demoted."""
+    said = f"escalation: farther over its threshold than each of the {past.count} before it"
+    score = max(verdict.score, verdict.focus_from)
+    return verdict.model_copy(update={"score": score, "reasons": (said, *verdict.reasons)})
 
 
 def _weighed(verdict: Verdict, part: Part, found: Mapping[str, float]) -> Verdict:

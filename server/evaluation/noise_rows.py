@@ -17,7 +17,7 @@ from triage.formats.sentry_event import event_of
 from triage.learning.alerts import CONTEXT, Past
 from triage.redact import Redactor
 
-_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LABELS = {"actionable": True, "noise": False}
 _LEVELS = {"severe": "error", "failure": "fatal", "critical": "fatal", "warn": "warning"}
 _LONGEST = 64 << 20  # bytes of one line
@@ -70,7 +70,7 @@ def _row(line: str, path: Path, number: int) -> Row:
 def _event(sent: Mapping[str, Any]) -> Event:
     """A Sentry event as it came; else what the row says, put where an event has it."""
     if isinstance(sent.get("event"), dict):
-        return Redactor(b"eval").redact(event_of(sent["event"], project="eval", received_at=_NOW))
+        return Redactor(b"eval").redact(event_of(sent["event"], project="eval", received_at=NOW))
     context = sent.get("context") if isinstance(sent.get("context"), dict) else {}
     message, text, stack = (str(sent.get(name) or "") for name in ("message", "text", "stack"))
     kind = str(sent.get("kind") or "")
@@ -83,7 +83,7 @@ def _event(sent: Mapping[str, Any]) -> Event:
     raised = sent.get("exception")
     exceptions = (_raised(str(raised or ""), text, stack, context),) if "report" not in contexts and stack else ()
     return Event(
-        event_id=str(sent["id"]), project="eval", received_at=_NOW, timestamp=_time(context),
+        event_id=str(sent["id"]), project="eval", received_at=NOW, timestamp=_time(context),
         level=_level(context), message=message, exceptions=exceptions, contexts=contexts,
         service=_service(context),
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _service(context: Mapping[str, Any]) -> str | None:
 
 
 def _time(context: Mapping[str, Any]) -> datetime:
-    """When it was reported; `_NOW` where the row does not say."""
+    """When it was reported; `NOW` where the row does not say."""
     value = _mapping(context.get("page")).get("fired_at") or context.get("time")
     try:
         if str(value).isdigit():
@@ -116,7 +116,7 @@ def _time(context: Mapping[str, Any]) -> datetime:
         found = datetime.fromisoformat(str(value))
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
-        return _NOW
+        return NOW
 
 
 def _with_history(rows: Iterable[Row]) -> list[Row]:
@@ -124,7 +124,7 @@ def _with_history(rows: Iterable[Row]) -> list[Row]:
     listed = list(rows)
     seen: dict[tuple[str, str], Past] = {}
     past: dict[int, Past] = {}
-    timed = [at for at, row in enumerate(listed) if row.event.timestamp != _NOW]
+    timed = [at for at, row in enumerate(listed) if row.event.timestamp != NOW]
     for at in sorted(timed, key=lambda one: (listed[one].event.timestamp, one)):
         key = (listed[at].source, fingerprint(listed[at].event).key)
         past[at] = seen.get(key, Past())

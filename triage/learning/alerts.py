@@ -29,6 +29,11 @@ _GRAVE = re.compile(
     r"|5\d\d|timed? ?out|timeouts?|breach\w*|expired|down|unavailable)\b"
 )
 _REHEARSAL = re.compile(r"(?i)(?:^|[\W_])(?:staging|stage|dev|test|qa|sandbox|ci|synthetic|canary)(?:$|[\W_])")
+WAYS = {
+    "rise": 1, "over": 1, "severity": 1, "grave words": 1, "deploy nearby": 1, "new pattern": 1,
+    "no rise": -1, "barely over": -1, "near normal in every way": -1, "routine words": -1, "not production": -1,
+    "fires again and again": -1, "went away by itself": -1, "went away within a minute": -1, "seen before": -1,
+}  # which way a feature may count: known beforehand, and more than a few hundred alerts can teach  # fmt: skip
 _BARELY = math.log(1.1)
 _MUCH = 2.0  # of the rise: a pattern that is seven times as frequent as usual cannot be more unusual
 _SEVERITY = {
@@ -69,11 +74,16 @@ def behaviour(event: Event, past: Past) -> dict[str, float]:
     merged = _merged(event)
     found = {**_size(merged), **_course(merged), **_wording(event, merged)}
     if past.count:
-        farther = (distance(merged) or 0.0) > past.farthest + _BARELY
-        found["seen before"] = 0.5 if farther else 1.0
+        found["seen before"] = 1.0
     if found.get("no rise") and found.get("barely over"):
         found["near normal in every way"] = 1.0
     return {name: value for name, value in found.items() if value}
+
+
+def escalates(event: Event, past: Past) -> bool:
+    """Whether an alert that has come before is farther over its threshold than it ever was: habit is no
+    reason to let it wait."""
+    return past.count > 0 and (distance(_merged(event)) or 0.0) > past.farthest + _BARELY
 
 
 def distance(sent: Mapping[str, Any]) -> float | None:

@@ -57,10 +57,16 @@ def sigmoid(value: float) -> float:
 
 
 def fit(
-    samples: Sequence[Features], labels: Sequence[bool], *, penalty: float = 1.0, rarest: int = 2
+    samples: Sequence[Features],
+    labels: Sequence[bool],
+    *,
+    penalty: float = 1.0,
+    rarest: int = 2,
+    signs: Mapping[str, int] | None = None,
 ) -> Model:
     """Train on labelled samples. Features that fewer than `rarest` samples have are left out. `penalty` is
-    the L2 weight for the whole set, so that it counts less the more samples there are."""
+    the L2 weight for the whole set, so that it counts less the more samples there are. `signs` says of a
+    feature which way it may count (+1 or -1): what is known beforehand need not be learnt from few samples."""
     seen = Counter(name for sample in samples for name, value in sample.items() if value)
     names = sorted(name for name, count in seen.items() if count >= rarest)
     place = {name: at for at, name in enumerate(names)}
@@ -70,7 +76,8 @@ def fit(
          if name in place and value]
         for sample in samples
     ]  # fmt: skip
-    weights, bias = _descend(rows, labels, len(names), penalty)
+    ways = [(signs or {}).get(name, 0) for name in names]
+    weights, bias = _descend(rows, labels, ways, penalty)
     kept = {
         name: round(weight, 4)
         for name, weight in zip(names, weights, strict=True)
@@ -102,8 +109,9 @@ def _scales(samples: Sequence[Features], place: Mapping[str, int]) -> dict[str, 
 
 
 def _descend(
-    rows: Sequence[Sequence[tuple[int, float]]], labels: Sequence[bool], width: int, penalty: float
+    rows: Sequence[Sequence[tuple[int, float]]], labels: Sequence[bool], ways: Sequence[int], penalty: float
 ) -> tuple[list[float], float]:
+    width = len(ways)
     count = max(len(rows), 1)
     positives = (sum(labels) + 0.5) / (count + 1)
     weights, first, second = [0.0] * width, [0.0] * (width + 1), [0.0] * (width + 1)
@@ -123,6 +131,8 @@ def _descend(
             change = rate * first[at] / (math.sqrt(second[at]) + 1e-8)
             if at < width:
                 weights[at] -= change
+                if weights[at] * ways[at] < 0:
+                    weights[at] = 0.0
             else:
                 bias -= change
     return weights, bias
