@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
 from triage import families
-from triage.learning.alerts import Past, is_alert
+from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.words import words
 
@@ -29,7 +29,7 @@ class History:
     first_seen: datetime | None = None
     is_new: bool = True
     regressed: bool = False
-    past: Past = Past()  # of the same alert, before this one
+    past: Past = NO_PAST  # of the same alert, before this one
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def noise_table(summary: Mapping[str, Any]) -> str:
     rows += [_row(name, figures, _NOISE) for name, figures in sources.items()]
     rows += [_row(f"= {name}", figures, _NOISE) for name, figures in families.items()]
     promised = [
-        f"{name}: {figures['calibration']['said']}" for name, figures in sources.items() if "calibration" in figures
+        f"{name}: {figures['calibration']['said']}"
+        for name, figures in sources.items()
+        if "calibration" in figures
     ]
     heads = ["recall at a share set aside of", *(f"{share:.0%}" for share in _CUT)]
     curves = [heads, *([name, *_recalls(figures["curve"])] for name, figures in families.items())]

@@ -72,9 +72,7 @@ def figures(events: Sequence[Grouped]) -> dict[str, Any]:
     recall = together / _pairs(wanted.values()) if _pairs(wanted.values()) else 1.0
     b_precision = sum(count * count / made[key[1]] for key, count in both.items()) / len(events)
     b_recall = sum(count * count / wanted[key[0]] for key, count in both.items()) / len(events)
-    exact = sum(
-        count for (right, key), count in both.items() if count == wanted[right] == made[key]
-    )
+    exact = sum(count for (right, key), count in both.items() if count == wanted[right] == made[key])
     return {
         "n": len(events),
         "groups_wanted": len(wanted),
@@ -104,7 +102,12 @@ def _json_rows(text: str) -> _Rows:
     for line in filter(str.strip, text.splitlines()):
         try:
             sent = json.loads(line)
-            yield str(sent["id"]), str(sent.get("source") or sent.get("repo") or "all"), _event(sent), str(sent["group"])
+            yield (
+                str(sent["id"]),
+                str(sent.get("source") or sent.get("repo") or "all"),
+                _event(sent),
+                str(sent["group"]),
+            )
         except (ValueError, KeyError, TypeError):
             yield "", "", None, ""
 

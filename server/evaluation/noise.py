@@ -74,7 +74,12 @@ def measure(rows: Sequence[Row], train: Sequence[Row] = ()) -> tuple[dict[str, A
         judged = [judge(row, classifier, source) for row in by_source[source]]
         sources[source] = summary(judged, calibration)
         cases += judged
-    return {"n": len(rows), "calibrated": bool(train), "sources": sources, "families": _families(cases)}, cases
+    return {
+        "n": len(rows),
+        "calibrated": bool(train),
+        "sources": sources,
+        "families": _families(cases),
+    }, cases
 
 
 def summary(cases: Sequence[Case], calibration: Calibration | None = None) -> dict[str, Any]:

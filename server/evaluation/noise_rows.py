@@ -71,7 +71,7 @@ def _event(sent: Mapping[str, Any]) -> Event:
     """A Sentry event as it came; else what the row says, put where an event has it."""
     if isinstance(sent.get("event"), dict):
         return Redactor(b"eval").redact(event_of(sent["event"], project="eval", received_at=NOW))
-    context = sent.get("context") if isinstance(sent.get("context"), dict) else {}
+    context = _mapping(sent.get("context"))
     message, text, stack = (str(sent.get(name) or "") for name in ("message", "text", "stack"))
     kind = str(sent.get("kind") or "")
     contexts: dict[str, Any] = {}
@@ -81,7 +81,9 @@ def _event(sent: Mapping[str, Any]) -> Event:
     elif kind == "human-report":
         contexts["report"] = {"text": text}
     raised = sent.get("exception")
-    exceptions = (_raised(str(raised or ""), text, stack, context),) if "report" not in contexts and stack else ()
+    exceptions = (
+        (_raised(str(raised or ""), text, stack, context),) if "report" not in contexts and stack else ()
+    )
     return Event(
         event_id=str(sent["id"]), project="eval", received_at=NOW, timestamp=_time(context),
         level=_level(context), message=message, exceptions=exceptions, contexts=contexts,
@@ -94,7 +96,9 @@ def _raised(kind: str, code: str, place: str, context: Mapping[str, Any]) -> Exc
     filename, _, function = place.partition(" in ")
     frame = Frame(filename=filename, function=function or None, context_line=code, in_app=True)
     module, _, name = kind.rpartition(".")
-    return ExceptionValue(type=name, module=module or None, handled=context.get("reraises") is not True, frames=(frame,))
+    return ExceptionValue(
+        type=name, module=module or None, handled=context.get("reraises") is not True, frames=(frame,)
+    )
 
 
 def _level(context: Mapping[str, Any]) -> str:
@@ -129,9 +133,7 @@ def _with_history(rows: Iterable[Row]) -> list[Row]:
         key = (listed[at].source, fingerprint(listed[at].event).key)
         past[at] = seen.get(key, Past())
         seen[key] = past[at].after(listed[at].event)
-    return [
-        Row(row.id, row.source, row.event, past.get(at), row.matters) for at, row in enumerate(listed)
-    ]
+    return [Row(row.id, row.source, row.event, past.get(at), row.matters) for at, row in enumerate(listed)]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

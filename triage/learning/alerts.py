@@ -18,17 +18,19 @@ from store.event import Event
 CONTEXT = "alert"
 _ROUTINE = re.compile(
     r"(?i)\b(?:rotat\w+|compact\w+|drain(?:ed|ing)?|warm(?:ing|ed)?[ -]?up|roll(?:out|ing)|scheduled|maintenance"
-    r"|backfill\w*|replay\w*|rebalanc\w+|retr(?:y|ied) (?:ok|green|succe\w+)|recovered|steady|soft limit|approaching|brief\w*"
-    r"|transient|canary|synthetic|staging|sandbox|dry[ -]run|preload|housekeeping|nightly|cleanup|returns? to|validated"
-    r"|then healthy|no real traffic|informational|resiz\w+|cutover|failover|migrat\w+|eviction sweep)\b"
+    r"|backfill\w*|replay\w*|rebalanc\w+|retr(?:y|ied) (?:ok|green|succe\w+)|recovered|steady|soft limit|approaching"
+    r"|brief\w*|transient|canary|synthetic|staging|sandbox|dry[ -]run|preload|housekeeping|nightly|cleanup|returns? to"
+    r"|validated|then healthy|no real traffic|informational|resiz\w+|cutover|failover|migrat\w+|eviction sweep)\b"
 )
 _GRAVE = re.compile(
-    r"(?i)\b(?:panic|crash\w*|exhaust\w+|corrupt\w*|dead ?lock\w*|data loss|lost|unbounded|fatal|segfault|oom\w*|out of memory"
-    r"|no space|nil pointer|null ?pointer|unhandled|stalled|stuck|reject\w+|refused|declined|denied|unhealthy"
-    r"|split[ -]brain|falling behind|growing|rising|climbing|trending|leak\w*|backlog|not ?ready|cannot|fail(?:ed|ing|ure)s?"
-    r"|5\d\d|timed? ?out|timeouts?|breach\w*|expired|down|unavailable)\b"
+    r"(?i)\b(?:panic|crash\w*|exhaust\w+|corrupt\w*|dead ?lock\w*|data loss|lost|unbounded|fatal|segfault|oom\w*"
+    r"|out of memory|no space|nil pointer|null ?pointer|unhandled|stalled|stuck|reject\w+|refused|declined|denied"
+    r"|unhealthy|split[ -]brain|falling behind|growing|rising|climbing|trending|leak\w*|backlog|not ?ready|cannot"
+    r"|fail(?:ed|ing|ure)s?|5\d\d|timed? ?out|timeouts?|breach\w*|expired|down|unavailable)\b"
 )
-_REHEARSAL = re.compile(r"(?i)(?:^|[\W_])(?:staging|stage|dev|test|qa|sandbox|ci|synthetic|canary)(?:$|[\W_])")
+_REHEARSAL = re.compile(
+    r"(?i)(?:^|[\W_])(?:staging|stage|dev|test|qa|sandbox|ci|synthetic|canary)(?:$|[\W_])"
+)
 WAYS = {
     "rise": 1, "over": 1, "severity": 1, "grave words": 1, "deploy nearby": 1, "new pattern": 1,
     "no rise": -1, "barely over": -1, "near normal in every way": -1, "routine words": -1, "not production": -1,
@@ -61,9 +63,12 @@ class Past:
         return Past(self.count + 1, max(self.farthest, distance(_merged(event)) or 0.0))
 
 
+NO_PAST = Past()
+
+
 def past_of(events: Iterable[Event]) -> Past:
     """The past that these earlier events make."""
-    past = Past()
+    past = NO_PAST
     for event in events:
         past = past.after(event)
     return past
@@ -141,9 +146,7 @@ def _course(sent: Mapping[str, Any]) -> dict[str, float]:
 
 def _wording(event: Event, sent: Mapping[str, Any]) -> dict[str, float]:
     text = " ".join(str(part) for part in (event.message or "", sent.get("signature") or ""))
-    where = " ".join(
-        str(part) for part in (event.environment, event.service, sent.get("service")) if part
-    )
+    where = " ".join(str(part) for part in (event.environment, event.service, sent.get("service")) if part)
     found = {
         "routine words": min(float(len(set(_ROUTINE.findall(text.lower())))), 2.0),
         "grave words": min(float(len(set(_GRAVE.findall(text.lower())))), 2.0),

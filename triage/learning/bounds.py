@@ -122,8 +122,6 @@ def _at_least(hits: int, trials: int, rate: float) -> float:
     head, tail = math.log(rate), math.log1p(-rate)
     whole = math.lgamma(trials + 1)
     return math.fsum(
-        math.exp(
-            whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * head + (trials - k) * tail
-        )
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * head + (trials - k) * tail)
         for k in range(hits, trials + 1)
     )

@@ -79,9 +79,7 @@ def fit(
     ways = [(signs or {}).get(name, 0) for name in names]
     weights, bias = _descend(rows, labels, ways, penalty)
     kept = {
-        name: round(weight, 4)
-        for name, weight in zip(names, weights, strict=True)
-        if abs(weight) >= 0.005
+        name: round(weight, 4) for name, weight in zip(names, weights, strict=True) if abs(weight) >= 0.005
     }
     return Model(
         kept, round(bias, 4), {name: round(size, 4) for name, size in scales.items() if name in kept}

@@ -29,7 +29,9 @@ def features(event: Event) -> dict[str, float]:
     found.update(dict.fromkeys((f"says {word}" for word in words), 1.0))
     raised = event.exception
     if raised is not None:
-        found.update(dict.fromkeys((f"raised {word}" for word in _parts(f"{raised.module or ''}.{raised.type}")), 1.0))
+        found.update(
+            dict.fromkeys((f"raised {word}" for word in _parts(f"{raised.module or ''}.{raised.type}")), 1.0)
+        )
         if raised.type in ("Exception", "BaseException", ""):
             found["raised anything"] = 1.0
         if raised.handled is False:
