@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
+_ROOM = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ def lower_bound(hits: int, trials: int, confidence: float = CONFIDENCE) -> float
 def threshold_for(positive_scores: Sequence[float], recall: float = 0.97) -> Threshold:
     """The highest threshold whose recall has `recall` as its 95 % lower bound. Where there are too few
     positives for that, the threshold that misses none of them, with the bound that they do carry. The scores
-    must come from a model that has not seen them."""
+    must come from a model that has not seen them. The threshold stands below the lowest one kept, by a
+    quarter of its distance to the next: the bound is about all that is to come, of which anybody sees a sample."""
     ordered, count = sorted(positive_scores), len(positive_scores)
     missed = 0
     while missed + 1 < count and lower_bound(count - missed - 1, count) >= recall:
         missed += 1
+    room = ordered[missed + 1] - ordered[missed] if missed + 1 < count else 0.0
     return Threshold(
-        value=ordered[missed] if ordered else 0.0,
+        value=ordered[missed] - _ROOM * room if ordered else 0.0,
         positives=count,
         missed=missed,
         recall_lower=round(lower_bound(count - missed, count), 4),

@@ -74,7 +74,7 @@ def recalibrate(labels: Sequence[Label], recall: float = 0.97) -> Calibration | 
     """A model of the team's own, or None where there are too few labels for one."""
     halves: tuple[list[Label], list[Label]] = ([], [])
     for label in labels:
-        halves[_coin(label.id)].append(label)
+        halves[coin(label.id)].append(label)
     for half in halves:
         mattering = sum(label.matters for label in half)
         if min(mattering, len(half) - mattering) < FEWEST:
@@ -122,5 +122,6 @@ def audit_sample(chances: Mapping[str, float], count: int, seed: str) -> list[Dr
     return drawn
 
 
-def _coin(name: str) -> int:
+def coin(name: str) -> int:
+    """The half that a label is in: 0 fits, 1 sets the threshold."""
     return hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] & 1
