@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
-from triage import families
+from triage import families, foreign
+from triage.browser import third_party
 from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.words import words
@@ -69,6 +70,8 @@ class Analysis:
     user_count: int
     is_new: bool
     regressed: bool
+    third_party: str | None = None  # why it is not the team's, in words: an extension, a foreign script
+    per_hour: float = 0.0  # events since the first one
     is_alert: bool = False  # a monitor's rule reported it, and not a program
     alerts_before: int = 0  # of the same alert
     farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
@@ -106,7 +109,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         health_check=event.request is not None and families.is_health_check(path, agent),
         disconnect=_is_disconnect(raised),
         broken_pipe=raised.type == "BrokenPipeError" and not families.talks_outwards(raised),
-        interrupt=raised.type in families.INTERRUPTS,
+        interrupt=raised.type in families.INTERRUPTS or foreign.is_interrupt(raised),
         cli_usage=families.is_cli_usage(raised),
         validation=families.is_validation(raised),
         foreign_input=_asks_for_validation(raised, located),
@@ -119,10 +122,20 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         user_count=history.user_count,
         is_new=history.is_new,
         regressed=history.regressed,
+        third_party=third_party(event, located),
+        per_hour=_per_hour(event, history),
         is_alert=is_alert(event),
         alerts_before=history.past.count,
         farthest_before=history.past.farthest,
     )
+
+
+def _per_hour(event: Event, history: History) -> float:
+    """Events an hour since the first one; below an hour as if it had been one."""
+    if history.first_seen is None:
+        return float(history.event_count)
+    hours = (event.timestamp - history.first_seen).total_seconds() / 3600
+    return round(history.event_count / max(hours, 1.0), 3)
 
 
 def _is_raise(frame: Frame | None) -> bool:
@@ -162,7 +175,7 @@ def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]
 
 def _is_disconnect(raised: ExceptionValue) -> bool:
     """The client went away while the server was reading from it or writing to it."""
-    if raised.type in families.DISCONNECTS:
+    if raised.type in families.DISCONNECTS or foreign.is_disconnect(raised):
         return True
     lost = raised.type in ("ConnectionResetError", "ConnectionAbortedError")
     serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])

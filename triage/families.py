@@ -10,6 +10,7 @@ import re
 from http import HTTPStatus
 
 from store.event import ExceptionValue
+from triage import foreign
 from triage.words import words
 
 HTTP_MODULES = words(
@@ -167,7 +168,7 @@ _HEALTH_AGENT = re.compile(
 def http_status(raised: ExceptionValue) -> int | None:
     """The status that a server framework's HTTP exception stands for; None for every other exception."""
     if not (raised.module or "").startswith(HTTP_MODULES):
-        return None
+        return foreign.http_status(raised)
     name = raised.type.lower()
     innermost = raised.frames[-1] if raised.frames else None
     if match := _STATUS_IN_VALUE.match(raised.value):
@@ -206,7 +207,7 @@ def is_infrastructure(raised: ExceptionValue, errno: int | None) -> bool:
         raised.module or raised.type == "ConnectionError"
     ):
         return False
-    if raised.type in _INFRA_TYPES:
+    if raised.type in _INFRA_TYPES or (raised.type not in PROGRAMMING and foreign.is_infrastructure(raised)):
         return True
     return errno in _INFRA_ERRNO and raised.type in (
         "OSError",
