@@ -36,7 +36,8 @@ def picture(families: Mapping[str, Mapping[str, Any]]) -> str:
             *panels,
             f'<text x="{GAP}" y="{height - 8}" fill="{RECALL}">recall of what matters</text>',
             f'<text x="{GAP + 170}" y="{height - 8}" fill="{PRECISION}">precision of what is kept</text>',
-            f'<text x="{GAP + 350}" y="{height - 8}" fill="#57606a">across: share set aside. dot: threshold in force</text>',
+            f'<text x="{GAP + 350}" y="{height - 8}" fill="#57606a">across: share set aside. '
+            f"dot: threshold in force</text>",
             "</svg>\n",
         ]
     )

@@ -25,8 +25,8 @@ sys.path.append(str(ROOT))
 from store.event import Event  # noqa: E402
 from store.incident import Lane, Triage  # noqa: E402
 from triage.analyse import History  # noqa: E402
-from triage.learned import Learned  # noqa: E402
 from triage.formats.sentry_event import event_of  # noqa: E402
+from triage.learned import Learned  # noqa: E402
 from triage.locate import locate  # noqa: E402
 from triage.pipeline import triage  # noqa: E402
 from triage.redact import Redactor  # noqa: E402

@@ -93,15 +93,11 @@ _SYSTEM = re.compile(
 
 
 def qualified(raised: ExceptionValue) -> str:
-    """The exception's name with the package that it comes from."""
-    if (
-        not raised.module
-        or raised.type.startswith(raised.module)
-        or "::" in raised.type
-        or "\\" in raised.type
-    ):
+    """The exception's name with the package that it comes from, as its language writes it."""
+    module = raised.module
+    if not module or any(mark in raised.type for mark in (module, "::", "\\")):
         return raised.type
-    return f"{raised.module}.{raised.type}"
+    return f"{module}\\{raised.type}" if "\\" in module else f"{module}.{raised.type}"
 
 
 def http_status(raised: ExceptionValue) -> int | None:
