@@ -15,8 +15,7 @@ from store.errors import NightdeskError
 from store.incident import Incident, Lane, Status
 from triage.analyse import History
 from triage.classify import THRESHOLD, Rules
-from triage.learned import Learned, Part
-from triage.learning.features import team_features
+from triage.learned import Learned, Part, team_view
 from triage.learning.team import Calibration, Draw, Flip, Label, audit_sample, flips, recalibrate
 from triage.pipeline import triage
 
@@ -92,8 +91,7 @@ def _label(house: House, incident_id: str, matters: bool) -> Label | None:
     done = triage(
         events[0], History(past=before), house.sources_for(events[0]), Rules(), lambda: incident.last_seen
     )
-    rule = done.verdict.reasons[0].partition(":")[0]
-    return Label(incident.id, team_features(events[0], before, rule, done.verdict.kind.value), matters)
+    return Label(incident.id, team_view(events[0], before, done.verdict), matters)
 
 
 def _lane(house: House, incident: Incident, classifier: object) -> Lane | None:

@@ -17,7 +17,7 @@ from store.event import Event
 from store.incident import Verdict
 from triage.analyse import Analysis
 from triage.classify import THRESHOLD, Rules
-from triage.learning.alerts import Past, escalates
+from triage.learning.alerts import Past, escalates, is_alert
 from triage.learning.features import Domain, domain, features, team_features
 from triage.learning.logistic import Model, sigmoid
 from triage.learning.text import level_prior
@@ -41,7 +41,6 @@ class Learned:
 
     def __init__(self, teams: Mapping[str, Part] | None = None) -> None:
         self._rules = Rules()
-        self._shipped = shipped()
         self._teams = dict(teams or {})
 
     def classify(self, event: Event, analysis: Analysis) -> Verdict:
@@ -50,20 +49,31 @@ class Learned:
         if not verdict.signal:
             return verdict
         past = Past(analysis.alerts_before, analysis.farthest_before)
-        kind = domain(event)
         team = self._teams.get(event.project)
         if team is not None:
-            rule = verdict.reasons[0].partition(":")[0]
-            return _weighed(verdict, team, team_features(event, past, rule, verdict.kind.value))
-        part = self._shipped.get(Domain.MESSAGE if kind is Domain.REPORT else kind)
-        if part is None:
-            return verdict
-        found = features(event, past, kind)
-        if kind is Domain.ALERT:
-            weighed = _weighed(verdict, part, found)
-            return _kept(weighed, past) if escalates(event, past) else weighed
-        model = replace(part.model, bias=part.model.bias + level_prior(event.level))
-        return _weighed(verdict, replace(part, model=model), found)
+            weighed = _weighed(verdict, team, team_view(event, past, verdict))
+        else:
+            part = _part(event)
+            if part is None:
+                return verdict
+            weighed = _weighed(verdict, part, features(event, past))
+        return _kept(weighed, past) if is_alert(event) and escalates(event, past) else weighed
+
+
+def team_view(event: Event, past: Past, verdict: Verdict) -> dict[str, float]:
+    """What a team's own model sees of an event that the rules gave this verdict."""
+    part = _part(event)
+    margin = part.model.margin(features(event, past)) if part is not None else None
+    return team_features(event, past, verdict.reasons[0].partition(":")[0], verdict.kind.value, margin)
+
+
+def _part(event: Event) -> Part | None:
+    """The shipped model for an event, with the prior of its level; None where it has no opinion."""
+    kind = domain(event)
+    part = shipped().get(Domain.MESSAGE if kind is Domain.REPORT else kind)
+    if part is None or kind is Domain.ALERT:
+        return part
+    return replace(part, model=replace(part.model, bias=part.model.bias + level_prior(event.level)))
 
 
 def score_of(probability: float) -> float:

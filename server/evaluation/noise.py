@@ -17,10 +17,9 @@ from store.event import Event
 from store.incident import Lane, Triage
 from triage.analyse import History
 from triage.classify import Rules
-from triage.learned import Learned, Part
-from triage.learning.alerts import Past
+from triage.learned import Learned, Part, team_view
+from triage.learning.alerts import NO_PAST, Past
 from triage.learning.bounds import auc, curve, lower_bound, miss_bound
-from triage.learning.features import team_features
 from triage.learning.team import Calibration, Label, recalibrate
 from triage.pipeline import triage
 from triage.sources import NOTHING
@@ -57,7 +56,7 @@ class Case:
 def judge(row: Row, classifier: Learned, project: str = "eval") -> Case:
     """Triage of one row, as if it had just come, with no repository connected."""
     event = row.event if row.event.project == project else row.event.model_copy(update={"project": project})
-    history = History(event_count=1 + (row.past.count if row.past else 0), past=row.past or Past())
+    history = History(event_count=1 + (row.past.count if row.past else 0), past=row.past or NO_PAST)
     return Case(row, triage(event, history, NOTHING, classifier, lambda: NOW))
 
 
@@ -161,10 +160,9 @@ def _calibration(source: str, train: Sequence[Row]) -> Calibration | None:
 
 def label_of(name: str, event: Event, past: Past | None, matters: bool) -> Label:
     """A judged event as a label: the features that a team's model sees of it."""
-    history = History(past=past or Past())
+    history = History(past=past or NO_PAST)
     verdict = triage(event, history, NOTHING, Rules(), lambda: NOW).verdict
-    rule = verdict.reasons[0].partition(":")[0]
-    return Label(name, team_features(event, past or Past(), rule, verdict.kind.value), matters)
+    return Label(name, team_view(event, past or NO_PAST, verdict), matters)
 
 
 def _part(calibration: Calibration) -> Part:

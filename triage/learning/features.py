@@ -39,8 +39,14 @@ def features(event: Event, past: alerts.Past, kind: Domain | None = None) -> dic
     return text.features(event)
 
 
-def team_features(event: Event, past: alerts.Past, rule: str, cause: str) -> dict[str, float]:
-    """What a team's own model also sees: names that mean something in one team only, and what rules said."""
+SHIPPED = "the shipped model"
+
+
+def team_features(
+    event: Event, past: alerts.Past, rule: str, cause: str, shipped: float | None
+) -> dict[str, float]:
+    """What a team's own model also sees: names that mean something in one team only, what rules said, and the
+    margin of the shipped model where it has an opinion."""
     kind = domain(event)
     found = features(event, past, kind)
     if kind is Domain.ALERT:
@@ -50,4 +56,6 @@ def team_features(event: Event, past: alerts.Past, rule: str, cause: str) -> dic
         "logger": event.logger, "environment": event.environment,
     }  # fmt: skip
     found.update({f"{name} is {value}": 1.0 for name, value in named.items() if value})
+    if shipped is not None:
+        found[SHIPPED] = shipped
     return found

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from triage.learning.bounds import Threshold, miss_bound, threshold_for
+from triage.learning.features import SHIPPED
 from triage.learning.logistic import Model, calibrated, fit
 
 FEWEST = 5  # labels of each class and half; below it a team's own model says nothing worth having
+WORDS_FROM = 25  # labels of what matters in the fitting half from which words are learnt, too
 PENALTY = 2.0
 
 
@@ -80,7 +82,7 @@ def recalibrate(labels: Sequence[Label], recall: float = 0.97) -> Calibration | 
         if min(mattering, len(half) - mattering) < FEWEST:
             return None
     fitting, holding = halves
-    model = fit([label.features for label in fitting], [label.matters for label in fitting], penalty=PENALTY)
+    model = fit(_seen(fitting), [label.matters for label in fitting], penalty=PENALTY, signs={SHIPPED: 1})
     margins = [model.margin(label.features) for label in holding]
     model = calibrated(model, margins, [label.matters for label in holding])
     chances = [model.probability(label.features) for label in holding]
@@ -120,6 +122,15 @@ def audit_sample(chances: Mapping[str, float], count: int, seed: str) -> list[Dr
         if source.random() < chance:
             drawn.append(Draw(name, round(chance, 6)))
     return drawn
+
+
+def _seen(labels: Sequence[Label]) -> list[Mapping[str, float]]:
+    """What the model is fitted on: with few labels of what matters only what the shipped model says of them,
+    where it has an opinion. Words that a handful have in common are chance."""
+    enough = sum(label.matters for label in labels) >= WORDS_FROM
+    if enough or not all(SHIPPED in label.features for label in labels):
+        return [label.features for label in labels]
+    return [{SHIPPED: label.features[SHIPPED]} for label in labels]
 
 
 def coin(name: str) -> int:
