@@ -17,7 +17,7 @@ HTTP_MODULES = words(
     """
     werkzeug. starlette. fastapi. django.http django.core.exceptions rest_framework. flask.
     aiohttp.web tornado.web falcon. sanic. litestar. quart. bottle pyramid.httpexceptions connexion.
-    ninja. cherrypy webob.exc apiflask.
+    ninja. cherrypy webob.exc apiflask. flask_limiter. slowapi. robyn. blacksheep. emmett
     """
 )
 _PHRASES = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
@@ -26,9 +26,13 @@ _CLASSES = """
     MissingArgumentError 400, NotAuthenticated 401, AuthenticationFailed 401, HTTPUnauthorized 401,
     PermissionDenied 403, HTTPForbidden 403, Http404 404, HTTPNotFound 404, HTTPMethodNotAllowed 405,
     NotAcceptable 406, RequestEntityTooLarge 413, UnsupportedMediaType 415, ImATeapot 418,
-    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429
+    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429,
+    RateLimitExceeded 429, TooManyRequests 429, UnprocessableEntity 422, UnprocessableContent 422,
+    ContentTooLarge 413, PayloadTooLarge 413, InvalidUsage 400, InvalidHeader 400, MethodNotSupported 405,
+    NotAuthorized 401, PermissionDenied 403, Validation 400, ClientDisconnected 400
 """
 _STATUS_OF = {"".join(part for part in phrase if part.isalnum()): code for phrase, code in _PHRASES.items()}
+_ENDINGS = re.compile(r"(?:exception|error|problem)$")
 _STATUS_OF.update((name.lower(), int(code)) for name, code in map(str.split, _CLASSES.split(",")))
 _STATUS_IN_VALUE = re.compile(r"^(?:HTTP )?(?P<status>[1-5]\d\d)\b")
 _STATUS_IN_SOURCE = re.compile(
@@ -127,7 +131,8 @@ _INFRA_TYPES = frozenset(
     ServerDisconnectedError ClientConnectorError ClientConnectorDNSError ConnectionTimeout
     AMQPConnectionError SSLError SSLEOFError NoBrokersAvailable KafkaTimeoutError IncompleteRead
     ChannelClosed LockNotOwnedError WorkerLostError BrokenProcessPool SMTPServerDisconnected
-    SMTPConnectError CannotConnectNowError TooManyConnectionsError ServiceUnavailable
+    AdminShutdown CrashShutdown CannotConnectNow SSLCertVerificationError ClientOSError ServerTimeoutError
+    ClientConnectionError SMTPConnectError CannotConnectNowError TooManyConnectionsError ServiceUnavailable
     DeadlineExceeded
     """
     )
@@ -173,8 +178,9 @@ def http_status(raised: ExceptionValue) -> int | None:
     innermost = raised.frames[-1] if raised.frames else None
     if match := _STATUS_IN_VALUE.match(raised.value):
         return int(match["status"])
-    if name in _STATUS_OF:
-        return _STATUS_OF[name]
+    plain = _ENDINGS.sub("", name.removeprefix("http"))
+    if (known := _STATUS_OF.get(name, _STATUS_OF.get(plain))) is not None:
+        return known
     if raised.type in _SUSPICIOUS:
         return 413 if raised.type == "RequestDataTooBig" else 400
     if not name.startswith(("http", "aborter", "apiexception")):

@@ -87,7 +87,8 @@ _SYSTEM = re.compile(
     r"\b(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOSPC|EMFILE|ENFILE|ENOMEM)\b"
     r"|\b(?:dial|read|write) (?:tcp|udp|unix)\b.*(?:connection refused|i/o timeout|connection reset by peer|no route)"
     r"|\blookup \S+.*: no such host|\bno space left on device\b|\(os error (?:12|24|28|104|110|111|113)\)"
-    r"|SQLSTATE\[(?:08\w{3}|HY000)\] \[20\d\d\]|^socket hang up$",
+    r"|SQLSTATE\[(?:08\w{3}|HY000)\] \[20\d\d\]|^socket hang up$"
+    r"|\bStatusCode\.(?:UNAVAILABLE|DEADLINE_EXCEEDED)\b",
     re.I,
 )
 

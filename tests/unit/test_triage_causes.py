@@ -129,3 +129,28 @@ def test_each_triage_says_what_there_is_to_act_on():
     }
     assert any("time limits" in one for one in said)
     assert any("own code is on the stack" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "value"),
+    [
+        ("litestar.exceptions.http_exceptions", "NotFoundException", "404: Not Found"),
+        ("litestar.exceptions.http_exceptions", "MethodNotAllowedException", "no"),
+        ("sanic.exceptions", "InvalidUsage", "Failed when parsing body as json"),
+        ("aiohttp.web_exceptions", "HTTPRequestEntityTooLarge", "Maximum request body size exceeded"),
+        ("falcon.errors", "HTTPUnprocessableEntity", ""),
+        ("slowapi.errors", "RateLimitExceeded", "5 per 1 minute"),
+        ("connexion.exceptions", "BadRequestProblem", "missing parameter"),
+        ("tornado.web", "HTTPError", "HTTP 404: Not Found"),
+    ],
+)
+def test_a_web_frameworks_own_refusal_is_set_aside_whatever_the_framework(module, kind, value):
+    done = judge(
+        event(raised(kind, value, frame("/l/x.py", 1, "f", in_app=False), module=module, handled=True))
+    )
+    assert done.lane is Lane.NOISE
+
+
+def test_a_server_error_of_a_web_framework_is_not_set_aside():
+    found = raised("InternalServerException", "500", OWN, module="litestar.exceptions", handled=False)
+    assert judge(event(found)).lane is Lane.FOCUS
