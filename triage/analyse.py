@@ -107,9 +107,9 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         path=path or None,
         scanner=event.request is not None and families.is_scanner(path, agent),
         health_check=event.request is not None and families.is_health_check(path, agent),
-        disconnect=_is_disconnect(raised),
+        disconnect=_is_disconnect(raised, in_request=event.request is not None),
         broken_pipe=raised.type == "BrokenPipeError" and not families.talks_outwards(raised),
-        interrupt=raised.type in families.INTERRUPTS or foreign.is_interrupt(raised),
+        interrupt=families.is_interrupt(raised) or foreign.is_interrupt(raised),
         cli_usage=families.is_cli_usage(raised),
         validation=families.is_validation(raised),
         foreign_input=_asks_for_validation(raised, located),
@@ -173,12 +173,14 @@ def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]
     return (raised, *event.exceptions[:-1])
 
 
-def _is_disconnect(raised: ExceptionValue) -> bool:
+def _is_disconnect(raised: ExceptionValue, *, in_request: bool) -> bool:
     """The client went away while the server was reading from it or writing to it."""
+    serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
+    if raised.type in families.EITHER_SIDE:
+        return serving or in_request
     if raised.type in families.DISCONNECTS or foreign.is_disconnect(raised):
         return True
     lost = raised.type in ("ConnectionResetError", "ConnectionAbortedError")
-    serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
     return lost and serving and not families.talks_outwards(raised)
 
 

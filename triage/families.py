@@ -46,11 +46,13 @@ DISCONNECTS = frozenset(
         """
     ClientDisconnect ClientDisconnected ClientDisconnectedError WebSocketDisconnect
     UnreadablePostError RequestAborted RequestDisconnected ClientConnectionResetError
-    ConnectionClosedOK StreamClosedError
+
     """
     )
 )
-INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
+_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
+_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio")
+EITHER_SIDE = frozenset({"StreamClosedError", "ConnectionClosedOK"})  # a server and its clients raise these
 CLI_MODULES = words(
     """
     click typer argparse optparse docopt cyclopts fire
@@ -198,6 +200,11 @@ def is_validation(raised: ExceptionValue) -> bool:
     if module.startswith("django.core.exceptions") and raised.type in _SUSPICIOUS:
         return True
     return raised.type in VALIDATION_TYPES and _within(module, VALIDATION_MODULES)
+
+
+def is_interrupt(raised: ExceptionValue) -> bool:
+    """Stopped on purpose, by the language's own exception for it (others have a CancelledError, too)."""
+    return raised.type in _INTERRUPTS and (not raised.module or _within(raised.module, _INTERRUPTED_BY))
 
 
 def is_cli_usage(raised: ExceptionValue) -> bool:

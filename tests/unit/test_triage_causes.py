@@ -105,6 +105,11 @@ def test_what_is_no_failure_of_the_team_in_other_languages_is_set_aside_with_its
 
 SIGNAL = {
     "own class of that name": ("php", raised("NotFoundHttpException", "x", OWN, module="Shop\\Errors", handled=False)),
+    "a stream to a server of ours": (
+        "python",
+        raised("StreamClosedError", "Stream is closed", OWN, module="tornado.iostream", handled=False),
+    ),
+    "another library's cancellation": ("python", raised("CancelledError", "", OWN, module="futurist", handled=False)),
     "aborted outside of a server": ("node", raised("Error", "aborted", OWN, handled=False)),
     "an own script that an extension calls": (
         "javascript",
