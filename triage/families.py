@@ -46,7 +46,6 @@ DISCONNECTS = frozenset(
         """
     ClientDisconnect ClientDisconnected ClientDisconnectedError WebSocketDisconnect
     UnreadablePostError RequestAborted RequestDisconnected ClientConnectionResetError
-
     """
     )
 )

@@ -69,9 +69,11 @@ def measure(rows: Sequence[Row], train: Sequence[Row] = ()) -> tuple[dict[str, A
     sources, cases = {}, []
     for source in sorted(by_source):
         calibration = _calibration(source, train)
-        classifier = Learned({source: _part(calibration)} if calibration else None)
+        classifier = Learned({source: _part(calibration[0])} if calibration else None)
         judged = [judge(row, classifier, source) for row in by_source[source]]
-        sources[source] = summary(judged, calibration)
+        sources[source] = summary(judged)
+        if calibration is not None:
+            sources[source]["calibration"] = _promise(*calibration)
         cases += judged
     return {
         "n": len(rows),
@@ -81,7 +83,7 @@ def measure(rows: Sequence[Row], train: Sequence[Row] = ()) -> tuple[dict[str, A
     }, cases
 
 
-def summary(cases: Sequence[Case], calibration: Calibration | None = None) -> dict[str, Any]:
+def summary(cases: Sequence[Case]) -> dict[str, Any]:
     """The figures of one source."""
     labels = [case.row.matters for case in cases]
     scores = [case.score for case in cases]
@@ -89,7 +91,7 @@ def summary(cases: Sequence[Case], calibration: Calibration | None = None) -> di
     kept = [case.score >= case.threshold for case in cases]
     hits = sum(keep and label for keep, label in zip(kept, labels, strict=True))
     ranking = auc(scores, labels)
-    figures = {
+    return {
         "n": count,
         "actionable": positives,
         "base_rate": _share(positives, count),
@@ -102,15 +104,22 @@ def summary(cases: Sequence[Case], calibration: Calibration | None = None) -> di
         **_lanes(cases, positives),
         "curve": curve(scores, labels),
     }
-    if calibration is not None:
-        bound = calibration.threshold
-        figures["calibration"] = {
-            "fitted_on": calibration.fitted, "calibrated_on": calibration.calibrated,
-            "positives": bound.positives, "missed": bound.missed, "recall_lower": bound.recall_lower,
-            "recall_expected": bound.recall_expected, "no_miss_bound": round(miss_bound(bound.positives), 4),
-            "cut": calibration.cut, "said": calibration.said,
-        }  # fmt: skip
-    return figures
+
+
+def _promise(calibration: Calibration, whose: str) -> dict[str, Any]:
+    """What was calibrated on, and the bound that it carries."""
+    bound = calibration.threshold
+    said = (
+        calibration.said
+        if whose == "itself"
+        else f"{calibration.said}; labels of {whose}: a bound for those, not for it"
+    )
+    return {
+        "labels_of": whose, "fitted_on": calibration.fitted, "calibrated_on": calibration.calibrated,
+        "positives": bound.positives, "missed": bound.missed, "recall_lower": bound.recall_lower,
+        "recall_expected": bound.recall_expected, "no_miss_bound": round(miss_bound(bound.positives), 4),
+        "cut": calibration.cut, "said": said,
+    }  # fmt: skip
 
 
 def _lanes(cases: Sequence[Case], positives: int) -> dict[str, Any]:
@@ -144,17 +153,18 @@ def _families(cases: Sequence[Case]) -> dict[str, Any]:
     return {name: summary(members) for name, members in sorted(families.items())}
 
 
-def _calibration(source: str, train: Sequence[Row]) -> Calibration | None:
-    """On the labels of that source; where they are too few, of its family; else of all that were given."""
+def _calibration(source: str, train: Sequence[Row]) -> tuple[Calibration, str] | None:
+    """On the labels of that source; where they are too few, of its family; else of all that were given. With
+    whose labels they are: a bound from labels of others is none for this source."""
     family = source.partition(":")[0]
-    for chosen in (
-        [row for row in train if row.source == source],
-        [row for row in train if row.source.partition(":")[0] == family],
-        train,
+    for whose, chosen in (
+        ("itself", [row for row in train if row.source == source]),
+        ("its family", [row for row in train if row.source.partition(":")[0] == family]),
+        ("all sources", list(train)),
     ):
         found = recalibrate([label_of(row.id, row.event, row.past, row.matters) for row in chosen])
         if found is not None:
-            return found
+            return found, whose
     return None
 
 

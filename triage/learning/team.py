@@ -16,7 +16,7 @@ from triage.learning.features import SHIPPED
 from triage.learning.logistic import Model, calibrated, fit
 
 FEWEST = 5  # labels of each class and half; below it a team's own model says nothing worth having
-WORDS_FROM = 25  # labels of what matters in the fitting half from which words are learnt, too
+WORDS_FROM = 10  # labels of what matters in the fitting half from which words are learnt, too
 PENALTY = 2.0
 
 
