@@ -25,13 +25,14 @@ sys.path.append(str(ROOT))
 from store.event import Event  # noqa: E402
 from store.incident import Lane, Triage  # noqa: E402
 from triage.analyse import History  # noqa: E402
-from triage.classify import Rules  # noqa: E402
 from triage.formats.sentry_event import event_of  # noqa: E402
+from triage.learned import Learned  # noqa: E402
 from triage.locate import locate  # noqa: E402
 from triage.pipeline import triage  # noqa: E402
 from triage.redact import Redactor  # noqa: E402
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+CLASSIFIER = Learned()
 
 
 class Clones:
@@ -124,7 +125,7 @@ def _clone(bundle: Path, target: Path) -> Path:
 
 
 def _judge(case: Case) -> Triage:
-    return triage(case.event, History(), case.sources, Rules(), lambda: NOW)
+    return triage(case.event, History(), case.sources, CLASSIFIER, lambda: NOW)
 
 
 def _frames(case: Case, wrong: list[str]) -> tuple[int, int]:

@@ -83,7 +83,9 @@ class Config(BaseModel):
         description="Requests from senders taken at the same time; more are told to come back.",
     )
     classifier: str = Field(
-        default="rules", description="What tells signal from noise: `rules`, or the name of a plug-in."
+        default="learned",
+        description="What tells signal from noise: `learned` (rules and the embedded model), `rules`, or the "
+        "name of a plug-in.",
     )
     runs: int = Field(
         default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky."

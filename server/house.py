@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from server.owners import Suggestion, suggested
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
+from server.teams import past, teams
 from store import journal, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
@@ -35,6 +37,7 @@ from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
+from triage.learned import Learned
 from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
@@ -53,7 +56,7 @@ class House:
         self.database = database
         self.artifacts = Artifacts(config.data / "artifacts")
         self.mirrors = Mirrors(config.data / "mirrors")
-        self.classifier: Classifier = _classifier(config.classifier)
+        self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None
         self._intake = Intake(database, self.artifacts, redaction_key)
 
@@ -104,7 +107,8 @@ class House:
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
         sources = self.sources_for(events[0])
-        result = triage(events[0], history_of(incident), sources, self.classifier, lambda: datetime.now(UTC))
+        history = replace(history_of(incident), past=past(self.database, incident))
+        result = triage(events[0], history, sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
         result, owner = self._with_owner(incident, result)
@@ -167,12 +171,13 @@ class House:
         return detect(paths, lambda path: mirror.text(head, root + path), given)
 
 
-def _classifier(name: str) -> Classifier:
+def _classifier(config: Config) -> Classifier:
     """The classifier of that name. Raises Unavailable, naming the known ones."""
-    chosen: Classifier | None = plugins.chosen("classifiers", name, [Rules()])
+    built_in: list[Classifier] = [Learned(teams(config.data)), Rules()]
+    chosen: Classifier | None = plugins.chosen("classifiers", config.classifier, built_in)
     if chosen is None:
-        names = ", ".join(["rules", *(part.name for part in plugins.parts("classifiers"))])
-        raise Unavailable(f"There is no classifier {name!r}; `classifier` may be: {names}.")
+        names = ", ".join(["learned", "rules", *(part.name for part in plugins.parts("classifiers"))])
+        raise Unavailable(f"There is no classifier {config.classifier!r}; `classifier` may be: {names}.")
     return chosen
 
 

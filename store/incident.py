@@ -77,6 +77,7 @@ class Verdict(Value):
     threshold: float
     classifier: str  # name@version
     reasons: tuple[str, ...]
+    focus_from: float = 0.0  # a score below it can wait; 0: no opinion, the kind and the facts decide
 
 
 class Occurrence(Value):

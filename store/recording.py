@@ -41,6 +41,9 @@ FIRST_BODIES = 20  # of an incident are all kept
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
 _TEXT = 500  # characters of a title, a culprit, a name
 _RECORDER = "ingest"
+_MILESTONES = frozenset(
+    10**power for power in range(2, 10)
+)  # counts at which how it spreads is looked at again
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,12 @@ class Recorded:
     duplicate: bool
     first_in_release: bool
     regressed: bool = False
+    grown: bool = False  # its incident has just reached a hundred events, or ten times as many, …
 
     @property
     def wants_triage(self) -> bool:
         """Whether its incident changed enough for triage."""
-        return self.new_incident or self.first_in_release or self.regressed
+        return self.new_incident or self.first_in_release or self.regressed or self.grown
 
 
 def record(
@@ -161,7 +165,15 @@ class _Batch:
                 Status.REGRESSED.value,
                 reason,
             )
-        return Recorded(incident_name(incident), event.event_id, new, False, first_in_release, regressed)
+        return Recorded(
+            incident_name(incident),
+            event.event_id,
+            new,
+            False,
+            first_in_release,
+            regressed,
+            grown=incident.event_count in _MILESTONES,
+        )
 
     def _project(self, ref: str) -> int:
         if ref not in self._projects:

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
-from triage import families
+from triage import families, foreign
+from triage.browser import third_party
+from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.words import words
 
@@ -28,6 +30,7 @@ class History:
     first_seen: datetime | None = None
     is_new: bool = True
     regressed: bool = False
+    past: Past = NO_PAST  # of the same alert, before this one
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class Analysis:
     user_count: int
     is_new: bool
     regressed: bool
+    third_party: str | None = None  # why it is not the team's, in words: an extension, a foreign script
+    per_hour: float = 0.0  # events since the first one
+    is_alert: bool = False  # a monitor's rule reported it, and not a program
+    alerts_before: int = 0  # of the same alert
+    farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
@@ -99,9 +107,9 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         path=path or None,
         scanner=event.request is not None and families.is_scanner(path, agent),
         health_check=event.request is not None and families.is_health_check(path, agent),
-        disconnect=_is_disconnect(raised),
+        disconnect=_is_disconnect(raised, in_request=event.request is not None),
         broken_pipe=raised.type == "BrokenPipeError" and not families.talks_outwards(raised),
-        interrupt=raised.type in families.INTERRUPTS,
+        interrupt=families.is_interrupt(raised) or foreign.is_interrupt(raised),
         cli_usage=families.is_cli_usage(raised),
         validation=families.is_validation(raised),
         foreign_input=_asks_for_validation(raised, located),
@@ -114,7 +122,20 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         user_count=history.user_count,
         is_new=history.is_new,
         regressed=history.regressed,
+        third_party=third_party(event, located),
+        per_hour=_per_hour(event, history),
+        is_alert=is_alert(event),
+        alerts_before=history.past.count,
+        farthest_before=history.past.farthest,
     )
+
+
+def _per_hour(event: Event, history: History) -> float:
+    """Events an hour since the first one; below an hour as if it had been one."""
+    if history.first_seen is None:
+        return float(history.event_count)
+    hours = (event.timestamp - history.first_seen).total_seconds() / 3600
+    return round(history.event_count / max(hours, 1.0), 3)
 
 
 def _is_raise(frame: Frame | None) -> bool:
@@ -152,12 +173,14 @@ def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]
     return (raised, *event.exceptions[:-1])
 
 
-def _is_disconnect(raised: ExceptionValue) -> bool:
+def _is_disconnect(raised: ExceptionValue, *, in_request: bool) -> bool:
     """The client went away while the server was reading from it or writing to it."""
-    if raised.type in families.DISCONNECTS:
+    serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
+    if raised.type in families.EITHER_SIDE:
+        return serving or in_request
+    if raised.type in families.DISCONNECTS or foreign.is_disconnect(raised):
         return True
     lost = raised.type in ("ConnectionResetError", "ConnectionAbortedError")
-    serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
     return lost and serving and not families.talks_outwards(raised)
 
 

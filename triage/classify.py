@@ -52,6 +52,13 @@ def broken_pipe(event: Event, facts: Analysis) -> Judged | None:
     return None
 
 
+def third_party_script(event: Event, facts: Analysis) -> Judged | None:
+    """A browser extension or somebody else's script."""
+    if facts.third_party:
+        return Judged(Kind.CALLER, 0.04, facts.third_party)
+    return None
+
+
 def scanner(event: Event, facts: Analysis) -> Judged | None:
     """A scanner asked for something that is not there."""
     if facts.scanner and _turned_down(facts):
@@ -149,7 +156,7 @@ def logged_message(event: Event, facts: Analysis) -> Judged | None:
 
 
 RULES: tuple[Rule, ...] = (
-    client_disconnect, interrupt, broken_pipe, scanner, health_check, cli_usage, rejected_request,
+    client_disconnect, interrupt, broken_pipe, third_party_script, scanner, health_check, cli_usage, rejected_request,
     rejected_input,
     upstream_answer, infrastructure, configuration, argument_file, malformed_input, raised_on_purpose, crash,
     logged_message,

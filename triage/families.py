@@ -10,13 +10,14 @@ import re
 from http import HTTPStatus
 
 from store.event import ExceptionValue
+from triage import foreign
 from triage.words import words
 
 HTTP_MODULES = words(
     """
     werkzeug. starlette. fastapi. django.http django.core.exceptions rest_framework. flask.
     aiohttp.web tornado.web falcon. sanic. litestar. quart. bottle pyramid.httpexceptions connexion.
-    ninja. cherrypy webob.exc apiflask.
+    ninja. cherrypy webob.exc apiflask. flask_limiter. slowapi. robyn. blacksheep. emmett
     """
 )
 _PHRASES = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
@@ -25,9 +26,13 @@ _CLASSES = """
     MissingArgumentError 400, NotAuthenticated 401, AuthenticationFailed 401, HTTPUnauthorized 401,
     PermissionDenied 403, HTTPForbidden 403, Http404 404, HTTPNotFound 404, HTTPMethodNotAllowed 405,
     NotAcceptable 406, RequestEntityTooLarge 413, UnsupportedMediaType 415, ImATeapot 418,
-    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429
+    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429,
+    RateLimitExceeded 429, TooManyRequests 429, UnprocessableEntity 422, UnprocessableContent 422,
+    ContentTooLarge 413, PayloadTooLarge 413, InvalidUsage 400, InvalidHeader 400, MethodNotSupported 405,
+    NotAuthorized 401, PermissionDenied 403, Validation 400, ClientDisconnected 400
 """
 _STATUS_OF = {"".join(part for part in phrase if part.isalnum()): code for phrase, code in _PHRASES.items()}
+_ENDINGS = re.compile(r"(?:exception|error|problem)$")
 _STATUS_OF.update((name.lower(), int(code)) for name, code in map(str.split, _CLASSES.split(",")))
 _STATUS_IN_VALUE = re.compile(r"^(?:HTTP )?(?P<status>[1-5]\d\d)\b")
 _STATUS_IN_SOURCE = re.compile(
@@ -41,11 +46,12 @@ DISCONNECTS = frozenset(
         """
     ClientDisconnect ClientDisconnected ClientDisconnectedError WebSocketDisconnect
     UnreadablePostError RequestAborted RequestDisconnected ClientConnectionResetError
-    ConnectionClosedOK StreamClosedError
     """
     )
 )
-INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
+_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
+_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio")
+EITHER_SIDE = frozenset({"StreamClosedError", "ConnectionClosedOK"})  # a server and its clients raise these
 CLI_MODULES = words(
     """
     click typer argparse optparse docopt cyclopts fire
@@ -126,7 +132,8 @@ _INFRA_TYPES = frozenset(
     ServerDisconnectedError ClientConnectorError ClientConnectorDNSError ConnectionTimeout
     AMQPConnectionError SSLError SSLEOFError NoBrokersAvailable KafkaTimeoutError IncompleteRead
     ChannelClosed LockNotOwnedError WorkerLostError BrokenProcessPool SMTPServerDisconnected
-    SMTPConnectError CannotConnectNowError TooManyConnectionsError ServiceUnavailable
+    AdminShutdown CrashShutdown CannotConnectNow SSLCertVerificationError ClientOSError ServerTimeoutError
+    ClientConnectionError SMTPConnectError CannotConnectNowError TooManyConnectionsError ServiceUnavailable
     DeadlineExceeded
     """
     )
@@ -167,13 +174,14 @@ _HEALTH_AGENT = re.compile(
 def http_status(raised: ExceptionValue) -> int | None:
     """The status that a server framework's HTTP exception stands for; None for every other exception."""
     if not (raised.module or "").startswith(HTTP_MODULES):
-        return None
+        return foreign.http_status(raised)
     name = raised.type.lower()
     innermost = raised.frames[-1] if raised.frames else None
     if match := _STATUS_IN_VALUE.match(raised.value):
         return int(match["status"])
-    if name in _STATUS_OF:
-        return _STATUS_OF[name]
+    plain = _ENDINGS.sub("", name.removeprefix("http"))
+    if (known := _STATUS_OF.get(name, _STATUS_OF.get(plain))) is not None:
+        return known
     if raised.type in _SUSPICIOUS:
         return 413 if raised.type == "RequestDataTooBig" else 400
     if not name.startswith(("http", "aborter", "apiexception")):
@@ -193,6 +201,11 @@ def is_validation(raised: ExceptionValue) -> bool:
     return raised.type in VALIDATION_TYPES and _within(module, VALIDATION_MODULES)
 
 
+def is_interrupt(raised: ExceptionValue) -> bool:
+    """Stopped on purpose, by the language's own exception for it (others have a CancelledError, too)."""
+    return raised.type in _INTERRUPTS and (not raised.module or _within(raised.module, _INTERRUPTED_BY))
+
+
 def is_cli_usage(raised: ExceptionValue) -> bool:
     """A command line that was used wrongly, as the command-line library says."""
     return raised.type in CLI_TYPES and _within(raised.module or "", CLI_MODULES)
@@ -206,7 +219,7 @@ def is_infrastructure(raised: ExceptionValue, errno: int | None) -> bool:
         raised.module or raised.type == "ConnectionError"
     ):
         return False
-    if raised.type in _INFRA_TYPES:
+    if raised.type in _INFRA_TYPES or (raised.type not in PROGRAMMING and foreign.is_infrastructure(raised)):
         return True
     return errno in _INFRA_ERRNO and raised.type in (
         "OSError",

@@ -7,6 +7,7 @@ function decide whether it is really that file. What stays open is given as alte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,12 +15,25 @@ from typing import TYPE_CHECKING
 from store.event import Event, ExceptionValue, Frame
 from store.incident import CodeLocation
 from triage.languages import by_name
-from triage.paths import common_suffix, inside_packages, is_standard, is_unlikely, mapped, normal
+from triage.paths import (
+    Installed,
+    common_suffix,
+    installed,
+    is_named,
+    is_standard,
+    is_unlikely,
+    mapped,
+    normal,
+    of_class,
+    spellings,
+)
 
 if TYPE_CHECKING:
     from triage import Sources
 
+DOUBT = 0.6  # confidence up to which several places are said to be open
 OWN = 0.5  # confidence from which a located frame counts as the team's own code
+NEARBY = 80  # lines above within which a function is named, in languages that we cannot read
 MOVED = 400  # lines within which a line that moved is looked for
 ALTERNATIVES = 5
 
@@ -75,7 +89,7 @@ class _Finder:
 
     def __init__(self, platform: str, sources: Sources) -> None:
         self._sources = sources
-        self._language = by_name(platform) or by_name("python")
+        self._language = by_name(platform) or (by_name("python") if platform == "other" else None)
         self._files: dict[str, list[tuple[str, str]]] = {}
         for repo in sources.repositories():
             for path in sources.paths(repo):
@@ -99,48 +113,53 @@ class _Finder:
         ]
 
     def _candidates(self, frame: Frame) -> list[_Candidate]:
-        path = normal(frame.abs_path or frame.filename or "")
-        if not path or is_standard(path):
+        path = _path(frame)
+        if not path or is_standard(path, frame.module):
             return []
         for repo in self._sources.repositories():
             exact = mapped(path, self._sources.path_map(repo))
             if exact is not None and (repo, exact) in self._files.get(exact.rsplit("/", 1)[-1], ()):
                 location = self._place(frame, repo, exact, "path map", 0.9)
                 return [_Candidate(location, (location.confidence,))]
-        installed = inside_packages(path)
-        wanted = installed or path
+        package = installed(path)
         found = []
-        for repo, candidate in self._files.get(path.rsplit("/", 1)[-1], ()):
-            shared = common_suffix(wanted, candidate)
-            complete = shared == candidate.count("/") + 1
-            if installed and shared < installed.count("/") + 1:
-                continue  # an installed package is the whole path behind site-packages or it is another one
-            judged = self._judged(frame, repo, candidate, shared, complete, installed is not None)
-            if judged is not None:
-                found.append(_Candidate(judged, _rank(judged, shared, complete)))
+        for wanted in spellings(package.rest if package else path):
+            for repo, candidate in self._files.get(wanted.rsplit("/", 1)[-1], ()):
+                judged = self._judged(frame, repo, candidate, wanted, package)
+                if judged is not None:
+                    found.append(judged)
+            if found:
+                break  # what it was built from is asked for only where the file itself is nowhere
         found.sort(key=lambda one: (tuple(-part for part in one.rank), one.location.repo, one.location.path))
         return found
 
     def _judged(
-        self, frame: Frame, repo: str, path: str, shared: int, complete: bool, installed: bool
-    ) -> CodeLocation | None:
+        self, frame: Frame, repo: str, path: str, wanted: str, package: Installed | None
+    ) -> _Candidate | None:
         """The candidate with what speaks for it; None where too little does."""
-        base = (
-            0.7
-            if shared > 1 and (complete or shared > 2)
-            else 0.65
-            if shared > 1
-            else 0.6
-            if complete
-            else 0.2
+        shared = common_suffix(wanted, path)
+        complete = shared == path.count("/") + 1
+        if package and not self._is_of(package, repo, wanted, path, shared):
+            return None
+        place = self._place(frame, repo, path, "path", _base(shared, complete))
+        verified = place.confidence > _base(shared, complete)
+        if package and (place.confidence < _base(shared, complete) or (is_unlikely(path) and not verified)):
+            return None
+        if shared == 1 and not verified and (not complete or place.confidence < _base(shared, complete)):
+            return None
+        return _Candidate(place, _rank(place, shared, complete))
+
+    def _is_of(self, package: Installed, repo: str, wanted: str, path: str, shared: int) -> bool:
+        """Whether a repository's file can be this file of an installed package: Python's packages keep their
+        name in the path, those of others are told by the name of the repository or of a folder in it."""
+        if wanted.startswith(f"{package.package}/"):
+            return shared == wanted.count("/") + 1
+        folders = path.split("/")[:-1]
+        if not (is_named(package.package, repo) or any(is_named(package.package, one) for one in folders)):
+            return False
+        return shared == wanted.count("/") + 1 or (
+            shared > 0 and wanted.startswith(("dist/", "lib/", "build/"))
         )
-        place = self._place(frame, repo, path, "path", base)
-        verified = place.confidence > base
-        if installed and (place.confidence < base or (is_unlikely(path) and not verified)):
-            return None
-        if shared == 1 and not verified and (not complete or place.confidence < base):
-            return None
-        return place
 
     def _place(self, frame: Frame, repo: str, path: str, how: str, base: float) -> CodeLocation:
         """Check the line's text, then the function's name, against the file at the running commit."""
@@ -174,15 +193,12 @@ class _Finder:
         )
 
     def _has_symbol(self, source: str, lines: list[str], frame: Frame) -> bool:
-        name = (frame.function or "").rsplit(".", 1)[-1]
-        if (
-            not name
-            or name.startswith("<")
-            or not frame.lineno
-            or frame.lineno > len(lines)
-            or not self._language
-        ):
+        name = re.split(r"[.:#>]", frame.function or "")[-1].removesuffix("()")
+        if not name or name.startswith("<") or not frame.lineno or frame.lineno > len(lines):
             return False
+        if self._language is None:
+            word = re.compile(rf"\b{re.escape(name)}\b")
+            return any(word.search(line) for line in lines[max(0, frame.lineno - NEARBY) : frame.lineno])
         symbol = self._language.symbol_at(source, frame.lineno)
         return symbol is not None and name in symbol.split(".")
 
@@ -203,11 +219,14 @@ class _Finder:
         if agreed[order[0]] > agreed[order[1]]:
             return [equal[at].location for at in order]
         places = [equal[at].location for at in order]
-        doubt = max(0.5, 1 / len(places))
-        return [
-            place.model_copy(update={"confidence": round(place.confidence * doubt + 0.1, 3)})
-            for place in places
-        ]
+        return [place.model_copy(update={"confidence": _in_doubt(place, len(places))}) for place in places]
+
+
+def _in_doubt(place: CodeLocation, rivals: int) -> float:
+    """The confidence of one of several equal places. That it is the team's code stays sure where each of them
+    was; which one it is does not."""
+    shared = round(place.confidence * max(0.5, 1 / rivals) + 0.1, 3)
+    return max(shared, OWN) if place.confidence >= OWN else shared
 
 
 def _rank(location: CodeLocation, shared: int, complete: bool) -> tuple[float, ...]:
@@ -215,9 +234,22 @@ def _rank(location: CodeLocation, shared: int, complete: bool) -> tuple[float, .
     return (verified, shared, complete, not is_unlikely(location.path), location.confidence)
 
 
+def _path(frame: Frame) -> str:
+    """Where the sender says that the frame is; of a class where it says nothing else."""
+    path = normal(frame.abs_path or frame.filename or "")
+    return of_class(frame.module, path) or path
+
+
+def _base(shared: int, complete: bool) -> float:
+    """What the path alone is worth."""
+    if shared > 1:
+        return 0.7 if complete or shared > 2 else 0.65
+    return 0.6 if complete else 0.2
+
+
 def _root(frame: Frame, location: CodeLocation) -> tuple[str, str]:
     """The folders that stay when the shared end of both paths is taken off."""
-    path = normal(frame.abs_path or frame.filename or "")
+    path = _path(frame)
     shared = common_suffix(path, location.path)
     outside = "/".join(path.split("/")[: path.count("/") + 1 - shared])
     inside = "/".join(location.path.split("/")[: location.path.count("/") + 1 - shared])

@@ -13,6 +13,7 @@ from store.incident import Step, Triage, Verdict
 from triage import analyse as analysis
 from triage import locate as location
 from triage import prioritise as priority
+from triage.fixability import fixability
 from triage.title import culprit, title
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ def locate(desk: _Desk) -> str:
     best = desk.located.best
     if best is None:
         return "No frame is in a repository of the project."
-    return f"{best.repo}: {best.path}:{best.line} at {best.commit[:8]} ({best.method})."
+    found = f"{best.repo}: {best.path}:{best.line} at {best.commit[:8]} ({best.method})"
+    others = desk.located.alternatives
+    if not others:
+        return f"{found}."
+    named = ", ".join(f"{other.repo}: {other.path}:{other.line}" for other in others)
+    doubt = "Ambiguous" if best.confidence <= location.DOUBT else "Others are possible"
+    return f"{found}. {doubt}: {named}."
 
 
 def analyse(desk: _Desk) -> str:
@@ -59,8 +66,9 @@ def classify(desk: _Desk) -> str:
 
 def prioritise(desk: _Desk) -> str:
     """Which lane, and why."""
-    desk.priority = priority.prioritise(desk.verdict, desk.facts)
-    return f"{desk.priority.lane.value}: {desk.priority.why}."
+    fixable = fixability(desk.verdict, desk.facts, desk.located)
+    desk.priority = priority.prioritise(desk.verdict, desk.facts, fixable.weight)
+    return f"{desk.priority.lane.value}: {desk.priority.why}. To act on: {fixable.why}."
 
 
 STEPS = (locate, analyse, classify, prioritise)

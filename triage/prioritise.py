@@ -14,6 +14,9 @@ _WAITS = {
     Kind.DEPENDENCY: "another service is to blame",
     Kind.CALLER: "what the caller gave is to blame",
 }
+_SPREADS = frozenset({Kind.INFRASTRUCTURE, Kind.DEPENDENCY})
+_MANY_USERS = 20
+_STORM = 100  # events an hour, and at least so many
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,24 @@ class Priority:
     why: str
 
 
-def prioritise(verdict: Verdict, facts: Analysis) -> Priority:
+def prioritise(verdict: Verdict, facts: Analysis, fixable: float = 1.0) -> Priority:
     """Noise stays apart with its reason; signal that someone must act on in code is focus; the rest can
-    wait."""
+    wait. Of two that weigh the same, the one that can be acted on (`fixable`, 0..1) comes first."""
     if not verdict.signal:
         return Priority(Lane.NOISE, round(verdict.score, 3), _sentence(verdict))
     lane, why = _lane(verdict, facts)
-    return Priority(lane, _value(verdict, facts), why)
+    return Priority(lane, round(_value(verdict, facts) + 2 * fixable, 3), why)
 
 
 def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
-    if verdict.kind in _WAITS:
+    if verdict.kind in _SPREADS and spreads(facts):
+        return Lane.FOCUS, f"{_WAITS[verdict.kind]}, but it spreads{_touching(facts)}"
+    if verdict.kind in _WAITS and not facts.is_alert:
         return Lane.BACKLOG, _WAITS[verdict.kind]
+    if verdict.score < verdict.focus_from:
+        return Lane.BACKLOG, f"it can wait: {_sentence(verdict)}"
+    if facts.is_alert:
+        return Lane.FOCUS, f"an alert that does not look like routine: {_sentence(verdict)}"
     if not facts.type:
         return Lane.BACKLOG, "a logged message: nothing crashed"
     if facts.level in _QUIET:
@@ -50,6 +59,11 @@ def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
     if facts.programming and not facts.deliberate and facts.own_frames:
         return Lane.FOCUS, f"{facts.type} that nobody raised on purpose, caught and logged{_touching(facts)}"
     return Lane.BACKLOG, "it was caught: the work went on"
+
+
+def spreads(facts: Analysis) -> bool:
+    """Whether trouble that is nobody's code has become somebody's work: many users, or a storm."""
+    return facts.user_count >= _MANY_USERS or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
 
 
 def _value(verdict: Verdict, facts: Analysis) -> float:

@@ -22,6 +22,8 @@ COMMANDS = {
     "show": "Everything known of one incident.",
     "events": "Ids, times and releases of every event kept.",
     "triage": "Run triage again and say what changed.",
+    "calibrate": "Learn from what was said of incidents; shows first what would flip.",
+    "audit": "A sample of what was set aside, for a look.",
     "repair": "Reproduce, find the cause, fix, judge.",
     "pause": "Hold all repairs back.",
     "resume": "Let repairs go on.",

@@ -8,10 +8,15 @@ from pathlib import Path
 import click
 
 from server.cli.evaluating import case_line, cases_json, crash_tables
+from server.cli.measuring import grouping_table, noise_table
 from server.cli.output import emit, json_option, visible
 from server.evaluation.cases import find_cases, hashed_name, public_case
 from server.evaluation.crashes import CaseResult, Settings, run_cases
+from server.evaluation.grouping import group_file
+from server.evaluation.grouping import summary as grouping_summary
 from server.evaluation.labels import read_labels, score_case, summary
+from server.evaluation.noise import measure
+from server.evaluation.noise_rows import read_rows
 from store.errors import NotFound
 
 
@@ -68,3 +73,31 @@ def crashes(
     scored = [score_case(result, read_labels(chosen[result.case])) for result in results]
     rates = summary(scored)
     emit({"summary": rates, "cases": cases_json(scored)}, crash_tables(scored, rates), as_json=as_json)
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--train", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Labels to calibrate on first, as a team would; another file of the same form.")  # fmt: skip
+@json_option
+def noise(path: Path, train: Path | None, as_json: bool) -> None:
+    """Signal or noise: labelled events through triage, each source apart. PATH holds JSON lines (or .gz).
+
+    Cold, nothing is learnt from PATH: the thresholds are the ones that are shipped, or come from --train.
+    """
+    found, cases = measure(read_rows(path), read_rows(train) if train else ())
+    emit({"summary": found, "cases": [case.shown for case in cases]}, noise_table(found), as_json=as_json)
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+def grouping(path: Path, as_json: bool) -> None:
+    """Which events are one: fingerprints against labelled groups. PATH holds JSON lines or CSV (or .gz)."""
+    events = group_file(path)
+    found = grouping_summary(events)
+    cases = [
+        {"id": one.id, "source": one.source, "group": one.wanted, "key": one.made, "parts": list(one.parts)}
+        for one in events
+    ]
+    emit({"summary": found, "cases": cases}, grouping_table(found), as_json=as_json)

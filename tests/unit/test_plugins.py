@@ -137,7 +137,7 @@ def test_the_classifier_is_chosen_by_name_and_an_unknown_one_names_the_known(
     install("[nightdesk.classifiers]\ncareful = nightdesk_strange:Careful\n")
     with House.open(load(tmp_path, {"NIGHTDESK_CLASSIFIER": "careful"})) as house:
         assert house.classifier.name == "careful@2"
-    with pytest.raises(Unavailable, match=r"`classifier` may be: rules, careful@2"), bold(tmp_path):
+    with pytest.raises(Unavailable, match=r"`classifier` may be: learned, rules, careful@2"), bold(tmp_path):
         pytest.fail("it opened")
 
 
