@@ -8,17 +8,17 @@ from collections.abc import Callable
 from store.event import ExceptionValue, Frame
 from triage.languages.reading import exception, frame, header_above, lines_of
 
-_PLACE = r"(?P<path>(?:[A-Za-z][\w+.-]*:)?[^\s@][^@]*?|)(?::(?P<line>\d+))(?::(?P<column>\d+))?"
+_PLACE = r"(?P<path>(?:[A-Za-z][\w+.-]*:(?=[/\\]))?[^\s@][^@]*?|)(?::(?P<line>\d+))(?::(?P<column>\d+))?"
 _FRAME = re.compile(rf"^\s*(?P<function>[^@\n]{{0,300}})@(?:{_PLACE}|(?P<native>\[native code\]))\s*$")
 _BARE = re.compile(
-    r"^\s*(?:(?P<path>(?:[a-z][\w+.-]*:/{1,3}\S+|[\w./-]+\.\w+)):(?P<line>\d+):(?P<column>\d+)|\[native code\]|eval code"
+    r"^\s*(?:(?P<path>(?:[a-z][\w+.-]*:/{1,3}\S+|[\w./-]+\.\w+)):(?P<line>\d+):(?P<column>\d+)|\[nativ"
+    r"e code\]|eval code"
     r"|(?:global|module|eval) code)\s*$"
 )
 _EVAL = re.compile(r"^(?P<path>.+?) line (?P<line>\d+) > (?:eval|Function|WebAssembly|injectedScript).*$")
+_CALLED_WITH = re.compile(r"\([^()]*\)$")  # what Firefox before 14 wrote of the arguments
 _HEADER = re.compile(r"^(?:Uncaught )?(?P<type>[A-Za-z_$][\w$.]*)(?:: (?P<value>.*))?$")
-_SURE = re.compile(
-    r"^(?:.{0,200}?\s)??(?P<type>[\w$]*(?:Error|Exception|NS_ERROR_\w+))(?:: (?P<value>.*))?$"
-)
+_SURE = re.compile(r"^(?:.{0,200}?\s)??(?P<type>[\w$]*(?:Error|Exception|NS_ERROR_\w+))(?:: (?P<value>.*))?$")
 
 
 def find_at_sign_stacks(text: str, in_app: Callable[[str], bool]) -> list[list[ExceptionValue]]:
@@ -53,7 +53,11 @@ def _is_frame(lines: list[str], at: int) -> bool:
     if match is None:
         return False
     path = match["path"] or ""
-    return bool(match["native"]) or "/" in path or re.search(r"\.(?:[mc]?[jt]sx?|bundle|html?)\b", path) is not None
+    return (
+        bool(match["native"])
+        or "/" in path
+        or re.search(r"\.(?:[mc]?[jt]sx?|bundle|html?)\b", path) is not None
+    )
 
 
 def _frame(match: re.Match[str], in_app: Callable[[str], bool]) -> Frame:
@@ -62,7 +66,7 @@ def _frame(match: re.Match[str], in_app: Callable[[str], bool]) -> Frame:
     line, column = groups.get("line"), groups.get("column")
     if inner := _EVAL.match(path):
         path, line, column = inner["path"], inner["line"], None
-    function = groups.get("function") or None
+    function = _CALLED_WITH.sub("", groups.get("function") or "") or None
     if match.re is _BARE and path == "[native code]":
         function = match[0].strip() if "code" in match[0] and "[" not in match[0] else None
     return frame(function, path, line, column, in_app=in_app(path))

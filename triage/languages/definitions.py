@@ -8,13 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from triage.words import words
+
 _TOKEN = re.compile(
     r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"\"\".*?(?:\"\"\"|\Z)|\"(?:[^\"\\\n]|\\.)*\"?|`(?:[^`\\]|\\.)*`?"
     r"|'(?:[^'\\\n]|\\.)'|'(?:[^'\\\n]|\\.){2,}'|[{};\n]",
     re.DOTALL,
 )
 _NOT_NAMES = frozenset(
-    "if for while switch catch else do try return new match when using lock fixed foreach elseif with unsafe loop guard".split()
+    words(
+        """
+    if for while switch catch else do try return new match when using lock fixed foreach elseif with unsafe loop guard
+    """
+    )
 )
 SOURCE_LIMIT = 1 << 20  # characters; a longer file has no names for us
 

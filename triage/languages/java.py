@@ -10,7 +10,7 @@ from triage.languages.definitions import by_braces
 from triage.languages.reading import HEADER_REACH, caused, exception, frame, header_above, lines_of
 
 _FRAME = re.compile(
-    r"^\s*at (?:[\w.$@+-]*/{1,2}){0,3}(?P<module>[^\s()/]+)\.(?P<function>[^\s()./]+)\("
+    r"^\s*at (?:[\w.@+-]*/{1,2}(?!0x)){0,3}(?P<module>[^\s()]+)\.(?P<function>[^\s()./]+)\("
     r"(?P<source>[\w$ -]+\.\w+(?::-?\d+)?|SourceFile(?::\d+)?|Native Method|Unknown Source|<\w+>|Unknown|\w+:\d+"
     r"|\w+\$\w+\.\w+)\)(?:\s+~?\[[^\]]*\])?\s*$"
 )
@@ -22,7 +22,8 @@ _SURE = re.compile(
     r"(?:Exception|Error|Throwable|Failure|Fault|Abort|Interrupt)[\w$]*)(?:: (?P<value>.*))?$"
 )
 _LINKED = re.compile(
-    rf"^(?P<indent>\s*)(?P<link>Caused by|Suppressed|Wrapped by): (?:\[CIRCULAR REFERENCE: ?)?{_TYPE}(?:: (?P<value>.*?))?\]?$"
+    rf"^(?P<indent>\s*)(?P<link>Caused by|Suppressed|Wrapped by): (?:\[CIRCULAR REFERENCE: ?)?{_TYPE}(?"
+    rf":: (?P<value>.*?))?\]?$"
 )
 _LIBRARY = re.compile(
     r"^(?:java|javax|jakarta|jdk|sun|com\.sun|kotlin|kotlinx|scala|groovy|org\.codehaus|org\.springframework|org\.apache"
@@ -131,7 +132,11 @@ def _linked(lines: list[str], at: int, blocks: list[_Block]) -> tuple[list[_Bloc
         first = at + 1
         limit = min(len(lines), first + HEADER_REACH)
         end = next(
-            (n for n in range(first, limit) if _FRAME.match(lines[n]) or _MORE.match(lines[n]) or _LINKED.match(lines[n])),
+            (
+                n
+                for n in range(first, limit)
+                if _FRAME.match(lines[n]) or _MORE.match(lines[n]) or _LINKED.match(lines[n])
+            ),
             None,
         )
         if end is None:

@@ -12,7 +12,7 @@ from triage.languages.v8_stacks import find_v8_stacks
 _LIBRARY = re.compile(
     r"(^|[/\\])(node_modules|bower_components|jspm_packages|\.yarn|vendor)[/\\]"
     r"|^(node:|internal/|native|resource:|chrome:|moz-extension:|chrome-extension:|safari-extension:|wasm:|ext:|bun:)"
-    r"|^\[native code\]$|^<anonymous>$|^eval code|^bootstrap_node\.js$"
+    r"|^\[native code\]$|^unknown location$|^<anonymous>$|^eval code|^bootstrap_node\.js$"
     r"|^(_?(assert|async_hooks|buffer|child_process|cluster|console|crypto|dgram|dns|domain|events|fs|http|https|module"
     r"|net|os|path|process|punycode|querystring|readline|repl|stream|string_decoder|timers|tls|tty|url|util|v8|vm|zlib)"
     r"(_\w+)?\.js)$"
@@ -21,7 +21,9 @@ _LIBRARY = re.compile(
 _HEADS = (
     re.compile(r"\bclass\s+(?P<name>[\w$]+)"),
     re.compile(r"\bfunction\s*\*?\s*(?P<name>[\w$]+)"),
-    re.compile(r"(?P<name>[\w$]+)\s*[:=]\s*(?:async\s*)?(?:function\b[^{]*|(?:\([^{}]*\)|[\w$]+)\s*(?::[^={}]+)?=>\s*)$"),
+    re.compile(
+        r"(?P<name>[\w$]+)\s*[:=]\s*(?:async\s*)?(?:function\b[^{]*|(?:\([^{}]*\)|[\w$]+)\s*(?::[^={}]+)?=>\s*)$"
+    ),
     re.compile(r"(?P<name>[\w$#]+)\s*\([^{}]*\)\s*(?::[^{}]+)?$"),
 )
 

@@ -27,7 +27,8 @@ _HEADERS = tuple(
 )
 _STACK = re.compile(r"^\s*(?:Stack trace:|\[stacktrace\]|#0 )", re.IGNORECASE)
 _CALL = re.compile(
-    r"^\s*#\d+ (?:(?P<path>\S.*?)\((?P<line>\d+)\)(?: : [^:]+)?|\[internal function\]): (?P<function>.+?)(?P<arguments>\(.*)?$"
+    r"^\s*#\d+ (?:(?P<path>\S.*?)\((?P<line>\d+)\)(?: : [^:]+)?|\[internal function\]): (?P<function>."
+    r"+?)(?P<arguments>\(.*)?$"
 )
 _MAIN = re.compile(r"^\s*#\d+ \{main\}")
 _THROWN = re.compile(r"^\s*thrown in .+ on line \d+$")
@@ -95,10 +96,15 @@ class Php:
         functions = [*(call["function"] for call in calls), "{main}"]
         places = [(head["path"], head["line"]), *((call["path"], call["line"]) for call in calls)]
         frames = [
-            frame(function, path or "[internal function]", line, in_app=self.in_app(path or ""))
+            frame(
+                function.replace("\\\\", "\\"),
+                path or "[internal function]",
+                line,
+                in_app=self.in_app(path or ""),
+            )
             for function, (path, line) in zip(functions, places, strict=True)
         ]
-        return exception(head["type"].lstrip("\\"), head["value"] or "", frames)
+        return exception(head["type"].lstrip("\\"), (head["value"] or "").replace('\\"', '"'), frames)
 
 
 def _head(lines: list[str], at: int, floor: int) -> re.Match[str] | None:
@@ -129,7 +135,14 @@ def _following(lines: list[str], at: int) -> tuple[re.Match[str] | None, int]:
     while ahead < len(lines) and ahead - at < MESSAGE_LINES:
         line = lines[ahead].strip()
         if line.startswith(("Next ", "[previous exception]")):
-            end = next((n for n in range(ahead + 1, min(len(lines), ahead + MESSAGE_LINES)) if _STACK.match(lines[n])), None)
+            end = next(
+                (
+                    n
+                    for n in range(ahead + 1, min(len(lines), ahead + MESSAGE_LINES))
+                    if _STACK.match(lines[n])
+                ),
+                None,
+            )
             match = _head(lines, end, ahead) if end is not None else None
             if match is not None and end is not None:
                 return match, end

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from store.event import ExceptionValue, Frame
+from triage.words import words
 
 LINE_LIMIT = 4096  # characters of a line that a grammar looks at; a longer one is cut
 VALUE_LIMIT = 8192  # characters of an exception's text
@@ -15,10 +16,13 @@ InApp = Callable[[str], bool]
 
 # What loggers write before a message: times, levels, names in brackets. Never the message itself.
 _LOG_PREFIX = re.compile(
-    r"^(?:\W{0,2}\d{2,4}[-/.:]\d\d[-/.:T\d ,+Z]*\]?|\[[^\]\n]{0,80}\]|<\d+>"
+    r"^(?:\[[^\]\n]{0,80}\]|<\d+>|\W{0,2}\d{2,4}[-/.:]\d\d[-/.:T\d ,+Z]*"
+    r"|[DIWEFA], (?=\[)|-- : ?|\w+=\S+ "
     r"|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE|E|F|fail|crit)\b:?"
-    r"|[A-Z][a-z]{2} +\d+,? (?:\d{4} )?\d\d?:\d\d:\d\d(?: [AP]M)?|[\w.$-]+(?:\[\d+\])? ?(?:-{1,2}|:) )\s*[-:|]?\s*"
+    r"|[A-Z][a-z]{2} +\d+,? (?:\d{4} )?\d\d?:\d\d:\d\d(?: [AP]M)?"
+    r"|[\w.$-]+\[\d+\]: |[\w.$-]+ -{1,2} )[\s:|-]*"
 )
+_LEVELS = frozenset(words("ERROR ERR WARN WARNING INFO DEBUG FATAL CRITICAL SEVERE NOTICE error warn fail"))
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -87,14 +91,16 @@ def _number(value: str | int | None) -> int | None:
 def caused(newest_first: Sequence[ExceptionValue]) -> list[ExceptionValue]:
     """A chain printed from the outermost to its root cause, in the order of raising."""
     chain = list(newest_first)[::-1]
-    return [each.model_copy(update={"chained": "cause"}) if place else each for place, each in enumerate(chain)]
+    return [
+        each.model_copy(update={"chained": "cause"}) if place else each for place, each in enumerate(chain)
+    ]
 
 
 def without_log_prefix(line: str) -> str:
     """The line without what loggers put before a message, taken off piece by piece."""
     for _ in range(8):
         shorter = _LOG_PREFIX.sub("", line, count=1)
-        if shorter == line or not shorter:
+        if shorter == line:
             return line
         line = shorter
     return line
@@ -109,9 +115,10 @@ def header_above(
     lines, only one that `sure` agrees to. Log prefixes are taken off where the line as it is does not match.
     """
     for number in range(first - 1, max(floor, first - HEADER_REACH) - 1, -1):
-        pattern = header if number == first - 1 else sure
-        line = lines[number]
-        match = pattern.match(line.strip()) or pattern.match(without_log_prefix(line.strip()))
+        line = lines[number].strip()
+        patterns = (header, sure) if number == first - 1 else (sure,)
+        tries = (pattern.match(text) for pattern in patterns for text in (line, without_log_prefix(line)))
+        match = next((each for each in tries if each and each["type"] not in _LEVELS), None)
         if match:
             rest = [each.rstrip() for each in lines[number + 1 : first]]
             message = "\n".join([match["value"] or "", *rest]).rstrip()

@@ -22,7 +22,9 @@ _LOGGED = re.compile(r"^(?P<value>.*) \((?P<type>[A-Z]\w*(?:::\w+)*)\)$")
 _LIBRARY = re.compile(
     r"(^|/)(gems|rubygems|bundler|vendor/bundle|rbenv|rvm|\.asdf)/|/lib/ruby/|^<internal:|^\((eval|irb)\)|/usr/(local/)?lib/"
 )
-_DEFINITION = re.compile(r"^(?P<indent>[ \t]*)(?:def\s+(?:self\.)?|class\s+|module\s+)(?P<name>[A-Za-z_][\w:]*[?!=]?)")
+_DEFINITION = re.compile(
+    r"^(?P<indent>[ \t]*)(?:def\s+(?:self\.)?|class\s+|module\s+)(?P<name>[A-Za-z_][\w:]*[?!=]?)"
+)
 MESSAGE_LINES = 12
 
 
@@ -48,7 +50,9 @@ class Ruby:
             while (cause := self._printed(lines, at)) and cause[0].frames and raised.mechanism is None:
                 chain.insert(0, cause[0])
                 at = cause[1]
-            found.append([each.model_copy(update={"chained": "cause"}) if n else each for n, each in enumerate(chain)])
+            found.append(
+                [each.model_copy(update={"chained": "cause"}) if n else each for n, each in enumerate(chain)]
+            )
             floor = at
         return found
 
@@ -104,7 +108,7 @@ class Ruby:
         while at < len(lines) and (match := _logged_frame(lines[at])):
             frames.append(self._frame(match))
             at += 1
-        if first > floor and not lines[first - 1].strip():
+        if first > floor and not without_log_prefix(lines[first - 1].strip()):
             first -= 1
         for pattern in (_RAILS, _NAMED, _LOGGED):
             if head := header_above(lines, first, floor, pattern, pattern):
@@ -113,11 +117,13 @@ class Ruby:
 
     def _frame(self, match: re.Match[str]) -> Frame:
         groups = match.groupdict()
-        path = f"{groups['gem']} ({groups['version']}) {groups['path']}" if groups.get("gem") else groups["path"]
+        path = (
+            f"{groups['gem']} ({groups['version']}) {groups['path']}" if groups.get("gem") else groups["path"]
+        )
         own = not groups.get("gem") and self.in_app(path)
         return frame(groups.get("function"), path, groups["line"], in_app=own)
 
 
 def _logged_frame(line: str) -> re.Match[str] | None:
-    match = _FRAME.match(line) or _FRAME.match(without_log_prefix(line))
+    match = _FRAME.match(without_log_prefix(line)) or _FRAME.match(line)
     return match if match and match["function"] else None

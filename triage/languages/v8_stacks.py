@@ -8,18 +8,18 @@ from collections.abc import Callable
 from store.event import ExceptionValue, Frame
 from triage.languages.reading import exception, frame, header_above, lines_of
 
-_PLACE = (
-    r"(?:.+:\d+(?::\d+)?|native|native code|unknown location|<anonymous>|index \d+|eval at .+|eval code.*|wasm:.+)"
-)
+_PLACE = r"(?:.+:\d+(?::\d+)?|native|native code|unknown location|<anonymous>|index \d+|eval at .+|eval code.*|wasm:.+)"
 _FRAME = re.compile(
-    rf"^\s*at (?:(?P<await>async )?(?P<function>(?!async )\S.*?) \((?P<place>{_PLACE})\)"
+    rf"^\s*(?:eval )?at (?:(?P<await>async )?(?P<function>(?!async )\S.*?) \((?P<place>{_PLACE})\)"
     r"|(?:async )?(?P<tight>[\w$.]+)\((?P<tight_place>[^()\s]+:\d+:\d+)\)"  # React Native
-    r"|(?:async )?(?P<bare>(?!.*[()])\S.*:\d+|\S*\([\w ]+\)\S*:\d+:\d+|<anonymous>)"
-    r"|(?P<only>[A-Za-z_$][\w$.]*))(?P<more>,? [{\[])?\s*$"
+    r"|(?:async )?(?P<bare>(?=.*[A-Za-z])(?=.*[/\\.])(?!.*[()])\S.*:\d+|\S*\([\w ]+\)\S*:\d+:\d+|<anonymous>)"
+    r"|(?P<only>[A-Za-z_$][\w$.]*))(?P<more>,? [{\[]|,)?\s*$"
 )
-_FOREIGN = re.compile(r"\) (?:\[0x[0-9a-f]+\] )?in \S|\.java:\d+\)|\.kt:\d+\)|^\s*at .* line \d+")
+_FOREIGN = re.compile(
+    r"\) (?:\[0x[0-9a-f]+\] )?in \S|\.java:\d+\)|\.kt:\d+\)|\.rs:\d+(?::\d+)?$|^\s*at .* line \d+"
+)
 _INNER_PLACE = re.compile(r"\((?P<path>[^()\s][^()]*?):(?P<line>\d+):(?P<column>\d+)\)")
-_NUMBERED = re.compile(r"^(?P<path>.+?)(?::(?P<line>\d+))(?::(?P<column>\d+))?$")
+_NUMBERED = re.compile(r"^(?P<path>.*?):(?P<line>\d+)(?::(?P<column>\d+))?$")
 _LEFT_OUT = re.compile(r"^\s*\.\.\. \d+ lines matching ")
 _KIND = r"(?P<type>[A-Za-z_$][\w$.]*)(?: \[[\w-]+\])?"
 _UNCAUGHT = r"(?:Uncaught (?:\(in promise\) )?|Unhandled(?: promise)? rejection:? |\[cause\]: )?"
@@ -29,7 +29,10 @@ _SURE = re.compile(
     r"(?: \[[\w-]+\])?(?:: (?P<value>.*))?$"
 )
 _CAUSE = re.compile(r"^\s*\[?(?P<name>cause|errors?)\]?: (?P<rest>.*)$")
-_ANYTHING = re.compile(r"^(?P<type>)(?P<value>.*)$")
+_BRACKETED = re.compile(
+    r"^\[(?P<type>[\w$.]*Error)(?: \[[\w-]+\])?(?:: (?P<value>.*))?\] \{$"
+)  # it has no stack of its own
+_ANYTHING = re.compile(r"^(?P<type>)(?P<value>\S.*)$")
 NESTING = 8  # causes of causes that are followed
 
 
@@ -39,10 +42,14 @@ def find_v8_stacks(text: str, in_app: Callable[[str], bool]) -> list[list[Except
     found: list[list[ExceptionValue]] = []
     at = floor = 0
     while at < len(lines):
-        if not _is_frame(lines, at, first=True):
+        if bracket := _BRACKETED.match(lines[at]):
+            nested, at = _nested(lines, at + 1, in_app, 0)
+            chain = _chained(exception(bracket["type"], bracket["value"], []), nested)
+        elif _is_frame(lines, at, first=True):
+            chain, at = _stack(lines, at, floor, in_app, 0)
+        else:
             at += 1
             continue
-        chain, at = _stack(lines, at, floor, in_app, 0)
         floor = at
         if chain:
             found.append(chain)
@@ -61,21 +68,24 @@ def _stack(
     lines: list[str], at: int, floor: int, in_app: Callable[[str], bool], depth: int
 ) -> tuple[list[ExceptionValue], int]:
     """One stack with what is nested in the braces after it, and the line after all of it."""
-    head = header_above(lines, at, floor, _HEADER, _SURE) or header_above(lines, at, floor, _ANYTHING, _SURE)
+    first = at
+    head = header_above(lines, at, floor, _HEADER, _SURE)
     frames: list[Frame] = []
     opened = False
     while at < len(lines) and (_is_frame(lines, at) or _LEFT_OUT.match(lines[at])):
         match = _FRAME.match(lines[at])
         if match and not _FOREIGN.search(lines[at]):
             frames.append(_frame(match, in_app))
-            opened = bool(match["more"])
+            opened = (match["more"] or "").endswith(("{", "["))
         at += 1
         if opened:
             break
     nested: list[list[ExceptionValue]] = []
     if opened and depth < NESTING:
         nested, at = _nested(lines, at, in_app, depth)
-    if head is None or not head[2].strip() and not head[1]["type"]:
+    if head is None and any(each.function for each in frames):
+        head = header_above(lines, first, floor, _ANYTHING, _ANYTHING)
+    if head is None:
         return [], at
     own = exception(head[1]["type"] or "Error", head[2], frames)
     return _chained(own, nested), at
@@ -114,7 +124,11 @@ def _frame(match: re.Match[str], in_app: Callable[[str], bool]) -> Frame:
     place = place.removeprefix("async ")
     if place.startswith("eval at "):
         inner = _INNER_PLACE.search(place)
-        path, line, column = (inner["path"], inner["line"], inner["column"]) if inner else ("eval", None, None)
+        path, line, column = (
+            (inner["path"], inner["line"], inner["column"]) if inner else ("eval", None, None)
+        )
+    elif place.startswith("index "):  # of Promise.all
+        path, line, column = "", None, None
     elif numbered := _NUMBERED.match(place):
         path, line, column = numbered["path"], numbered["line"], numbered["column"]
     else:
