@@ -12,6 +12,7 @@ from store.errors import BadPayload
 from store.event import Event
 from store.incident import Fingerprint
 from store.journal import Recorded
+from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
 from triage.redact import redact
 from triage.title import culprit, title
@@ -36,7 +37,7 @@ class Intake:
 
     def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
         try:
-            clean = redact(event, self._key)
+            clean = redact(with_database_details(event), self._key)
             return clean, fingerprint(clean), title(clean), culprit(clean)
         except (
             Exception
