@@ -25,7 +25,7 @@ class TracebackText:
         """Whether there is a trace in it, or the sender says that it is text."""
         if MARK in body or headers.get("content-type", "").startswith("text/plain"):
             return True
-        if not body.isascii() and not _is_utf8(body) or body.lstrip()[:1] in (b"{", b"["):
+        if (not body.isascii() and not _is_utf8(body)) or body.lstrip()[:1] in (b"{", b"["):
             return False
         return any(chains(stream.text) for stream in streams(body[:LOOK].decode("utf-8", "replace")))
 

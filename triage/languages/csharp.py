@@ -13,7 +13,7 @@ _FRAME = re.compile(
     r"(?: \[0x[0-9a-f]+\])?(?: in (?P<path>.+?):(?:line |Zeile |ligne )?(?P<line>\d+))?(?P<last><---)?\s*$"
 )
 _FOREIGN = re.compile(
-    r"\.(?:java|kt|scala|groovy)(?::\d+)?\)|\) ~?\[|^\s*at [\w.@]*/|\((?:Native Method|Unknown Source|"
+    r"\.(?:java|kt|scala|groovy)(?::\d+)?\)|\) ~?\[(?!0x)|^\s*at [\w.@]*/|\((?:Native Method|Unknown Source|"
     r"native|<anonymous>)\)|:\d+:\d+\)"
 )
 _INNER_END = re.compile(r"^\s*--- End of inner exception stack trace ---")

@@ -12,7 +12,7 @@ _PLACE = r"(?:.+:\d+(?::\d+)?|native|native code|unknown location|<anonymous>|in
 _FRAME = re.compile(
     rf"^\s*(?:eval )?at (?:(?P<await>async )?(?P<function>(?!async )\S.*?) \((?P<place>{_PLACE})\)"
     r"|(?:async )?(?P<tight>[\w$.]+)\((?P<tight_place>[^()\s]+:\d+:\d+)\)"  # React Native
-    r"|(?:async )?(?P<bare>(?=.*[A-Za-z])(?=.*[/\\.])(?!.*[()])\S.*:\d+|\S*\([\w ]+\)\S*:\d+:\d+|<anonymous>)"
+    r"|(?:async )?(?P<bare>(?=.*[A-Za-z])(?=.*[/\\.<])(?!.*[()])\S.*:\d+|\S*\([\w ]+\)\S*:\d+:\d+|<anonymous>)"
     r"|(?P<only>[A-Za-z_$][\w$.]*))(?P<more>,? [{\[]|,)?\s*$"
 )
 _FOREIGN = re.compile(
