@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from triage.formats.log_records import documents, record_of
 
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
-_SYSLOG = r"(?P<who>(?!AM |PM )[\w.-]+ [\w./@-]+(?:\[\d+\])?): ?(?P<rest>.*)$"
+_NO_HOST = r"(?!(?:AM|PM|TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE) )"
+_SYSLOG = rf"(?P<who>{_NO_HOST}[\w.-]+ [\w./@-]+(?:\[\d+\])?): ?(?P<rest>.*)$"
 _PREFIXES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -22,7 +23,7 @@ _PREFIXES = tuple(
         rf"^(?P<at>{_STAMP}) (?P<who>(?:app|heroku)\[[\w.-]+\]): ?(?P<rest>.*)$",  # Heroku
         rf"^(?P<at>{_STAMP}) (?P<who>\w+\[\w+\]) [a-z]{{3}} \[\w+\] ?(?P<rest>.*)$",  # Fly
         rf"^(?:<\d+>)?1 (?P<at>{_STAMP}) (?P<who>\S+ \S+ \S+) \S+ (?:-|\[.*?\]) ?(?P<rest>.*)$",  # RFC 5424
-        rf"^(?P<at>{_STAMP}) {_SYSLOG}",  # syslog and journald with long times
+        rf"^(?P<at>(?=[\d-]+T){_STAMP}) {_SYSLOG}",  # syslog and journald with long times
         rf"^(?:<\d+>)?[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d {_SYSLOG}",  # RFC 3164, and journald
         r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<who>AM|PM)  (?P<rest>.*)$",  # Render
         rf"^(?P<at>{_STAMP}) (?P<who>\S*\d{{4}}/\d\d/\d\d/\[[\w$.]+\]\w+|[\w.-]+/[\w.-]+/[0-9a-f]{{16,}}) "

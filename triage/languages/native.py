@@ -65,6 +65,16 @@ _HEADS = (
         r"(?P<name>~?\w+(?:::~?\w+)*)\s*\([^{}]*\)\s*(?:const|noexcept|override|final|\s|->[^{]*|:[^{]*)*$"
     ),
 )
+_MARKS = (
+    "Sanitizer",
+    "runtime error",
+    " signal ",
+    "terminate called",
+    "terminating ",
+    "Assertion",
+    "==",
+    "stop reason",
+)
 REACH = 40  # lines between what failed and its stack
 
 
@@ -75,6 +85,8 @@ class Native:
 
     def find_traces(self, text: str) -> list[list[ExceptionValue]]:
         """Every report of a crash; the stack is the one that the tool prints first, or of gdb's first thread."""
+        if not any(mark in text for mark in _MARKS):
+            return []
         lines = lines_of(text)
         found: list[list[ExceptionValue]] = []
         at = 0

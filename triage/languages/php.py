@@ -10,7 +10,7 @@ import re
 
 from store.event import ExceptionValue
 from triage.languages.definitions import by_braces
-from triage.languages.reading import exception, frame, lines_of
+from triage.languages.reading import VALUE_LIMIT, exception, frame, lines_of
 
 _NAME = r"\\?[A-Za-z_\x80-\uffff][\w\\\x80-\uffff]*(?:@anonymous)?"
 _PLACE = r"(?P<path>\S.*?)(?::| on line |\()(?P<line>\d+)\)?"
@@ -25,6 +25,7 @@ _HEADERS = tuple(
         rf"^(?:.*?[\s:])??(?P<type>{_NAME}(?:Exception|Error))(?:: (?P<value>.*))? in {_PLACE}$",
     )
 )
+_MENTIONED = re.compile(r"xception|rror|Uncaught |^Next ")
 _STACK = re.compile(r"^\s*(?:Stack trace:|\[stacktrace\]|#0 )", re.IGNORECASE)
 _CALL = re.compile(
     r"^\s*#\d+ (?:(?P<path>\S.*?)\((?P<line>\d+)\)(?: : [^:]+)?|\[internal function\]): (?P<function>."
@@ -110,7 +111,9 @@ class Php:
 def _head(lines: list[str], at: int, floor: int) -> re.Match[str] | None:
     """The header above a stack; its message may have several lines, and its place may stand on the last of them."""
     for number in range(at - 1, max(floor, at - MESSAGE_LINES) - 1, -1):
-        text = "\n".join(lines[number:at]).rstrip()
+        if not _MENTIONED.search(lines[number]):
+            continue
+        text = "\n".join(lines[number:at]).rstrip()[:VALUE_LIMIT]
         for pattern in _HEADERS:
             if match := pattern.match(text):
                 return match

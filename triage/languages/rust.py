@@ -6,7 +6,7 @@ import re
 
 from store.event import ExceptionValue, Frame
 from triage.languages.definitions import by_braces
-from triage.languages.reading import exception, frame, lines_of
+from triage.languages.reading import LINE_LIMIT, exception, frame, lines_of
 
 _PANIC = re.compile(
     r"^(?:.{0,200}?\s)??thread '(?P<thread>[^']*)'(?: \(\d+\))? (?:has )?panicked at "
@@ -143,6 +143,8 @@ def _panic(lines: list[str], at: int) -> tuple[re.Match[str], str, int] | None:
         return None
     for end in range(at + 1, min(len(lines), at + MESSAGE_LINES)):
         joined = "\x1f".join(lines[at : end + 1])
+        if len(joined) > LINE_LIMIT:
+            return None
         if match := _PANIC.match(joined):
             return match, (match["old"] or "").replace("\x1f", "\n"), end + 1
     return None
