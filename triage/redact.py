@@ -14,8 +14,10 @@ from pydantic import BaseModel
 
 from store.event import Event, ExceptionValue, Frame, Redaction, Request
 from triage import sensitive
-from triage.detectors import DETECTORS, QUOTED, Hit, cookie_pairs, secret_token, wanted
+from triage.detectors import QUOTED, Detector, Hit, cookie_pairs, detectors, secret_token, wanted
+from triage.redaction_rules import NO_RULES, Rules, SchemaWalk
 from triage.sensitive import looks_secret, name_strength
+from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
@@ -27,22 +29,32 @@ class Redactor:
     """Takes events apart under one project's key. Safe to share between threads: a call keeps its own
     state."""
 
-    def __init__(self, key: bytes, *, keep_ips: bool = True) -> None:
-        self._tokens = Tokens(key)
-        self._keep_ips = keep_ips
+    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
+        self._rules = rules
+        self._tokens = Tokens(key, rules)
+        self._detectors = detectors(rules)
+        self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
         """The same event without secrets and personal data; `redactions` says where something was."""
-        return _Walk(self._tokens, self._keep_ips, _texts(event)).event(event)
+        tagger = Tagger(self._tokens, self._schemas) if self._schemas else None
+        told = tagger.event(event) if tagger else event
+        clean = self._walk(_texts(told)).event(told)
+        if tagger is None or not tagger.rows:
+            return clean
+        return clean.model_copy(update={"redactions": (*tagger.rows, *clean.redactions)})
 
     def text(self, value: str) -> str:
         """One text by itself."""
-        return _Walk(self._tokens, self._keep_ips, [value]).text(value)
+        return self._walk([value]).text(value)
+
+    def _walk(self, texts: list[str]) -> _Walk:
+        return _Walk(self._tokens, self._rules, self._detectors, texts)
 
 
-def redact(event: Event, key: bytes) -> Event:
-    """`Redactor(key).redact(event)`."""
-    return Redactor(key).redact(event)
+def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
+    """`Redactor(key, rules).redact(event)`."""
+    return Redactor(key, rules).redact(event)
 
 
 def _texts(event: Event) -> list[str]:
@@ -72,28 +84,29 @@ def _collect(value: Any, found: list[str]) -> None:
 class _Walk:
     """One pass over one event."""
 
-    def __init__(self, tokens: Tokens, keep_ips: bool, texts: list[str]) -> None:
+    def __init__(self, tokens: Tokens, rules: Rules, every: list[Detector], texts: list[str]) -> None:
         self._tokens = tokens
-        self._keep_ips = keep_ips
+        self._rules = rules
+        self._every = every
         self._rows: list[Redaction] = []
         self._path: list[str] = []
-        self._wanted = wanted(texts)
+        self._wanted = wanted(texts, every)
 
     # --- texts ---
 
     def text(self, value: str, *, source: bool = False) -> str:
         """A text without what its shape or a name in it gives away; audit rows at the current path."""
-        detectors = self._wanted.get(value)
-        if detectors is None or len(value) < 6:
+        first = self._wanted.get(value)
+        if first is None or len(value) < 6:
             return value
         hits: list[Hit] = []
         for _ in range(ROUNDS):
             before = value
-            for detector in detectors:
+            for detector in first:
                 value = detector.replace(value, self._tokens, hits, source)
             if value == before:
                 break
-            detectors = DETECTORS
+            first = self._every
         for kind, rule in hits:
             self._note(kind, rule)
         return value
@@ -123,16 +136,19 @@ class _Walk:
         found: dict[str, Any] = {}
         changed = False
         for key, item in value.items():
-            plain = isinstance(item, str) and not strength and not name_strength(key)
+            own = self._strength(key)
+            plain = isinstance(item, str) and not strength and not own
             if plain and item not in self._wanted and key not in self._wanted:
                 found[key] = item
                 continue
             name = self.text(key)
-            own = max(strength, name_strength(key))
-            new = self._at(key, self.value, item, own)
+            new = self._at(key, self.value, item, max(strength, own))
             changed = changed or new is not item or name != key
             found[name] = new
         return found if changed else value
+
+    def _strength(self, key: str) -> int:
+        return 0 if key.lower() in self._rules.allow_names else name_strength(key)
 
     def _named(self, value: str, strength: int) -> str:
         """A text that stands under a telling name: all of it goes, its quotes and scheme stay."""
@@ -140,7 +156,7 @@ class _Walk:
         inner = outer["value"] if outer else value
         if strength == 1 and not looks_secret(inner):
             return self.text(value)
-        token = secret_token(inner, self._tokens)
+        token = None if self._tokens.allows(inner) else secret_token(inner, self._tokens)
         if token is None:
             return self.text(value)
         self._note("secret", "name")
@@ -163,7 +179,7 @@ class _Walk:
 
     def event(self, event: Event) -> Event:
         changes: dict[str, Any] = {}
-        for name in ("message", "transaction"):
+        for name in ("message", "transaction", "logger", "server_name"):
             self._change(changes, name, getattr(event, name), lambda text: self.text(text) if text else text)
         for name in ("tags", "contexts", "extra"):
             self._change(changes, name, getattr(event, name), self.value)
@@ -209,6 +225,13 @@ class _Walk:
 
     def _frame(self, frame: Frame) -> Frame:
         changes: dict[str, Any] = {}
+        for name in (
+            "function",
+            "filename",
+            "abs_path",
+        ):  # arguments in Elixir, addresses with queries in browsers
+            if (said := getattr(frame, name)) in self._wanted:
+                self._change(changes, name, said, self.text)
         if frame.vars:
             self._change(changes, "vars", frame.vars, self.value)
         if frame.context_line:
@@ -235,12 +258,10 @@ class _Walk:
         for field, value in user.items():
             if field in _PERSON_FIELDS and isinstance(value, str) and found[field] == value and value:
                 found[field] = self._at(field, self._person, value)
-        if not self._keep_ips and isinstance(found.get("ip_address"), str):
-            found["ip_address"] = self._at("ip_address", self._person, found["ip_address"])
         return found if found != user else user
 
     def _person(self, value: str) -> str:
-        if is_token(value) or value.endswith(EMAIL_DOMAIN):
+        if is_token(value) or value.endswith(EMAIL_DOMAIN) or self._tokens.allows(value):
             return value
         self._note("person", "name")
         return self._tokens.person(value)

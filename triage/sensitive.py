@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
 
+from triage.disguises import plain_name
 from triage.words import words
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -116,6 +118,10 @@ PHONE = re.compile(
     r"|\([2-9]\d{2}\) ?[2-9]\d{2}-\d{4}|[2-9]\d{2}-[2-9]\d{2}-\d{4})(?![\w-]|\.\d)"
 )
 IBAN = re.compile(r"(?<![\w-])(?!ZZ)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![\w-])")
+ADDRESS = re.compile(
+    r"(?<![\w.:-])(?:(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"
+    r"|(?=[0-9A-Fa-f:]*:[0-9A-Fa-f]*:)[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
+)
 _CARD_RANGES = re.compile(
     r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}"
@@ -125,7 +131,7 @@ _CARD_RANGES = re.compile(
 @lru_cache(maxsize=8192)
 def name_strength(name: str) -> int:
     """2: what this name holds is a secret. 1: it may be one, the value decides. 0: it is none."""
-    words = [word.lower() for word in _WORDS.findall(name) if not word.isdigit()]
+    words = [word.lower() for word in _WORDS.findall(plain_name(name)) if not word.isdigit()]
     if not words or words[-1] in _HARMLESS_ENDS:
         return 0
     joined = "".join(words)
@@ -172,6 +178,16 @@ def is_iban(text: str) -> bool:
 def iban_remainder(compact: str) -> int:
     """ISO 7064 mod 97 of an IBAN without blanks."""
     return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address of some machine: not a version number, not this machine, not a token of ours."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return False
+    ours = text.startswith("2001:db8:") or (isinstance(found, IPv4Address) and int(found) >= 240 << 24)
+    return not (ours or found.is_loopback or found.is_unspecified)
 
 
 def is_phone(text: str) -> bool:
