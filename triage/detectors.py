@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from triage import sensitive
-from triage.disguises import HINT, without_disguise
+from triage.disguises import BASE64_HINT, HINT, inside_base64, without_disguise
 from triage.redaction_rules import Rules
 from triage.sensitive import looks_secret, name_strength
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
@@ -216,6 +216,7 @@ PLAIN = [
     Detector(sensitive.JWT, _whole("jwt"), ("eyj",)),
     Detector(sensitive.BEARER, _bearer, ("bearer", "basic")),
     Detector(sensitive.PROVIDER_KEY, _whole("provider_key"), sensitive.PROVIDER_TRIGGERS),
+    Detector(sensitive.ACCOUNT_KEY, _whole("provider_key"), trigger=re.compile(r"[AS][CK][0-9a-f]{32}")),
     Detector(sensitive.EMAIL, _email, ("@", "%40")),
     Detector(sensitive.IBAN, _iban, trigger=re.compile(r"[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4}")),
     Detector(sensitive.CARD, _card, trigger=sensitive.DIGITS),
@@ -224,8 +225,15 @@ PLAIN = [
 ]
 
 
+Reader: TypeAlias = "Callable[[str, Callable[[str], str]], str]"
+
+
 class DisguiseDetector(Detector):
-    """Whatever another detector finds in what a text says in another alphabet or encoding."""
+    """Whatever another detector finds in what a text says in another alphabet or encoding; `read` opens it."""
+
+    def __init__(self, read: Reader, trigger: re.Pattern[str]) -> None:
+        super().__init__(trigger, _whole("disguise"), trigger=trigger)
+        self._read = read
 
     def replace(self, text: str, tokens: Tokens, hits: list[Hit], source: bool) -> str:
         """The text with the part in plain that gave something away."""
@@ -235,10 +243,14 @@ class DisguiseDetector(Detector):
                 plain = detector.replace(plain, tokens, hits, source)
             return plain
 
-        return without_disguise(text, clean)
+        return self._read(text, clean)
 
 
-DETECTORS = [*PLAIN, DisguiseDetector(HINT, _whole("disguise"), trigger=HINT)]
+DETECTORS = [
+    *PLAIN,
+    DisguiseDetector(without_disguise, HINT),
+    DisguiseDetector(inside_base64, BASE64_HINT),
+]
 
 
 def _address(match: re.Match[str], tokens: Tokens, source: bool) -> Made:

@@ -23,10 +23,11 @@ _NAMED = {"commat": "@", "period": ".", "quot": '"', "amp": "&", "equals": "=", 
 _BASE64 = re.compile(
     r"(?<![A-Za-z0-9+/_=.-])(?=[A-Za-z0-9+/_-]*[A-Z])[A-Za-z0-9+/_-]{16,8192}={0,2}(?![A-Za-z0-9+/_=.-])"
 )
-HINT = re.compile(  # without which there is no disguise
-    r"[^\x00-\x7f]|%(?:25)*[2-7][0-9A-Fa-f]|\\u00|\\x|&#|&(?:commat|period|quot|amp|equals|colon);"
-    r"|(?<![A-Za-z0-9+/_-])(?=[a-z0-9+/_-]*[A-Z])(?=[A-Z0-9+/_-]*[a-z])(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{16}"
+HINT = re.compile(  # without which there is no disguise; one set of characters at the start makes it fast
+    r"[%&\\\x80-\U0010ffff](?:(?<=[\x80-\U0010ffff])|(?<=%)(?:25){0,3}[2-7][0-9A-Fa-f]|(?<=\\)(?:u00|x)"
+    r"|(?<=&)(?:#|(?:commat|period|quot|amp|equals|colon);))"
 )
+BASE64_HINT = re.compile(r"[A-Z][A-Za-z0-9+/_-]{11}")  # text in base64 begins with a capital or soon has one
 _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁɡһԛԝАВЕНІЈКМОРСТХѕ" + "αονρκιΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "ɑıℓ․‐‑‒–＠",
     "aeopcyxijsdghqwABEHIJKMOPCTXs" + "aovpkiABEZHIKMNOPTYX" + "ail.----@",
@@ -78,18 +79,23 @@ def _decoded(match: re.Match[str]) -> str:
 
 
 def without_disguise(text: str, clean: Callable[[str], str]) -> str:
-    """The text with what `clean` takes out of its plain form and of what it has in base64."""
-    if found := undisguised(text):
-        plain, starts = found
-        cleaned = clean(plain)
-        if cleaned != plain:
-            text = _put_back(text, plain, starts, cleaned)
+    """The text with what `clean` takes out of its plain form."""
+    found = undisguised(text)
+    if found is None:
+        return text
+    plain, starts = found
+    cleaned = clean(plain)
+    return text if cleaned == plain else _put_back(text, plain, starts, cleaned)
+
+
+def inside_base64(text: str, clean: Callable[[str], str]) -> str:
+    """The text with what `clean` takes out of what stands in it in base64."""
     left = CANDIDATES
 
     def opened(match: re.Match[str]) -> str:
         nonlocal left
         left -= 1
-        return match[0] if left < 0 else _inside_base64(match[0], clean)
+        return match[0] if left < 0 else _reencoded(match[0], clean)
 
     return _BASE64.sub(opened, text)
 
@@ -104,7 +110,7 @@ def _put_back(text: str, plain: str, starts: list[int], cleaned: str) -> str:
     )
 
 
-def _inside_base64(run: str, clean: Callable[[str], str]) -> str:
+def _reencoded(run: str, clean: Callable[[str], str]) -> str:
     """The run with its content cleaned, in base64 again: a reader still finds what it expects."""
     bare = run.rstrip("=")
     standard = bare.replace("-", "+").replace("_", "/")

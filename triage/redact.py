@@ -21,6 +21,7 @@ from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
+LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
 
@@ -39,7 +40,8 @@ class Redactor:
         """The same event without secrets and personal data; `redactions` says where something was."""
         tagger = Tagger(self._tokens, self._schemas) if self._schemas else None
         told = tagger.event(event) if tagger else event
-        clean = self._walk(_texts(told)).event(told)
+        texts = _Texts(told)
+        clean = self._walk(texts.all, texts).event(told)
         if tagger is None or not tagger.rows:
             return clean
         return clean.model_copy(update={"redactions": (*tagger.rows, *clean.redactions)})
@@ -48,8 +50,8 @@ class Redactor:
         """One text by itself."""
         return self._walk([value]).text(value)
 
-    def _walk(self, texts: list[str]) -> _Walk:
-        return _Walk(self._tokens, self._rules, self._detectors, texts)
+    def _walk(self, texts: list[str], parts: _Texts | None = None) -> _Walk:
+        return _Walk(self._tokens, self._rules, self._detectors, texts, parts)
 
 
 def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
@@ -57,40 +59,66 @@ def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
     return Redactor(key, rules).redact(event)
 
 
-def _texts(event: Event) -> list[str]:
-    """Every text in the event, names included."""
-    found: list[str] = []
-    _collect(event.__dict__, found)
-    return found
+class _Texts:
+    """Every text of an event, names included, and which of them are inside of which part."""
 
+    def __init__(self, event: Event) -> None:
+        self.all: list[str] = []
+        self._spans: dict[int, tuple[int, int]] = {}  # by identity: the event outlives this
+        self._collect(event.__dict__)
 
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            found.append(key)
-            if isinstance(item, str):
-                found.append(item)
-            elif item is not None:
-                _collect(item, found)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, BaseModel):
-        _collect(value.__dict__, found)
+    def inside(self, part: object) -> list[str] | None:
+        """The texts of a model or mapping of the event; None for anything else."""
+        span = self._spans.get(id(part))
+        return None if span is None else self.all[span[0] : span[1]]
+
+    def _collect(self, value: Any) -> None:
+        texts = self.all
+        start = len(texts)
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                texts.append(key)
+                if isinstance(item, str):
+                    texts.append(item)
+                elif item is not None:
+                    self._collect(item)
+            self._spans[id(value)] = (start, len(texts))
+        elif isinstance(value, list | tuple):
+            for item in value:
+                if isinstance(item, str):
+                    texts.append(item)
+                else:
+                    self._collect(item)
+        elif isinstance(value, BaseModel):
+            self._collect(value.__dict__)
+            self._spans[id(value)] = (start, len(texts))
+        elif isinstance(value, int) and value > LONG_NUMBER:
+            texts.append(str(value))
 
 
 class _Walk:
     """One pass over one event."""
 
-    def __init__(self, tokens: Tokens, rules: Rules, every: list[Detector], texts: list[str]) -> None:
+    def __init__(
+        self, tokens: Tokens, rules: Rules, every: list[Detector], texts: list[str], parts: _Texts | None
+    ) -> None:
         self._tokens = tokens
         self._rules = rules
         self._every = every
         self._rows: list[Redaction] = []
         self._path: list[str] = []
         self._wanted = wanted(texts, every)
+        self._parts = parts
+        self._known: dict[
+            tuple[str, bool], tuple[str, list[Hit]]
+        ] = {}  # locals and lines repeat from frame to frame
+
+    def _quiet(self, part: object) -> bool:
+        """Whether nothing in a part of the event may have to go: a telling name would be among the wanted texts."""
+        texts = self._parts.inside(part) if self._parts is not None else None
+        return texts is not None and self._wanted.keys().isdisjoint(texts)
 
     # --- texts ---
 
@@ -99,17 +127,24 @@ class _Walk:
         first = self._wanted.get(value)
         if first is None or len(value) < 6:
             return value
+        found = self._known.get((value, source))
+        if found is None:
+            found = self._known[(value, source)] = self._read(value, first, source)
+        for kind, rule in found[1]:
+            self._note(kind, rule)
+        return found[0]
+
+    def _read(self, value: str, chosen: list[Detector], source: bool) -> tuple[str, list[Hit]]:
+        """The text without what the detectors find, again and again until they find nothing more."""
         hits: list[Hit] = []
         for _ in range(ROUNDS):
             before = value
-            for detector in first:
+            for detector in chosen:
                 value = detector.replace(value, self._tokens, hits, source)
             if value == before:
                 break
-            first = self._every
-        for kind, rule in hits:
-            self._note(kind, rule)
-        return value
+            chosen = self._every
+        return value, hits
 
     # --- structures ---
 
@@ -127,12 +162,14 @@ class _Walk:
         if strength == 2 and isinstance(value, int | float):
             self._note("secret", "name")
             return self._tokens.secret(str(value))
-        if isinstance(value, int) and value > 10**13 and sensitive.is_card(str(value)):
+        if isinstance(value, int) and value > LONG_NUMBER and sensitive.is_card(str(value)):
             self._note("card", "shape:card")
             return int(self._tokens.card(str(value)))
         return value
 
     def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
+        if not strength and self._quiet(value):
+            return value
         found: dict[str, Any] = {}
         changed = False
         for key, item in value.items():
@@ -215,6 +252,8 @@ class _Walk:
         return tuple(self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions))
 
     def _exception(self, raised: ExceptionValue) -> ExceptionValue:
+        if self._quiet(raised):
+            return raised
         changes: dict[str, Any] = {}
         self._change(changes, "value", raised.value, self.text)
         self._change(changes, "frames", raised.frames, self._frames)
@@ -224,6 +263,8 @@ class _Walk:
         return tuple(self._at(str(place), self._frame, frame) for place, frame in enumerate(frames))
 
     def _frame(self, frame: Frame) -> Frame:
+        if self._quiet(frame):
+            return frame
         changes: dict[str, Any] = {}
         for name in (
             "function",
@@ -246,6 +287,8 @@ class _Walk:
         return tuple(self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs))
 
     def _crumb(self, crumb: Any) -> Any:
+        if self._quiet(crumb):
+            return crumb
         changes: dict[str, Any] = {}
         if crumb.message:
             self._change(changes, "message", crumb.message, self.text)

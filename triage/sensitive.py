@@ -81,15 +81,16 @@ PROVIDER_KEY = re.compile(
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z_-]{20,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|hf_[A-Za-z0-9]{30,}"
     r"|do[opr]_v1_[a-f0-9]{40,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,}|EAACEdEose0cBA[0-9A-Za-z]+"
-    r"|AC[0-9a-f]{32}|SK[0-9a-f]{32}|key-[0-9a-z]{32}|dapi[a-f0-9]{32}|nrk?-[A-Za-z0-9-]{30,}"
+    r"|key-[0-9a-z]{32}|dapi[a-f0-9]{32}|nrk?-[A-Za-z0-9-]{30,}"
     r"|hvs\.[A-Za-z0-9_-]{20,}|eyJrIjoi[A-Za-z0-9_=-]{30,}|sntrys_[A-Za-z0-9_=+/-]{30,}|lin_api_[A-Za-z0-9]{30,}"
     r"|nd_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"  # our own
     r")(?![A-Za-z0-9])"
 )
+ACCOUNT_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AC|SK)[0-9a-f]{32}(?![A-Za-z0-9])")  # Twilio's
 PROVIDER_TRIGGERS = words(
     """
     sk_ rk_ whsec_ sk- akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt-
-    glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced ac key- dapi nrk- nr- hvs.
+    glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced key- dapi nrk- nr- hvs.
     eyjrijoi sntrys_ lin_api_ nd_
     """
 )
@@ -108,7 +109,7 @@ EMAIL = re.compile(
     r"(?<![\w.%+-])(?P<local>[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63})(?P<at>@|%40)"
     r"(?P<domain>(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24})(?![\w@-])"
 )
-DIGITS = re.compile(r"\d(?:[ -]?\d){8,}|\(\d{3}\)")
+DIGITS = re.compile(r"\d[\d .-]{6}\d")
 CARD = re.compile(
     r"(?<![\w.+-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{14,16})(?![\w-]|\.\d)"
 )
