@@ -161,9 +161,7 @@ def recall(redactor: Redactor, chance: Chance, count: int) -> dict[str, tuple[in
             for _ in range(count):
                 value = make()
                 clean = redactor.redact(everywhere(disguise(value)))
-                gone += not left_of(value, clean) and hidden not in clean.model_dump_json(
-                    exclude={"redactions"}
-                )
+                gone += not left_of(value, clean) and not left_of(disguise(value), clean, whole=True)
             found[f"{kind} ({name})" if name != "plain" else kind] = (gone, count)
     gone = total = 0
     for name in NAMES:

@@ -21,7 +21,7 @@ _ENCODED = re.compile(
 )
 _NAMED = {"commat": "@", "period": ".", "quot": '"', "amp": "&", "equals": "=", "colon": ":"}
 _BASE64 = re.compile(
-    r"(?<![A-Za-z0-9+/_=.-])(?=[A-Za-z0-9+/_-]*[A-Z])[A-Za-z0-9+/_-]{16,8192}={0,2}(?![A-Za-z0-9+/_=.-])"
+    r"(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*[A-Z])[A-Za-z0-9+/_-]{16,8192}={0,2}(?![A-Za-z0-9+/_=.-])"
 )
 HINT = re.compile(  # without which there is no disguise; one set of characters at the start makes it fast
     r"[%&\\\x80-\U0010ffff](?:(?<=[\x80-\U0010ffff])|(?<=%)(?:25){0,3}[2-7][0-9A-Fa-f]|(?<=\\)(?:u00|x)"
