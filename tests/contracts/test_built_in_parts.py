@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ import pytest
 from fixloop import Forge, Sandbox
 from fixloop.fixers import FixCase, Fixer
 from server.plugins import PROTOCOLS, missing
+from server.vendor_doors import HOOKS as HOOK_FORMATS
 from store.repair import DraftPullRequest, Patch
 from tests.contracts.nightdesk_contracts.classifiers import ClassifierContract
 from tests.contracts.nightdesk_contracts.fixers import FixerContract
@@ -19,6 +21,7 @@ from tests.contracts.nightdesk_contracts.forges import ForgeContract
 from tests.contracts.nightdesk_contracts.formats import FormatContract
 from tests.contracts.nightdesk_contracts.languages import LanguageContract
 from tests.contracts.nightdesk_contracts.sandboxes import SandboxContract
+from tests.journeys.test_senders import HOOKS
 from tests.sandbox.histories import History, write
 from tests.sandbox.test_fixers import BASKET, fix_case
 from triage import Classifier, Format, Language
@@ -28,6 +31,11 @@ SAMPLES = {
     "sentry": (CORPUS / "events" / "flask-type-error.json").read_bytes(),
     "json": b'{"traceback": "Traceback (most recent call last):\\n  File \\"a.py\\", line 1, in f\\n    x\\nKeyError: 1"}',
     "traceback": (CORPUS / "traces" / "python-main.txt").read_bytes(),
+    "otlp": (CORPUS / "senders" / "0073-traces.otlp.json").read_bytes(),
+    "rollbar": (CORPUS / "senders" / "0077-item.json").read_bytes(),
+    "bugsnag": (CORPUS / "senders" / "0079-notify.json").read_bytes(),
+    "honeybadger": (CORPUS / "senders" / "0080-notices.json").read_bytes(),
+    **{name: json.dumps(HOOKS[source][0]).encode() for source, name in HOOK_FORMATS.items()},
 }
 LANGUAGES = {  # a trace, the type raised last, source with a definition, a line inside of it
     "python": (
