@@ -57,9 +57,5 @@ async def test_every_capture_as_it_was_sent_is_taken(house: House) -> None:
             answer = await http.post(
                 sent.path, content=sent.body, headers=headers, params={"sentry_key": key}
             )
-            empty = (
-                isinstance(sent, Sent)
-                and sent.path == "/ingest/1"
-                and "arbitrary" in sent.body[:20].decode("utf-8", "replace")
-            )
+            empty = sent.path == "/ingest/1" and b"arbitrary" in sent.body[:20]
             assert answer.status_code in ((400,) if empty else (200, 201)), (sent.path, answer.text)
