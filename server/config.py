@@ -87,6 +87,11 @@ class Config(BaseModel):
         description="What tells signal from noise: `learned` (rules and the embedded model), `rules`, or the "
         "name of a plug-in.",
     )
+    redaction_rules: str = Field(
+        default="",
+        description="File with what the team adds to redaction: schemas, dictionary, allow-list, addresses. "
+        "Empty: `redaction.json` in the data folder, if it is there.",
+    )
     runs: int = Field(
         default=200, ge=1, description="How often a reproducer runs to find out whether it is flaky."
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -20,6 +18,7 @@ from server.config import Config
 from server.intake import Intake
 from server.locks import LOCKS
 from server.owners import Suggestion, suggested
+from server.redaction import Redaction
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
@@ -51,14 +50,15 @@ class House:
     The repair is not in here: it takes a house and drives `fixloop` with its parts.
     """
 
-    def __init__(self, config: Config, database: Database, redaction_key: bytes) -> None:
+    def __init__(self, config: Config, database: Database, redaction: Redaction) -> None:
         self.config = config
         self.database = database
         self.artifacts = Artifacts(config.data / "artifacts")
         self.mirrors = Mirrors(config.data / "mirrors")
         self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None
-        self._intake = Intake(database, self.artifacts, redaction_key)
+        self.redaction = redaction
+        self._intake = Intake(database, self.artifacts, redaction)
 
     @classmethod
     @contextmanager
@@ -68,7 +68,7 @@ class House:
         plugins.plug_in()
         database = Database.open(config.database_url)
         try:
-            yield cls(config, database, redaction_key(config.data))
+            yield cls(config, database, Redaction.of_folder(config.data, config.redaction_rules))
         finally:
             database.close()
 
@@ -210,28 +210,3 @@ def make_folder(folder: Path) -> None:
         raise Unavailable(
             f"The data folder {folder} cannot be made: {error.strerror}. Name another with --data."
         ) from error
-
-
-def redaction_key(folder: Path) -> bytes:
-    """The key that makes redaction's tokens equal for equal values, and unguessable. Made once, mode 0600."""
-    path = folder / "redaction.key"
-    try:
-        fresh = folder / f".redaction.key.{os.getpid()}.{secrets.token_hex(4)}"
-        if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-            try:
-                os.link(fresh, path)  # atomic, and never replaces the key another process has just made
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
-        key = path.read_bytes()
-    except OSError as error:
-        raise Unavailable(f"The redaction key {path} cannot be used: {error.strerror}.") from error
-    if len(key) != 32:
-        raise Unavailable(
-            f"The redaction key {path} is damaged; restore it, or remove it to have a new one made."
-        )
-    return key

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -17,10 +18,11 @@ from starlette.routing import Route
 from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
-from server.parsing import own_events, sentry_events
+from server.parsing import named_events, own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
+from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries
-from store.errors import BadPayload, NightdeskError, NotAllowed
+from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
 from store.event import Event, Trust
 from store.project import Key, Project
 
@@ -48,6 +50,8 @@ class Parcel:
     headers: dict[str, str]
     query: dict[str, str]
     body: bytes  # as sent
+    source: str = ""  # of a webhook
+    path: str = ""
 
     def inflated(self, limit: int) -> bytes:
         """The body without its encoding. Raises BadPayload, OverLimit."""
@@ -69,10 +73,23 @@ class Ingest:
             Route("/api/{project}/envelope/", self._door(self._sentry), methods=["POST", "OPTIONS"]),
             Route("/api/{project}/store/", self._door(self._sentry), methods=["POST", "OPTIONS"]),
             Route("/ingest/{project}", self._door(self._own), methods=["POST", "OPTIONS"]),
+            *(
+                Route(
+                    path, self._door(partial(self._vendor, door), door.refused), methods=["POST", "OPTIONS"]
+                )
+                for door in DOORS
+                for path in (door.path, f"{door.path}/")
+            ),
+            Route(HOOK.path, self._door(self._hook, HOOK.refused), methods=["POST"]),
         ]
 
-    def _door(self, accept: Callable[[Parcel], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said."""
+    def _door(
+        self,
+        accept: Callable[[Parcel], dict[str, Any] | Response],
+        refused: Callable[[NightdeskError, Mapping[str, str]], Response] | None = None,
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
+        of the sender's protocol where that has its own."""
 
         async def endpoint(request: Request) -> Response:
             try:
@@ -88,10 +105,10 @@ class Ingest:
             try:
                 parcel = await self._take(request, incoming)
                 accepted = await to_thread.run_sync(accept, parcel, limiter=self._threads)
-                answer: Response = JSONResponse(accepted)
+                answer: Response = accepted if isinstance(accepted, Response) else JSONResponse(accepted)
             except NightdeskError as error:
                 await incoming.drain(self._house.config.max_body)
-                answer = refusal(error)
+                answer = refused(error, _lower(request)) if refused else refusal(error)
             finally:
                 self._inside -= 1
             answer.headers.update(_CORS)
@@ -103,15 +120,16 @@ class Ingest:
         """Read the request. A key in its head is checked first: strangers cannot make us hold much."""
         if self._inside > self._house.config.max_waiting:
             raise Full("Too many requests at the same time; send this one again in a few seconds.")
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = _lower(request)
         query = dict(request.query_params)
         limit = self._house.config.max_body
-        if secret := sentry_key(headers, query) or bearer_key(headers):
+        if secret := _key_in_head(headers, query):
             await to_thread.run_sync(self._key, secret, limiter=self._threads)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
-        return Parcel(request.path_params["project"], headers, query, body)
+        path = request.path_params
+        return Parcel(path.get("project", ""), headers, query, body, path.get("source", ""), request.url.path)
 
     def _sentry(self, parcel: Parcel) -> dict[str, Any]:
         """An envelope or a bare event from a Sentry SDK; the answer is the event's id."""
@@ -136,17 +154,53 @@ class Ingest:
         self._keep(events, key)
         return {"id": event_id, "ids": [event.event_id for event in events]}
 
+    def _vendor(self, door: Door, parcel: Parcel) -> Response:
+        """What the client of another tracker or an OpenTelemetry exporter posts; the key says the project."""
+        body = parcel.inflated(self._house.config.max_inflated)
+        secret = door.key(parcel.headers, parcel.query, body)
+        if not secret:
+            raise NoKey(f"No key came with this: send a project's key in {door.key_said}.")
+        key = self._key(secret)
+        headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
+        events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
+        self._keep(events, key)
+        return door.accepted(events, parcel.headers)
+
+    def _hook(self, parcel: Parcel) -> Response:
+        """What another service tells about itself, signed in its way or with a key of the project."""
+        if parcel.source not in HOOKS:
+            raise NotFound(
+                f"There are no webhooks of {parcel.source[:40]!r}; known are {', '.join(sorted(HOOKS))}."
+            )
+        signatures = hook_signature(parcel.source, parcel.headers)
+        if signatures:
+            secrets = {key.key: key for key in self._secret_keys(parcel.project)}
+            key = secrets[signed_with(signatures, parcel.body, list(secrets))]
+        else:
+            sent = HOOK.key(parcel.headers, parcel.query, parcel.body)
+            if not sent:
+                raise NoKey(f"No key came with this webhook: send {HOOK.key_said}.")
+            key = self._key(sent)
+        project = self._project(parcel.project, key)
+        body = parcel.inflated(self._house.config.max_inflated)
+        name = HOOKS[parcel.source]
+        events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
+        self._keep(events, key)
+        return HOOK.accepted(events, parcel.headers)
+
+    def _secret_keys(self, ref: str) -> list[Key]:
+        """The keys of a project that sign: those that nobody but the team knows."""
+        project = queries.project(self._house.database, ref)
+        now = datetime.now(UTC)
+        every = queries.keys(self._house.database, project.name)
+        return [key for key in every if not key.public and key.usable(now)]
+
     def _own_key(self, parcel: Parcel) -> Key:
         secret = bearer_key(parcel.headers)
         if secret:
             return self._key(secret)
         if signature := parcel.headers.get("x-nightdesk-signature"):
-            project = queries.project(self._house.database, parcel.project)
-            usable = [
-                key
-                for key in queries.keys(self._house.database, project.name)
-                if not key.public and key.usable(datetime.now(UTC))
-            ]
+            usable = self._secret_keys(parcel.project)
             made_with = check_signature(signature, parcel.body, [key.key for key in usable], time.time())
             return next(key for key in usable if key.key == made_with)
         raise NoKey("No key came with this: send Authorization: Bearer KEY, or X-Nightdesk-Signature.")
@@ -169,6 +223,16 @@ class Ingest:
         trust = Trust.PUBLIC if key.public else Trust.SIGNED
         recorded = self._house.keep(event.model_copy(update={"trust": trust}) for event in events)
         self._on_change(needs_triage(recorded))
+
+
+def _lower(request: Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _key_in_head(headers: dict[str, str], query: dict[str, str]) -> str | None:
+    """A key that can be checked before the body is read."""
+    vendors = (headers.get(name) for name in ("x-rollbar-access-token", "bugsnag-api-key", "x-api-key"))
+    return sentry_key(headers, query) or next(filter(None, vendors), None) or any_key(headers, query, b"")
 
 
 def _parsed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from server.redaction import Redaction
 from store import journal
 from store.artifacts import Artifacts
 from store.database import Database
@@ -12,8 +13,8 @@ from store.errors import BadPayload
 from store.event import Event
 from store.incident import Fingerprint
 from store.journal import Recorded
+from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
-from triage.redact import redact
 from triage.title import culprit, title
 
 log = logging.getLogger("nightdesk.intake")
@@ -22,10 +23,10 @@ log = logging.getLogger("nightdesk.intake")
 class Intake:
     """Keeps events. Safe to use from several threads."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, key: bytes) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, redaction: Redaction) -> None:
         self._database = database
         self._artifacts = artifacts
-        self._key = key
+        self._redaction = redaction
 
     def keep(self, events: Iterable[Event]) -> list[Recorded]:
         """Redact, group and record events in one transaction; when this returns they are on disk.
@@ -36,7 +37,7 @@ class Intake:
 
     def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
         try:
-            clean = redact(event, self._key)
+            clean = self._redaction.redact(with_database_details(event))
             return clean, fingerprint(clean), title(clean), culprit(clean)
         except (
             Exception

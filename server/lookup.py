@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from server.house import redaction_key
 from server.incident_view import IncidentView, incident_view
 from server.parsing import file_events
 from store import queries
@@ -16,7 +15,6 @@ from store.incident import Incident, Triage
 from triage.analyse import History
 from triage.fingerprint import fingerprint
 from triage.pipeline import triage
-from triage.redact import redact
 
 if TYPE_CHECKING:
     from server.house import House
@@ -104,7 +102,7 @@ def _pasted(house: House, text: str) -> Event:
     raised = [event for event in events if event.exceptions]
     if not raised:
         raise NotFound(NO_INCIDENT if len(text) <= 40 else NOT_A_REFERENCE)
-    return redact(raised[0], redaction_key(house.config.data))
+    return house.redaction.redact(raised[0])
 
 
 def _triaged(house: House, event: Event) -> tuple[Event, Triage]:

@@ -24,12 +24,12 @@ from starlette.types import Message, Receive, Scope, Send
 from server.access import NotInScope, authenticate, seen_by
 from server.addresses import LOOPBACK, origin
 from server.answers import NoKey, refusal
-from server.house import redaction_key
 from server.mcp_tools import PRINCIPAL, make_server
 from server.moments import Clock, utc_now
 from server.oauth.bearer import LARGEST, granted, is_granted, missing_scope
 from server.oauth.metadata import AUDIENCES, RESOURCE
 from server.policy import Principal
+from server.redaction import redaction_key
 from server.senders import bearer_key
 from store import people
 from store.errors import NightdeskError

@@ -45,6 +45,13 @@ def own_events(
     return events, events[0].event_id if events else None
 
 
+def named_events(
+    name: str, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
+) -> list[Event]:
+    """The events of a body in the format of that name; there may be none. Raises BadPayload."""
+    return _parsed(formats.by_name(name), body, headers, project, received_at)
+
+
 def file_events(body: bytes, name: str, *, project: str, received_at: datetime) -> list[Event]:
     """The events of a file in the format of that NAME (one of NAMES, or a plug-in's); `auto` looks. JSON lines are
     taken line by line.

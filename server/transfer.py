@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from server import proofs
-from server.house import House, redaction_key
+from server.house import House
+from server.redaction import redaction_key
 from store.errors import BadPayload, NotFound, Unavailable
 from store.rows_in import Taken, take_in
 from store.rows_out import KEYS, TABLES, artifact_of, rows

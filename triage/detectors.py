@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
 from triage import sensitive
+from triage.disguises import BASE64_HINT, HINT, inside_base64, without_disguise
+from triage.redaction_rules import Rules
 from triage.sensitive import looks_secret, name_strength
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
@@ -98,7 +100,7 @@ class Detector:
 
         def substitute(match: re.Match[str]) -> str:
             made = self._make(match, tokens, source)
-            if made is None or made[0] == match[0]:
+            if made is None or made[0] == match[0] or tokens.allows(match[0]):
                 return match[0]
             hits.append(("secret" if made[1] in _SECRET_RULES else made[1], f"shape:{made[1]}"))
             return made[0]
@@ -191,7 +193,7 @@ def _pair_token(match: re.Match[str], tokens: Tokens, source: bool) -> str | Non
         return None
     if (strength == 1 or source) and not looks_secret(inner):
         return None
-    token = secret_token(inner, tokens)
+    token = None if tokens.allows(inner) else secret_token(inner, tokens)
     if token is None:
         return None
     return f"{outer['open']}{token}{outer['end']}" if outer else token
@@ -205,7 +207,7 @@ def _reads_like_value(match: re.Match[str], value: str) -> bool:
     return any(not character.isalpha() for character in value.rstrip(".,:!?-"))
 
 
-DETECTORS = [
+PLAIN = [
     Detector(sensitive.PRIVATE_KEY, _after("private_key"), ("private key",)),
     Detector(sensitive.URL_PASSWORD, _after("url_password"), ("://",)),
     Detector(sensitive.URL_KEY, _after("url_key"), ("://",)),
@@ -214,6 +216,7 @@ DETECTORS = [
     Detector(sensitive.JWT, _whole("jwt"), ("eyj",)),
     Detector(sensitive.BEARER, _bearer, ("bearer", "basic")),
     Detector(sensitive.PROVIDER_KEY, _whole("provider_key"), sensitive.PROVIDER_TRIGGERS),
+    Detector(sensitive.ACCOUNT_KEY, _whole("provider_key"), trigger=re.compile(r"[AS][CK][0-9a-f]{32}")),
     Detector(sensitive.EMAIL, _email, ("@", "%40")),
     Detector(sensitive.IBAN, _iban, trigger=re.compile(r"[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4}")),
     Detector(sensitive.CARD, _card, trigger=sensitive.DIGITS),
@@ -221,11 +224,54 @@ DETECTORS = [
     Detector(sensitive.PHONE, _phone, trigger=sensitive.DIGITS),
 ]
 
+
+Reader: TypeAlias = "Callable[[str, Callable[[str], str]], str]"
+
+
+class DisguiseDetector(Detector):
+    """Whatever another detector finds in what a text says in another alphabet or encoding; `read` opens it."""
+
+    def __init__(self, read: Reader, trigger: re.Pattern[str]) -> None:
+        super().__init__(trigger, _whole("disguise"), trigger=trigger)
+        self._read = read
+
+    def replace(self, text: str, tokens: Tokens, hits: list[Hit], source: bool) -> str:
+        """The text with the part in plain that gave something away."""
+
+        def clean(plain: str) -> str:
+            for detector in wanted([plain], PLAIN).get(plain, ()):
+                plain = detector.replace(plain, tokens, hits, source)
+            return plain
+
+        return self._read(text, clean)
+
+
+DETECTORS = [
+    *PLAIN,
+    DisguiseDetector(without_disguise, HINT),
+    DisguiseDetector(inside_base64, BASE64_HINT),
+]
+
+
+def _address(match: re.Match[str], tokens: Tokens, source: bool) -> Made:
+    return (tokens.address(match[0]), "ip") if sensitive.is_address(match[0]) else None
+
+
+def detectors(rules: Rules) -> list[Detector]:
+    """The detectors that hold under a team's rules: all of ours, network addresses and a dictionary if asked."""
+    found = list(DETECTORS)
+    if rules.addresses:
+        found.append(Detector(sensitive.ADDRESS, _address, trigger=sensitive.ADDRESS))
+    if (phrases := rules.phrases) is not None:
+        found.append(Detector(phrases, _whole("dictionary"), trigger=phrases))
+    return found
+
+
 _ASCII_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(65, 91)})
 _BETWEEN = "\x1e"
 
 
-def wanted(texts: Iterable[str]) -> dict[str, list[Detector]]:
+def wanted(texts: Iterable[str], every: Sequence[Detector] = DETECTORS) -> dict[str, list[Detector]]:
     """Which detectors have a trigger in which text; texts that none wants are left out."""
     unique = list(dict.fromkeys(texts))
     joined = _BETWEEN.join(unique)
@@ -233,7 +279,7 @@ def wanted(texts: Iterable[str]) -> dict[str, list[Detector]]:
     starts = [0, *accumulate(len(text) + 1 for text in unique)]
     found: dict[str, list[Detector]] = {}
     seen: dict[object, set[int]] = {}  # several detectors share one trigger
-    for detector in DETECTORS:
+    for detector in every:
         trigger = detector.trigger or detector.triggers
         if trigger not in seen:
             seen[trigger] = _places(detector, joined, lowered, starts)

@@ -14,11 +14,14 @@ from pydantic import BaseModel
 
 from store.event import Event, ExceptionValue, Frame, Redaction, Request
 from triage import sensitive
-from triage.detectors import DETECTORS, QUOTED, Hit, cookie_pairs, secret_token, wanted
+from triage.detectors import QUOTED, Detector, Hit, cookie_pairs, detectors, secret_token, wanted
+from triage.redaction_rules import NO_RULES, Rules, SchemaWalk
 from triage.sensitive import looks_secret, name_strength
+from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
+LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
 
@@ -27,76 +30,121 @@ class Redactor:
     """Takes events apart under one project's key. Safe to share between threads: a call keeps its own
     state."""
 
-    def __init__(self, key: bytes, *, keep_ips: bool = True) -> None:
-        self._tokens = Tokens(key)
-        self._keep_ips = keep_ips
+    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
+        self._rules = rules
+        self._tokens = Tokens(key, rules)
+        self._detectors = detectors(rules)
+        self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
         """The same event without secrets and personal data; `redactions` says where something was."""
-        return _Walk(self._tokens, self._keep_ips, _texts(event)).event(event)
+        tagger = Tagger(self._tokens, self._schemas) if self._schemas else None
+        told = tagger.event(event) if tagger else event
+        texts = _Texts(told)
+        clean = self._walk(texts.all, texts).event(told)
+        if tagger is None or not tagger.rows:
+            return clean
+        return clean.model_copy(update={"redactions": (*tagger.rows, *clean.redactions)})
 
     def text(self, value: str) -> str:
         """One text by itself."""
-        return _Walk(self._tokens, self._keep_ips, [value]).text(value)
+        return self._walk([value]).text(value)
+
+    def _walk(self, texts: list[str], parts: _Texts | None = None) -> _Walk:
+        return _Walk(self._tokens, self._rules, self._detectors, texts, parts)
 
 
-def redact(event: Event, key: bytes) -> Event:
-    """`Redactor(key).redact(event)`."""
-    return Redactor(key).redact(event)
+def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
+    """`Redactor(key, rules).redact(event)`."""
+    return Redactor(key, rules).redact(event)
 
 
-def _texts(event: Event) -> list[str]:
-    """Every text in the event, names included."""
-    found: list[str] = []
-    _collect(event.__dict__, found)
-    return found
+class _Texts:
+    """Every text of an event, names included, and which of them are inside of which part."""
 
+    def __init__(self, event: Event) -> None:
+        self.all: list[str] = []
+        self._spans: dict[int, tuple[int, int]] = {}  # by identity: the event outlives this
+        self._collect(event.__dict__)
 
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            found.append(key)
-            if isinstance(item, str):
-                found.append(item)
-            elif item is not None:
-                _collect(item, found)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, BaseModel):
-        _collect(value.__dict__, found)
+    def inside(self, part: object) -> list[str] | None:
+        """The texts of a model or mapping of the event; None for anything else."""
+        span = self._spans.get(id(part))
+        return None if span is None else self.all[span[0] : span[1]]
+
+    def _collect(self, value: Any) -> None:
+        texts = self.all
+        start = len(texts)
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                texts.append(key)
+                if isinstance(item, str):
+                    texts.append(item)
+                elif item is not None:
+                    self._collect(item)
+            self._spans[id(value)] = (start, len(texts))
+        elif isinstance(value, list | tuple):
+            for item in value:
+                if isinstance(item, str):
+                    texts.append(item)
+                else:
+                    self._collect(item)
+        elif isinstance(value, BaseModel):
+            self._collect(value.__dict__)
+            self._spans[id(value)] = (start, len(texts))
+        elif isinstance(value, int) and value > LONG_NUMBER:
+            texts.append(str(value))
 
 
 class _Walk:
     """One pass over one event."""
 
-    def __init__(self, tokens: Tokens, keep_ips: bool, texts: list[str]) -> None:
+    def __init__(
+        self, tokens: Tokens, rules: Rules, every: list[Detector], texts: list[str], parts: _Texts | None
+    ) -> None:
         self._tokens = tokens
-        self._keep_ips = keep_ips
+        self._rules = rules
+        self._every = every
         self._rows: list[Redaction] = []
         self._path: list[str] = []
-        self._wanted = wanted(texts)
+        self._wanted = wanted(texts, every)
+        self._parts = parts
+        self._known: dict[
+            tuple[str, bool], tuple[str, list[Hit]]
+        ] = {}  # locals and lines repeat from frame to frame
+
+    def _quiet(self, part: object) -> bool:
+        """Whether nothing in a part of the event may have to go: a telling name would be among the wanted texts."""
+        texts = self._parts.inside(part) if self._parts is not None else None
+        return texts is not None and self._wanted.keys().isdisjoint(texts)
 
     # --- texts ---
 
     def text(self, value: str, *, source: bool = False) -> str:
         """A text without what its shape or a name in it gives away; audit rows at the current path."""
-        detectors = self._wanted.get(value)
-        if detectors is None or len(value) < 6:
+        first = self._wanted.get(value)
+        if first is None or len(value) < 6:
             return value
+        found = self._known.get((value, source))
+        if found is None:
+            found = self._known[(value, source)] = self._read(value, first, source)
+        for kind, rule in found[1]:
+            self._note(kind, rule)
+        return found[0]
+
+    def _read(self, value: str, chosen: list[Detector], source: bool) -> tuple[str, list[Hit]]:
+        """The text without what the detectors find, again and again until they find nothing more."""
         hits: list[Hit] = []
         for _ in range(ROUNDS):
             before = value
-            for detector in detectors:
+            for detector in chosen:
                 value = detector.replace(value, self._tokens, hits, source)
             if value == before:
                 break
-            detectors = DETECTORS
-        for kind, rule in hits:
-            self._note(kind, rule)
-        return value
+            chosen = self._every
+        return value, hits
 
     # --- structures ---
 
@@ -114,25 +162,30 @@ class _Walk:
         if strength == 2 and isinstance(value, int | float):
             self._note("secret", "name")
             return self._tokens.secret(str(value))
-        if isinstance(value, int) and value > 10**13 and sensitive.is_card(str(value)):
+        if isinstance(value, int) and value > LONG_NUMBER and sensitive.is_card(str(value)):
             self._note("card", "shape:card")
             return int(self._tokens.card(str(value)))
         return value
 
     def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
+        if not strength and self._quiet(value):
+            return value
         found: dict[str, Any] = {}
         changed = False
         for key, item in value.items():
-            plain = isinstance(item, str) and not strength and not name_strength(key)
+            own = self._strength(key)
+            plain = isinstance(item, str) and not strength and not own
             if plain and item not in self._wanted and key not in self._wanted:
                 found[key] = item
                 continue
             name = self.text(key)
-            own = max(strength, name_strength(key))
-            new = self._at(key, self.value, item, own)
+            new = self._at(key, self.value, item, max(strength, own))
             changed = changed or new is not item or name != key
             found[name] = new
         return found if changed else value
+
+    def _strength(self, key: str) -> int:
+        return 0 if key.lower() in self._rules.allow_names else name_strength(key)
 
     def _named(self, value: str, strength: int) -> str:
         """A text that stands under a telling name: all of it goes, its quotes and scheme stay."""
@@ -140,7 +193,7 @@ class _Walk:
         inner = outer["value"] if outer else value
         if strength == 1 and not looks_secret(inner):
             return self.text(value)
-        token = secret_token(inner, self._tokens)
+        token = None if self._tokens.allows(inner) else secret_token(inner, self._tokens)
         if token is None:
             return self.text(value)
         self._note("secret", "name")
@@ -163,7 +216,7 @@ class _Walk:
 
     def event(self, event: Event) -> Event:
         changes: dict[str, Any] = {}
-        for name in ("message", "transaction"):
+        for name in ("message", "transaction", "logger", "server_name"):
             self._change(changes, name, getattr(event, name), lambda text: self.text(text) if text else text)
         for name in ("tags", "contexts", "extra"):
             self._change(changes, name, getattr(event, name), self.value)
@@ -199,6 +252,8 @@ class _Walk:
         return tuple(self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions))
 
     def _exception(self, raised: ExceptionValue) -> ExceptionValue:
+        if self._quiet(raised):
+            return raised
         changes: dict[str, Any] = {}
         self._change(changes, "value", raised.value, self.text)
         self._change(changes, "frames", raised.frames, self._frames)
@@ -208,7 +263,16 @@ class _Walk:
         return tuple(self._at(str(place), self._frame, frame) for place, frame in enumerate(frames))
 
     def _frame(self, frame: Frame) -> Frame:
+        if self._quiet(frame):
+            return frame
         changes: dict[str, Any] = {}
+        for name in (
+            "function",
+            "filename",
+            "abs_path",
+        ):  # arguments in Elixir, addresses with queries in browsers
+            if (said := getattr(frame, name)) in self._wanted:
+                self._change(changes, name, said, self.text)
         if frame.vars:
             self._change(changes, "vars", frame.vars, self.value)
         if frame.context_line:
@@ -223,6 +287,8 @@ class _Walk:
         return tuple(self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs))
 
     def _crumb(self, crumb: Any) -> Any:
+        if self._quiet(crumb):
+            return crumb
         changes: dict[str, Any] = {}
         if crumb.message:
             self._change(changes, "message", crumb.message, self.text)
@@ -235,12 +301,10 @@ class _Walk:
         for field, value in user.items():
             if field in _PERSON_FIELDS and isinstance(value, str) and found[field] == value and value:
                 found[field] = self._at(field, self._person, value)
-        if not self._keep_ips and isinstance(found.get("ip_address"), str):
-            found["ip_address"] = self._at("ip_address", self._person, found["ip_address"])
         return found if found != user else user
 
     def _person(self, value: str) -> str:
-        if is_token(value) or value.endswith(EMAIL_DOMAIN):
+        if is_token(value) or value.endswith(EMAIL_DOMAIN) or self._tokens.allows(value):
             return value
         self._note("person", "name")
         return self._tokens.person(value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
 
+from triage.disguises import plain_name
 from triage.words import words
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -79,15 +81,16 @@ PROVIDER_KEY = re.compile(
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z_-]{20,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|hf_[A-Za-z0-9]{30,}"
     r"|do[opr]_v1_[a-f0-9]{40,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,}|EAACEdEose0cBA[0-9A-Za-z]+"
-    r"|AC[0-9a-f]{32}|SK[0-9a-f]{32}|key-[0-9a-z]{32}|dapi[a-f0-9]{32}|nrk?-[A-Za-z0-9-]{30,}"
+    r"|key-[0-9a-z]{32}|dapi[a-f0-9]{32}|nrk?-[A-Za-z0-9-]{30,}"
     r"|hvs\.[A-Za-z0-9_-]{20,}|eyJrIjoi[A-Za-z0-9_=-]{30,}|sntrys_[A-Za-z0-9_=+/-]{30,}|lin_api_[A-Za-z0-9]{30,}"
     r"|nd_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"  # our own
     r")(?![A-Za-z0-9])"
 )
+ACCOUNT_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AC|SK)[0-9a-f]{32}(?![A-Za-z0-9])")  # Twilio's
 PROVIDER_TRIGGERS = words(
     """
     sk_ rk_ whsec_ sk- akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt-
-    glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced ac key- dapi nrk- nr- hvs.
+    glrt- xox xapp- aiza ya29. sg. npm_ pypi- hf_ _v1_ shp eaaced key- dapi nrk- nr- hvs.
     eyjrijoi sntrys_ lin_api_ nd_
     """
 )
@@ -106,7 +109,7 @@ EMAIL = re.compile(
     r"(?<![\w.%+-])(?P<local>[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63})(?P<at>@|%40)"
     r"(?P<domain>(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24})(?![\w@-])"
 )
-DIGITS = re.compile(r"\d(?:[ -]?\d){8,}|\(\d{3}\)")
+DIGITS = re.compile(r"\d[\d .-]{6}\d")
 CARD = re.compile(
     r"(?<![\w.+-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{14,16})(?![\w-]|\.\d)"
 )
@@ -116,6 +119,10 @@ PHONE = re.compile(
     r"|\([2-9]\d{2}\) ?[2-9]\d{2}-\d{4}|[2-9]\d{2}-[2-9]\d{2}-\d{4})(?![\w-]|\.\d)"
 )
 IBAN = re.compile(r"(?<![\w-])(?!ZZ)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![\w-])")
+ADDRESS = re.compile(
+    r"(?<![\w.:-])(?:(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"
+    r"|(?=[0-9A-Fa-f:]*:[0-9A-Fa-f]*:)[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
+)
 _CARD_RANGES = re.compile(
     r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}"
@@ -125,7 +132,7 @@ _CARD_RANGES = re.compile(
 @lru_cache(maxsize=8192)
 def name_strength(name: str) -> int:
     """2: what this name holds is a secret. 1: it may be one, the value decides. 0: it is none."""
-    words = [word.lower() for word in _WORDS.findall(name) if not word.isdigit()]
+    words = [word.lower() for word in _WORDS.findall(plain_name(name)) if not word.isdigit()]
     if not words or words[-1] in _HARMLESS_ENDS:
         return 0
     joined = "".join(words)
@@ -172,6 +179,16 @@ def is_iban(text: str) -> bool:
 def iban_remainder(compact: str) -> int:
     """ISO 7064 mod 97 of an IBAN without blanks."""
     return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address of some machine: not a version number, not this machine, not a token of ours."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return False
+    ours = text.startswith("2001:db8:") or (isinstance(found, IPv4Address) and int(found) >= 240 << 24)
+    return not (ours or found.is_loopback or found.is_unspecified)
 
 
 def is_phone(text: str) -> bool:

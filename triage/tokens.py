@@ -6,11 +6,13 @@ from __future__ import annotations
 import hashlib
 import re
 
+from triage.redaction_rules import NO_RULES, Rules
 from triage.sensitive import iban_remainder, passes_luhn
 
-_SECRET = re.compile(r"redacted-(?:s|m|l|xl)-[0-9a-f]{10}")
+_SECRET = re.compile(r"redacted-(?:s|m|l|xl)-[0-9a-f]{10,}|REDACTED-(?:S|M|L|XL)-[0-9A-F]{10,}")
 _PERSON = re.compile(r"user-[0-9a-f]{10}")
 EMAIL_DOMAIN = "redacted.example"
+KEPT_LENGTH = 1024  # characters up to which a long secret's token is as long as the secret
 _CARD_PREFIX = "999999"  # no issuer has it
 
 
@@ -22,14 +24,29 @@ def is_token(value: str) -> bool:
 class Tokens:
     """Makes tokens under a project's key: without it they can be neither computed nor compared."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
         self._key = hashlib.sha256(key).digest()
+        self.allows = rules.allows
 
     def secret(self, value: str) -> str:
-        """`redacted-m-3f2a9c1b77`: the letter is the length class (up to 8, 20, 64, more)."""
+        """`redacted-m-3f2a9c1b77`: the letter is the length class (up to 8, 20, 64, more). From 24 characters on it is
+        exactly as long as what it replaces, and in capitals where that has no small letters."""
         size = len(value)
         length = "s" if size <= 8 else "m" if size <= 20 else "l" if size <= 64 else "xl"
-        return f"redacted-{length}-{self._hex('secret', value)}"
+        start = f"redacted-{length}-"
+        wide = 24 <= size <= KEPT_LENGTH
+        made = start + (
+            self._wide_hex("secret", value, size - len(start)) if wide else self._hex("secret", value)
+        )
+        return made.upper() if value.isupper() else made
+
+    def address(self, text: str) -> str:
+        """An IP address that parses and that nobody has: 240.0.0.0/4 is reserved, 2001:db8::/32 is for documents."""
+        if ":" in text:
+            digits = self._wide_hex("ip", text.lower(), 16)
+            return "2001:db8:" + ":".join(digits[at : at + 4] for at in range(0, 16, 4)) + "::1"
+        number = int(self._wide_hex("ip", text, 7), 16)
+        return f"{240 + (number >> 24)}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
     def person(self, value: str) -> str:
         """A stable stand-in for a user name."""
@@ -63,6 +80,11 @@ class Tokens:
         made = f"ZZ{98 - iban_remainder(f'ZZ00{body}'):02d}{body}"
         characters = iter(made)
         return "".join(character if character == " " else next(characters) for character in text)
+
+    def _wide_hex(self, kind: str, value: str, count: int) -> str:
+        """As many hexadecimal digits as wanted."""
+        seed = self._key + f"{kind}\0{value}".encode("utf-8", "replace")
+        return hashlib.shake_256(seed).hexdigest((count + 1) // 2)[:count]
 
     def _hex(self, kind: str, value: str) -> str:
         digest = hashlib.blake2b(f"{kind}\0{value}".encode("utf-8", "replace"), key=self._key, digest_size=5)

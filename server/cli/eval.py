@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from server.cli.evaluating import case_line, cases_json, crash_tables
+from server.cli.evaluating import case_line, cases_json, crash_tables, trace_tables
 from server.cli.measuring import grouping_table, noise_table
 from server.cli.output import emit, json_option, visible
+from server.evaluation import traces as trace_grammars
 from server.evaluation.cases import find_cases, hashed_name, public_case
 from server.evaluation.crashes import CaseResult, Settings, run_cases
 from server.evaluation.grouping import group_file
@@ -101,3 +102,19 @@ def grouping(path: Path, as_json: bool) -> None:
         for one in events
     ]
     emit({"summary": found, "cases": cases}, grouping_table(found), as_json=as_json)
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@json_option
+def traces(path: Path, as_json: bool) -> None:
+    """Read texts with stack traces in them, and compare with what should be found.
+
+    PATH holds texts; the label of x.txt is x.expected.json. Texts without a label are read too, and only shown.
+    """
+    cases = trace_grammars.measure(path)
+    if not cases:
+        raise NotFound(f"There is no text in {path}.")
+    rates = trace_grammars.summary(cases)
+    rows = [case.model_dump(mode="json") for case in cases]
+    emit({"summary": rates, "cases": rows}, trace_tables(cases, rates), as_json=as_json)

@@ -8,6 +8,7 @@ from typing import Any
 from server.cli.output import fields, table
 from server.evaluation.crashes import CaseResult, IncidentResult
 from server.evaluation.labels import Score, ScoredCase, ScoredIncident
+from server.evaluation.traces import TraceCase
 
 
 def case_line(result: CaseResult) -> str:
@@ -88,6 +89,39 @@ def _shortfall(name: str, incident: IncidentResult) -> Iterator[str]:
     yield from (
         f"    {c.verdict}: {c.commit[:9]} {c.title[:60]}: {c.said}" for c in repair.changes[:3] if c.said
     )
+
+
+def trace_tables(cases: Sequence[TraceCase], rates: Mapping[str, Any]) -> str:
+    """The rates of each language, the cases that fell short, and what was found in texts without a label."""
+    heads = [
+        "exact",
+        "types",
+        "values",
+        "exceptions_precision",
+        "frames_recall",
+        "frames_precision",
+        "in_app",
+    ]
+    groups = [*rates["languages"].items(), ("all", rates)]
+    rows = [["language", "n", *(head.replace("_", " ") for head in heads)]]
+    rows += [[name, str(group["n"]), *(_rate(group[head]) for head in heads)] for name, group in groups]
+    short = [
+        f"{case.case}: types {case.types_right}/{case.exceptions_wanted}, values {case.values_right}, found "
+        f"{case.exceptions_found}; frames {case.frames_right}/{case.frames_wanted}, found {case.frames_found}"
+        for case in cases
+        if case.labelled and not case.exact
+    ]
+    others = [
+        f"{case.case}: no label; {'+'.join(case.languages) or 'nothing found'}, exceptions {case.exceptions_found}, "
+        f"frames {case.frames_found}"
+        for case in cases
+        if not case.labelled
+    ]
+    return "\n\n".join(part for part in (table(rows), "\n".join(short), "\n".join(others)) if part)
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _plain(value: object) -> object:

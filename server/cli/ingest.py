@@ -52,7 +52,7 @@ def command(
     in it.
     """
     with open_house(data) as house:
-        if name not in NAMES and name not in (known := {each.name for each in formats.plugged()}):
+        if name not in NAMES and name not in (known := {each.name for each in formats.known()}):
             raise click.BadParameter(
                 f"{name!r} is none of {', '.join([*NAMES, *sorted(known)])}.", param_hint="--format"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ import pytest
 from fixloop import Forge, Sandbox
 from fixloop.fixers import FixCase, Fixer
 from server.plugins import PROTOCOLS, missing
+from server.vendor_doors import HOOKS as HOOK_FORMATS
 from store.repair import DraftPullRequest
 from tests.contracts.nightdesk_contracts.classifiers import ClassifierContract
 from tests.contracts.nightdesk_contracts.fixers import FixerContract
@@ -20,6 +22,7 @@ from tests.contracts.nightdesk_contracts.formats import FormatContract
 from tests.contracts.nightdesk_contracts.languages import LanguageContract
 from tests.contracts.nightdesk_contracts.sandboxes import SandboxContract
 from tests.forges.fake import Fake, FakeGitHub, FakeGitLab, serving
+from tests.journeys.test_senders import HOOKS
 from tests.sandbox.histories import History, write
 from tests.sandbox.test_fixers import BASKET, fix_case
 from triage import Classifier, Format, Language
@@ -29,15 +32,97 @@ SAMPLES = {
     "sentry": (CORPUS / "events" / "flask-type-error.json").read_bytes(),
     "json": b'{"traceback": "Traceback (most recent call last):\\n  File \\"a.py\\", line 1, in f\\n    x\\nKeyError: 1"}',
     "traceback": (CORPUS / "traces" / "python-main.txt").read_bytes(),
+    "otlp": (CORPUS / "senders" / "0073-traces.otlp.json").read_bytes(),
+    "rollbar": (CORPUS / "senders" / "0077-item.json").read_bytes(),
+    "bugsnag": (CORPUS / "senders" / "0079-notify.json").read_bytes(),
+    "honeybadger": (CORPUS / "senders" / "0080-notices.json").read_bytes(),
+    **{name: json.dumps(HOOKS[source][0]).encode() for source, name in HOOK_FORMATS.items()},
 }
-LANGUAGES = {
+LANGUAGES = {  # a trace, the type raised last, source with a definition, a line inside of it
     "python": (
         'Traceback (most recent call last):\n  File "/app/cart.py", line 3, in price\n    return 1 / n\n'
         "ZeroDivisionError: division by zero",
         "ZeroDivisionError",
         "def price(n):\n    return 1 / n\n",
         2,
-    )
+    ),
+    "javascript": (
+        "TypeError: n is not a function\n    at price (/app/cart.js:2:10)\n    at Object.<anonymous> (/app/cart.js:5:1)",
+        "TypeError",
+        "function price(n) {\n  return n();\n}\n",
+        2,
+    ),
+    "java": (
+        'Exception in thread "main" java.lang.ArithmeticException: / by zero\n\tat shop.Cart.price(Cart.java:3)',
+        "ArithmeticException",
+        "class Cart {\n  int price(int n) {\n    return 1 / n;\n  }\n}\n",
+        3,
+    ),
+    "go": (
+        "panic: runtime error: integer divide by zero\n\ngoroutine 1 [running]:\nmain.price(...)\n\t/app/cart.go:3\n"
+        "main.main()\n\t/app/cart.go:7 +0x1d",
+        "panic",
+        "package main\n\nfunc price(n int) int {\n\treturn 1 / n\n}\n",
+        4,
+    ),
+    "ruby": (
+        "cart.rb:2:in `/': divided by 0 (ZeroDivisionError)\n\tfrom cart.rb:2:in `price'\n\tfrom cart.rb:5:in `<main>'",
+        "ZeroDivisionError",
+        "def price(n)\n  1 / n\nend\n",
+        2,
+    ),
+    "php": (
+        "PHP Fatal error:  Uncaught DivisionByZeroError: Division by zero in /app/cart.php:3\nStack trace:\n"
+        "#0 /app/cart.php(6): price()\n#1 {main}\n  thrown in /app/cart.php on line 3",
+        "DivisionByZeroError",
+        "<?php\nfunction price($n) {\n  return intdiv(1, $n);\n}\n",
+        3,
+    ),
+    "csharp": (
+        "Unhandled exception. System.DivideByZeroException: Attempted to divide by zero.\n"
+        "   at Shop.Cart.Price(Int32 n) in /app/Cart.cs:line 3",
+        "System.DivideByZeroException",
+        "class Cart {\n  int Price(int n) {\n    return 1 / n;\n  }\n}\n",
+        3,
+    ),
+    "rust": (
+        "thread 'main' panicked at src/cart.rs:2:5:\nattempt to divide by zero\n"
+        "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+        "panic",
+        "fn price(n: i32) -> i32 {\n    1 / n\n}\n",
+        2,
+    ),
+    "elixir": (
+        "** (ArithmeticError) bad argument in arithmetic expression\n    cart.exs:3: Cart.price/1",
+        "ArithmeticError",
+        "defmodule Cart do\n  def price(n) do\n    1 / n\n  end\nend\n",
+        3,
+    ),
+    "perl": (
+        "Illegal division by zero at /app/cart.pl line 3.\n\tmain::price(0) called at /app/cart.pl line 6",
+        "die",
+        "sub price {\n  return 1 / $_[0];\n}\n",
+        2,
+    ),
+    "native": (
+        "cart: cart.c:3: price: Assertion `n != 0' failed.",
+        "Assertion",
+        "int price(int n) {\n  return 1 / n;\n}\n",
+        2,
+    ),
+    "swift": (
+        "cart/main.swift:2: Fatal error: Division by zero",
+        "Fatal error",
+        "func price(_ n: Int) -> Int {\n  return 1 / n\n}\n",
+        2,
+    ),
+    "dart": (
+        "Unhandled exception:\nIntegerDivisionByZeroException\n#0      price (file:///app/cart.dart:2:5)\n"
+        "#1      main (file:///app/cart.dart:5:3)",
+        "IntegerDivisionByZeroException",
+        "int price(int n) {\n  return 1 ~/ n;\n}\n",
+        2,
+    ),
 }
 
 

@@ -259,7 +259,11 @@ def test_each_format_is_recognised_by_its_body():
         detect(b"GIF89a", {})
 
 
-@pytest.mark.parametrize("path", sorted((CORPUS / "traces").glob("rawlog-*")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in (CORPUS / "traces").glob("rawlog-*") if "expected" not in path.name),
+    ids=lambda path: path.stem,
+)
 def test_a_traceback_comes_out_of_every_platforms_wrapping_unchanged(path):
     (event,) = by_name("traceback").parse(path.read_bytes(), {}, project="shop", received_at=NOW)
     clean = (CORPUS / "traces/python-main.txt").read_bytes()

@@ -9,14 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from store.errors import BadPayload
+from triage.formats.alerts import Alertmanager, PagerDuty, Sns
+from triage.formats.bugsnag import Bugsnag
 from triage.formats.error_json import ErrorJson
+from triage.formats.honeybadger import Honeybadger
+from triage.formats.kubernetes import Kubernetes
+from triage.formats.otlp import Otlp
+from triage.formats.rollbar import Rollbar
 from triage.formats.sentry import Sentry
 from triage.formats.traceback_text import TracebackText
+from triage.formats.tracker_hooks import RollbarHook, SentryHook
 
 if TYPE_CHECKING:
     from triage import Format
 
-BUILT_IN: Sequence[Format] = (Sentry(), ErrorJson(), TracebackText())
+# Those that know a mark of their own come before those that take whatever looks like it.
+BUILT_IN: Sequence[Format] = (
+    Otlp(), Bugsnag(), Honeybadger(), Rollbar(), RollbarHook(), SentryHook(), Alertmanager(), PagerDuty(), Sns(),
+    Kubernetes(), Sentry(), ErrorJson(), TracebackText(),
+)  # fmt: skip
 _plugged: tuple[Format, ...] = ()
 
 
@@ -45,8 +56,8 @@ def detect(body: bytes, headers: Mapping[str, str]) -> Format:
             return candidate
     others = "".join(f", {each.name}" for each in _plugged)
     raise BadPayload(
-        "This is none of the known formats: Sentry event or envelope, JSON with a traceback, "
-        f"text with a traceback{others}."
+        "This is none of the known formats: Sentry event or envelope, OTLP, an item of Rollbar, Bugsnag or "
+        f"Honeybadger, a known webhook, JSON with a traceback, text with a trace{others}."
     )
 
 

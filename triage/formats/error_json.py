@@ -46,18 +46,19 @@ class ErrorJson:
         trace, message = text(sent.get("traceback"), 1 << 20), text(sent.get("message"))
         if not trace and not message:
             raise BadPayload('The body has neither "traceback" nor "message".')
-        found = [chain for _, chain in chains(trace or "")]
+        found = chains(trace or "")
         if trace and not found:
             message = "\n".join(part for part in (message, clean(trace)) if part)
         digest = hashlib.sha256(body + received_at.isoformat().encode()).hexdigest()
         return [
-            _event(sent, chain, message, project, received_at, f"{digest[:30]}{number:02x}")
-            for number, chain in enumerate(found or [[]])
+            _event(sent, platform, chain, message, project, received_at, f"{digest[:30]}{number:02x}")
+            for number, (platform, chain) in enumerate(found or [("python", [])])
         ]
 
 
 def _event(
     sent: dict[str, Any],
+    platform: str,
     chain: list[ExceptionValue],
     message: str | None,
     project: str,
@@ -71,7 +72,7 @@ def _event(
         project=project,
         received_at=received_at,
         timestamp=stamp.astimezone(UTC),
-        platform=text(sent.get("platform"), 32) or "python",
+        platform=text(sent.get("platform"), 32) or platform,
         level=(text(sent.get("level"), 16) or "error").lower(),
         environment=text(sent.get("environment"), 200),
         release=text(sent.get("release"), 200),

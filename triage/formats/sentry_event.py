@@ -15,7 +15,7 @@ from store.event import Breadcrumb, Event, ExceptionValue, Frame, Redaction, Req
 from triage.formats.sentry_meta import marks_of
 from triage.formats.shapes import bounded, clean, integer, mapping, moment, string_map, strings, text, values
 from triage.languages import by_name
-from triage.languages.python_trace import trimmed
+from triage.languages.reading import trimmed
 
 EXCEPTION_LIMIT = 50  # exceptions of one event, the ones raised last
 BREADCRUMB_LIMIT = 100  # the newest

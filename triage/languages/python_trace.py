@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from store.event import ExceptionValue, Frame
+from triage.languages.reading import trimmed
 
 HEADER = "Traceback (most recent call last):"
 _HEADER = re.compile(r"^(?P<before>.*?)(?P<group>Exception Group )?Traceback \(most recent call last\):\s*$")
@@ -26,15 +27,6 @@ _LINKS = {
 _MEMBER = re.compile(r"^\s*\+(?:-\+)?-+(?: (?P<number>\d+|\.\.\.) -+)?$")
 _BAR = re.compile(r"^(?P<indent>\s*)[|+] ?(?P<rest>.*)$")
 MESSAGE_LINES = 40  # lines of one exception's text, notes included
-KEPT = 50  # frames kept at each end of a deep recursion
-
-
-def trimmed(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-    """At most 50 + 50 frames, with one frame between them that says how many were left out."""
-    if len(frames) <= 2 * KEPT:
-        return frames
-    mark = Frame(function=f"[{len(frames) - 2 * KEPT} frames left out]")
-    return (*frames[:KEPT], mark, *frames[-KEPT:])
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""Redaction as this installation runs it: its key, what the team added, and one redactor for each project.
+
+The same value becomes the same token within a project, and another one in another project: two teams on one
+installation cannot compare their people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+from store.errors import BadPayload, Unavailable
+from store.event import Event
+from triage.redact import Redactor
+from triage.redaction_rules import NO_RULES, Rules, read_rules
+
+KEY_FILE = "redaction.key"
+RULES_FILE = "redaction.json"
+
+
+class Redaction:
+    """Safe to use from several threads."""
+
+    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
+        def made(project: str) -> Redactor:
+            own = hashlib.blake2b(project.encode("utf-8", "replace"), key=key, digest_size=32).digest()
+            return Redactor(own, rules)
+
+        self.of_project = lru_cache(maxsize=256)(made)
+
+    @classmethod
+    def of_folder(cls, folder: Path, rules: str = "") -> Redaction:
+        """With the key of a data folder, and the rules of a file. Raises Unavailable."""
+        return cls(redaction_key(folder), load_rules(folder, rules))
+
+    def redact(self, event: Event) -> Event:
+        """The event without secrets and personal data, under the key of its project."""
+        return self.of_project(event.project).redact(event)
+
+
+def load_rules(folder: Path, named: str = "") -> Rules:
+    """The rules in the file that is named, else in `redaction.json` of the data folder, else none.
+
+    Raises Unavailable: an installation whose rules cannot be read must not take events without them.
+    """
+    path = Path(named).expanduser() if named else folder / RULES_FILE
+    if not named and not path.exists():
+        return NO_RULES
+    try:
+        return read_rules(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise Unavailable(f"The rules of redaction {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise Unavailable(f"The rules of redaction {path} are not JSON: {str(error)[:120]}.") from error
+    except BadPayload as error:
+        raise Unavailable(f"{path}: {error}") from error
+
+
+def redaction_key(folder: Path) -> bytes:
+    """The key that makes redaction's tokens equal for equal values, and unguessable. Made once, mode 0600."""
+    path = folder / KEY_FILE
+    try:
+        fresh = folder / f".redaction.key.{os.getpid()}.{secrets.token_hex(4)}"
+        if not path.exists():
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
+            try:
+                os.link(fresh, path)  # atomic, and never replaces the key another process has just made
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        key = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"The redaction key {path} cannot be used: {error.strerror}.") from error
+    if len(key) != 32:
+        raise Unavailable(
+            f"The redaction key {path} is damaged; restore it, or remove it to have a new one made."
+        )
+    return key
