@@ -1,7 +1,7 @@
 """The entry ladder: the highest rung at which the failure comes back for the same reason.
 
-HTTP through the application's own test client first; then the functions of the stack, from the innermost outwards, of
-which the outermost that fails the same way is kept. A call that does not fail at once is repeated in one run, for
+HTTP through the application's own test client first; then the functions of the stack, from the outermost inwards: of
+each the calls that the event allows, the least guessed first. A call that does not fail at once is repeated in one run, for
 state builds up (a warm cache).
 """
 
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 
-from fixloop.reproduce.frames import NoCall, frame_recipe
+from fixloop.reproduce.frames import NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipe
 from fixloop.reproduce.same import Signature
+from fixloop.reproduce.scene import Scene
+from fixloop.reproduce.usage import keys_read
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
@@ -21,6 +25,15 @@ from fixloop.situation import Sighting, Situation
 REPEATS = 3  # the same call at most this many times in one run
 SIGHTINGS = 5  # events that are tried
 APPLICATIONS = 3  # application objects that are tried for one request
+FRAMES = 30  # functions of the stack that are tried
+FRAME_RUNS = 60  # calls of one function that are tried
+RUNS = 400  # calls of all functions for one event
+SECONDS = 150.0  # for all functions of one event
+WALL = 10.0  # seconds for one call
+HANGS = 3  # calls of one function that may hang before it is given up
+STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
+CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
+HUNG = "did not end in time"
 
 
 @dataclass(frozen=True)
@@ -86,43 +99,100 @@ def _has_module(runner: Runner, name: str) -> bool:
 def _frames(
     situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]
 ) -> Reproduction | None:
-    best: Reproduction | None = None
-    for recipe in _frame_recipes(situation, sighting, tried):
-        found = _attempt(recipe, sighting, runner, tried)
-        if found and (best is None or len(found.recipe.guessed) <= len(best.recipe.guessed)):
-            best = found
-    return best
+    """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
+    best: tuple[int, Reproduction] | None = None
+    runs, until = RUNS, monotonic() + SECONDS
+    for own in _functions(sighting):
+        calls = frame_calls(
+            own, _filler(situation, sighting, own), situation.layout.env.get("DJANGO_SETTINGS_MODULE")
+        )
+        if isinstance(calls, NoCall):
+            tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
+            continue
+        wall = iter(range(HANGS))
+        for call in calls[: min(runs, FRAME_RUNS)]:
+            if monotonic() > until or (best is not None and call.cost >= best[0]):
+                break
+            runs -= 1
+            found = _attempt(call.recipe, sighting, runner, tried, call.cost)
+            if found is not None:
+                best = call.cost, found
+                break
+            if tried and tried[-1].endswith(HUNG) and next(wall, None) is None:
+                break
+        if best is not None and best[0] < STANDS_IN:
+            break
+    return best[1] if best else None
 
 
-def _frame_recipes(situation: Situation, sighting: Sighting, tried: list[str]) -> Iterator[Recipe]:
-    """Calls of the stack's functions, innermost first, each function once."""
+def _functions(sighting: Sighting) -> Iterator[OwnFrame]:
+    """The frames of the stack, outermost first, each function once: where it was entered."""
     seen: set[str] = set()
-    settings = situation.layout.env.get("DJANGO_SETTINGS_MODULE")
-    for own in reversed(sighting.own[-30:]):
-        key = f"{own.module}:{own.frame.function}"
+    for own in sighting.own:
+        key = f"{own.module}:{own.frame.function}:{own.location.line}"
         if key in seen or own.module.endswith("__main__"):
             continue
         seen.add(key)
-        recipe = frame_recipe(own, situation.own_class, settings)
-        if isinstance(recipe, NoCall):
-            tried.append(f"{own.frame.function} in {own.location.path}: {recipe.why}")
-        else:
-            yield recipe
+        if len(seen) > FRAMES:
+            return
+        yield own
 
 
-def _attempt(recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
+def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
+    """What can be said of the values around one frame."""
+    error = sighting.event.exception
+    frames = error.frames if error else (own.frame,)
+    catalogue = situation.catalogue
+    nodes = [
+        f.node
+        for one in sighting.own
+        if one.index >= own.index and not isinstance(f := frame_function(one), NoCall)
+    ]
+    return Filler(Scene(frames, own.index, catalogue.class_of), catalogue, own.module, keys_read(nodes))
+
+
+def _attempt(
+    recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str], cost: int = 0
+) -> Reproduction | None:
     wanted = sighting.signature
     said = ""
-    for repeat in range(1, REPEATS + 1):
+    for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
         candidate = recipe.model_copy(update={"repeat": repeat})
-        outcome = runner.run(call_source(candidate), preload=candidate.preload)[0]
-        if wanted is not None and wanted.matches(outcome):
+        try:
+            source = call_source(candidate)
+        except ValueError as refused:  # a name that is none
+            tried.append(f"{_name(recipe)}: {refused}")
+            return None
+        outcome = runner.run(source, preload=candidate.preload, wall=WALL)[0]
+        if (
+            wanted is not None
+            and wanted.matches(outcome)
+            and (not cost or _same_way(sighting, recipe, outcome))
+        ):
             return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
         said = said or describe(outcome)
         if outcome.status != "ok":
             break  # it fails in another way: the same again would not help
     tried.append(f"{_name(recipe)}: {said}")
     return None
+
+
+def _same_way(sighting: Sighting, recipe: Recipe, outcome: Outcome) -> bool:
+    """Whether a call that was partly guessed has come to the failure through the functions that the event shows."""
+    entry = str(recipe.target["qualname"]).rpartition(".")[2]
+    names = [(own.frame.function or "").rpartition(".")[2] for own in sighting.own]
+    wanted = names[names.index(entry) :] if entry in names else []
+    wanted = [name for name in wanted if not name.startswith("<")]
+    return any(
+        _in_order(wanted, [frame["function"].rpartition(".")[2] for frame in raised.frames])
+        for raised in outcome.seen
+        if sighting.signature is not None and sighting.signature.is_it(raised)
+    )
+
+
+def _in_order(wanted: list[str], names: list[str]) -> bool:
+    remaining = iter(names)
+    return all(name in remaining for name in wanted)
 
 
 def _name(recipe: Recipe) -> str:
@@ -142,6 +212,6 @@ def describe(outcome: Outcome) -> str:
         if isinstance(value, dict) and "$tuple" in value and len(value["$tuple"]) == 2:
             return f"answered {value['$tuple'][0]}"
         return "did not fail"
-    return {"timeout": "did not end in time", "died": "the process ended without an answer"}.get(
+    return {"timeout": HUNG, "died": "the process ended without an answer"}.get(
         outcome.status, outcome.status
     )

@@ -5,15 +5,12 @@ Both come from the same lines, so that what is proven is what is in the draft.
 
 from __future__ import annotations
 
-import pprint
-from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
 
+from fixloop.reproduce.lines import Lines, django_setup, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render, renderable
-
-WIDTH = 100
 
 # An ASGI application needs a test client that its environment may lack (Starlette's wants httpx): this is the fallback.
 ASGI_CALL = '''
@@ -58,18 +55,6 @@ def keeps(expected, actual):
         )
     return type(actual) is type(expected) and actual == expected
 '''
-
-
-@dataclass
-class Lines:
-    """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
-
-    imports: set[str] = field(default_factory=set)
-    froms: set[tuple[str, str]] = field(default_factory=set)
-    helpers: list[str] = field(default_factory=list)
-    before_imports: list[str] = field(default_factory=list)
-    setup: list[str] = field(default_factory=list)
-    result: str = ""
 
 
 def call_source(recipe: Recipe) -> str:
@@ -140,7 +125,7 @@ def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> 
 def _equals(lines: Lines, name: str, expected: Any) -> list[str]:
     if isinstance(expected, dict) and "$object" in expected:
         return [f"assert repr({name}) == {expected['repr']!r}"]
-    text = _pretty(expected, lines.imports)
+    text = pretty(expected, lines.imports)
     if expected is None or isinstance(expected, bool):
         return [f"assert {name} is {text}"]
     if _has_mapping(expected):
@@ -166,27 +151,6 @@ def _raises(lines: Lines, dotted: str) -> list[str]:
     return [f"with pytest.raises({kind}):", f"    {lines.result}"]
 
 
-def _pretty(value: Any, imports: set[str]) -> str:
-    """An expression over several lines where it is long."""
-    flat = render(value, imports)
-    if (
-        len(flat) <= WIDTH - 20
-        or not isinstance(value, (dict, list))
-        or any(str(k).startswith("$") for k in value)
-    ):
-        return flat
-    try:
-        return pprint.pformat(value, width=WIDTH, sort_dicts=False) if _plain(value) else flat
-    except RecursionError:
-        return flat
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(not key.startswith("$") and _plain(item) for key, item in value.items())
-    return all(map(_plain, value)) if isinstance(value, list) else True
-
-
 # --- one call, by entry ----------------------------------------------------------------------------------------
 
 
@@ -194,33 +158,7 @@ def lines_of(recipe: Recipe) -> Lines:
     """The lines of one call."""
     if recipe.entry == "http":
         return _HTTP[recipe.framework](recipe)
-    return _frame(recipe)
-
-
-def _frame(recipe: Recipe) -> Lines:
-    lines, target, inputs = Lines(), recipe.target, recipe.inputs
-    if target.get("settings"):
-        lines.before_imports = _django_setup(target["settings"])
-    head, _, rest = str(target["qualname"]).partition(".")
-    lines.froms.add((target["module"], head))
-    called = head
-    if rest:
-        receiver = target.get("receiver")
-        if receiver == "constructor":
-            called = f"{head}().{rest}"
-        elif receiver == "value":
-            called = f"{render(inputs['self'], lines.imports)}.{rest}"
-        else:
-            called = f"{head}.{rest}"
-    words = [_pretty(arg, lines.imports) for arg in inputs["args"]]
-    words += [f"{name}={_pretty(value, lines.imports)}" for name, value in inputs["kwargs"].items()]
-    lines.result = f"{called}({', '.join(words)})"
-    if target.get("wrap") == "list":
-        lines.result = f"list({lines.result})"
-    elif target.get("wrap") == "await":
-        lines.imports.add("asyncio")
-        lines.result = f"asyncio.run({lines.result})"
-    return lines
+    return frame_lines(recipe)
 
 
 def _application(recipe: Recipe, lines: Lines) -> str:
@@ -235,9 +173,9 @@ def _words(recipe: Recipe, lines: Lines, *, json_word: str = "json", form_word: 
     if inputs.get("headers"):
         words += f", headers={render(inputs['headers'], lines.imports)}"
     if "json" in inputs:
-        words += f", {json_word}={_pretty(inputs['json'], lines.imports)}"
+        words += f", {json_word}={pretty(inputs['json'], lines.imports)}"
     elif "form" in inputs:
-        words += f", {form_word}={_pretty(inputs['form'], lines.imports)}"
+        words += f", {form_word}={pretty(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         words += f", {form_word}={render(inputs['body'], lines.imports)}"
     return words
@@ -287,7 +225,7 @@ def _asgi(recipe: Recipe) -> Lines:
         words += f", query={str(inputs['query']).encode()!r}"
     if "json" in inputs:
         headers["content-type"] = "application/json"
-        words += f", body=json.dumps({_pretty(inputs['json'], lines.imports)}).encode()"
+        words += f", body=json.dumps({pretty(inputs['json'], lines.imports)}).encode()"
     elif "body" in inputs:
         words += f", body={render(inputs['body'], lines.imports)}"
     if headers:
@@ -297,22 +235,10 @@ def _asgi(recipe: Recipe) -> Lines:
     return lines
 
 
-def _django_setup(settings: str) -> list[str]:
-    return [
-        "import os",
-        "",
-        "import django",
-        "",
-        f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", {settings!r})',
-        "django.setup()",
-        "",
-    ]
-
-
 def _django(recipe: Recipe) -> Lines:
     lines, inputs = Lines(), recipe.inputs
     lines.before_imports = [
-        *_django_setup(recipe.target["settings"]),
+        *django_setup(recipe.target["settings"]),
         "from django.conf import settings",
         "from django.test import Client",
         "from django.test.utils import get_runner, setup_test_environment",
@@ -332,9 +258,9 @@ def _django(recipe: Recipe) -> Lines:
     method = str(inputs["method"]).lower()
     words = ""
     if "json" in inputs:
-        words += f", data={_pretty(inputs['json'], lines.imports)}, content_type='application/json'"
+        words += f", data={pretty(inputs['json'], lines.imports)}, content_type='application/json'"
     elif "form" in inputs:
-        words += f", data={_pretty(inputs['form'], lines.imports)}"
+        words += f", data={pretty(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         content = next(
             (v for k, v in (inputs.get("headers") or {}).items() if k.lower() == "content-type"), "text/plain"

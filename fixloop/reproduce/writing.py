@@ -17,7 +17,7 @@ from fixloop.runner import Runner
 from fixloop.worlds import World
 from store.repair import ChangeVerdict, Oracle, Reproducer
 
-KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",))
+KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",), ("objects",))
 
 
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
@@ -27,7 +27,10 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
 
         def fails(inputs: Any) -> bool:
             candidate = found.recipe.model_copy(update={"inputs": inputs})
-            source = call_source(candidate)
+            try:
+                source = call_source(candidate)
+            except (ValueError, KeyError):  # what is left is no call
+                return False
             if not _same(runner, source, candidate, found):
                 return False
             if parents is None:
@@ -54,8 +57,15 @@ def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> b
 
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     """What a call cannot do without: its shape, and each positional argument (which would move the others)."""
-    positions = tuple(("args", i) for i in range(len(recipe.inputs.get("args", ()))))
-    return (*KEEP, *positions)
+    found: list[tuple[str | int, ...]] = [("args", i) for i in range(len(recipe.inputs.get("args", ())))]
+    for i, made in enumerate(recipe.inputs.get("objects", ())):
+        here = ("objects", i)
+        found += [here, *((*here, part) for part in made)]
+        found += [(*here, "args", j) for j in range(len(made.get("args", ())))]
+        for j, (_, args, _, _) in enumerate(made["calls"]):
+            found += [(*here, "calls", j, part) for part in range(4)]
+            found += [(*here, "calls", j, 1, k) for k in range(len(args))]
+    return (*KEEP, *found)
 
 
 def write_reproducer(
