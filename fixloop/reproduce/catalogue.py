@@ -98,12 +98,17 @@ class Catalogue:
             )[:1]:
                 yield from self.lineage(one, depth - 1)
 
+    def _bases(self, own: OwnClass) -> set[str]:
+        """The last names of all base classes."""
+        return {ast.unparse(b).rpartition(".")[2] for one in self.lineage(own) for b in one.node.bases}
+
     def method(self, own: OwnClass, name: str) -> FunctionNode | None:
         """A method by its name, inherited ones too."""
         for one in self.lineage(own):
             for node in _top(one.node):
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
-                    return node
+                    if "overload" not in {ast.unparse(d).rpartition(".")[2] for d in node.decorator_list}:
+                        return node
         return None
 
     def method_names(self, own: OwnClass) -> dict[str, FunctionNode]:
@@ -127,6 +132,8 @@ class Catalogue:
                         found.add(name)
                     case ast.Name(id=name, ctx=ast.Store()):
                         found.add(name)
+                    case ast.Assign(targets=[ast.Name(id="__slots__")], value=slots):
+                        found |= {part.value for part in ast.walk(slots) if isinstance(part, ast.Constant)}
         return found
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
@@ -199,8 +206,9 @@ class Catalogue:
                             found.append(f"{module}.{name}")
         return found[:MOST]
 
-    def classes_with(self, attributes: set[str], near: str) -> list[OwnClass]:
-        """Classes that have all these attributes, of the module `near` and its package first."""
+    def classes_with(self, attributes: set[str], near: str, base: str = "") -> list[OwnClass]:
+        """Classes that have all these attributes (and derive from `base`), of the module `near` and its package
+        first."""
         package = near.partition(".")[0]
         found = []
         for module in sorted(self.texts, key=lambda name: (name != near, not name.startswith(package), name)):
@@ -209,7 +217,8 @@ class Catalogue:
                 continue
             for node in (self.tree(module) or ast.Module([], [])).body:
                 if isinstance(node, ast.ClassDef) and attributes <= self.attributes(OwnClass(module, node)):
-                    found.append(OwnClass(module, node))
+                    if not base or base in self._bases(OwnClass(module, node)):
+                        found.append(OwnClass(module, node))
             if len(found) >= MOST:
                 break
         return found[:MOST]

@@ -16,7 +16,7 @@ from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
-from fixloop.reproduce.values import SDK_ITEMS
+from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
 from store.event import Frame
 from store.incident import CodeLocation
 
@@ -245,10 +245,7 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
     lacking = {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
     if kind is None or not lacking:
         return
-    for own in filler.catalogue.classes_with(lacking, filler.near):
-        bases = {one for base in filler.catalogue.lineage(own) for one in map(_last_name, base.node.bases)}
-        if kind.__name__ not in bases:
-            continue
+    for own in filler.catalogue.classes_with(lacking, filler.near, kind.__name__):
         name = variable(wanted.name, own.name)
         shown = {key: filler.ways(filler.scene.frame.vars[key], Wanted(key)) for key in sorted(lacking)
                  if key in filler.scene.frame.vars}  # fmt: skip
@@ -261,10 +258,6 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
             )
             objects = (*(one for part in parts for one in part.objects), made)
             yield Way({"$ref": name}, sum(part.cost for part in parts), notes, objects)
-
-
-def _last_name(node: ast.expr) -> str:
-    return ast.unparse(node).rpartition(".")[2]
 
 
 def _variants(way: Way, name: str) -> Iterator[Way]:
@@ -305,6 +298,7 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]
     if len(function.classes) == 1:
         found += filler.of_class(owner, Wanted(name))
+    found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(_distinct(found), key=lambda way: way.cost)
 
 

@@ -22,7 +22,9 @@ from fixloop.reproduce.usage import accepts, class_words, documented, neutral, u
 from fixloop.reproduce.values import CUT, FILTERED, REFERENCES, STAND_IN, rebuild
 
 DEPTH = 3  # objects inside objects
-WAYS = 24  # ways that are kept for one hole
+WAYS = 32  # ways that are kept for one hole
+FITTING = 3  # values of callers that are tried for one optional argument
+KEYED = 8  # mappings with one such value that are
 _CHOICES = 5  # ways for one argument of a constructor
 _BUILDERS = re.compile(
     r"^(?:add|append|extend|update|insert|put|push|load|set|feed|register|write|bind|from|parse|read)"
@@ -130,7 +132,7 @@ class Filler:
         else:
             yield from self._object(wanted, depth)
         what = f"{wanted.name}: a stand-in, {_said(text)}"
-        yield Way({"$call": STAND_IN, "args": [], "kwargs": {}}, 20, (what,))
+        yield Way({"$call": STAND_IN, "args": [], "kwargs": {}}, 14 if depth else 20, (what,))
 
     def _elsewhere(self, wanted: Wanted, depth: int) -> Iterator[Way]:
         """A value of which the frame shows nothing: what other frames show under its name, or what fits."""
@@ -318,25 +320,24 @@ class Filler:
                 note = f"{parameter.name} of {own.name}: {said}"
                 yield self._also(base, parameter.name, value, cost, note)  # type: ignore[arg-type]
             stand_in = {"$call": STAND_IN, "args": [], "kwargs": {}}
-            yield self._also(
-                base, parameter.name, stand_in, 22, f"{parameter.name} of {own.name}: a stand-in"
-            )  # type: ignore[arg-type]
+            cost = 9 if parameter.default == "None" else 16
+            note = f"{parameter.name} of {own.name}: a stand-in"
+            yield self._also(base, parameter.name, stand_in, cost, note)  # type: ignore[arg-type]
 
     def _pooled(self, parameter: Parameter, used: frozenset[str]) -> Iterator[tuple[Any, int, str]]:
         mapping = accepts("dict", used, {}) and (
             parameter.default in ("None", "{}") or "dict" in parameter.annotation.lower()
         )
+        fitting, keyed = [], []
         for seen in self.scene.pool:
             if seen.distance > 0 and accepts(parameter.annotation, used, seen.value, parameter.default):
-                yield seen.value, 3 + seen.distance, f"taken from {seen.name} of a caller"
+                fitting.append((seen.value, 3 + seen.distance, f"taken from {seen.name} of a caller"))
             if mapping and seen.distance > 0 and not isinstance(seen.value, (dict, list)):
                 for rank, key in enumerate(self.keys):
-                    near = 0 if bare(key) == bare(seen.name) else 1 + rank // 4
-                    yield (
-                        {key: seen.value},
-                        4 + near + seen.distance,
-                        f"{key!r} taken from {seen.name} of a caller",
-                    )
+                    cost = 4 + seen.distance + (0 if bare(key) == bare(seen.name) else 1 + rank // 4)
+                    keyed.append(({key: seen.value}, cost, f"{key!r} taken from {seen.name} of a caller"))
+        yield from fitting[:FITTING]
+        yield from sorted(keyed, key=lambda one: one[1])[:KEYED]
 
     def _also(self, base: Way, name: str, value: Any, cost: int, note: str) -> Way:
         made = base.objects[-1]
