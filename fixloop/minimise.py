@@ -128,7 +128,9 @@ def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
 
 def _is_tagged(value: Any) -> bool:
     """Constructor calls and literals are one piece; tuples, sets and pair lists are not."""
-    return isinstance(value, dict) and bool({"$repr", "$call", "$name", "$ref", "$member"} & set(value))
+    return isinstance(value, dict) and bool(
+        {"$repr", "$call", "$name", "$ref", "$member", "$below"} & set(value)
+    )
 
 
 def _get(value: Any, path: Path) -> Any:

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-from fixloop.reproduce.frames import NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
+from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.usage import keys_read
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
@@ -110,7 +111,7 @@ def _frames(
             tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
             continue
         wall = iter(range(HANGS))
-        for call in calls[: min(runs, FRAME_RUNS)]:
+        for call in _in_surroundings(calls, sighting, situation)[: min(runs, FRAME_RUNS)]:
             if monotonic() > until or (best is not None and call.cost >= best[0]):
                 break
             runs -= 1
@@ -123,6 +124,17 @@ def _frames(
         if best is not None and best[0] < STANDS_IN:
             break
     return best[1] if best else None
+
+
+def _in_surroundings(calls: list[Call], sighting: Sighting, situation: Situation) -> list[Call]:
+    """The calls, with those first that stand in the surroundings that the event shows."""
+    found = []
+    for call in calls:
+        found += [
+            Call(recipe, call.cost) for recipe in surrounded(call.recipe, sighting.event, situation.catalogue)
+        ]
+        found.append(call)
+    return found
 
 
 def _functions(sighting: Sighting) -> Iterator[OwnFrame]:
@@ -167,7 +179,7 @@ def _attempt(
         if (
             wanted is not None
             and wanted.matches(outcome)
-            and (not cost or _same_way(sighting, recipe, outcome))
+            and (cost == 0 or _same_way(sighting, recipe, outcome))
         ):
             return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
         said = said or describe(outcome)
@@ -179,6 +191,8 @@ def _attempt(
 
 def _same_way(sighting: Sighting, recipe: Recipe, outcome: Outcome) -> bool:
     """Whether a call that was partly guessed has come to the failure through the functions that the event shows."""
+    if sighting.signature is not None and sighting.signature.type == "RecursionError":
+        return True  # where the limit is hit is chance
     entry = str(recipe.target["qualname"]).rpartition(".")[2]
     names = [(own.frame.function or "").rpartition(".")[2] for own in sighting.own]
     wanted = names[names.index(entry) :] if entry in names else []

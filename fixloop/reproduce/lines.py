@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pprint
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import Any
 
 from fixloop.reproduce.recipe import Recipe
@@ -27,7 +28,14 @@ class Lines:
     helpers: list[str] = field(default_factory=list)
     before_imports: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
+    handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
     result: str = ""
+
+    def body(self, statements: list[str]) -> list[str]:
+        """The set-up and then the statements, inside the handler where there is one."""
+        if not self.handling:
+            return [*self.setup, *statements]
+        return [*self.setup, *self.handling, indent("\n".join(statements), "    ")]
 
 
 def pretty(value: Any, imports: set[str]) -> str:
@@ -70,6 +78,10 @@ def frame_lines(recipe: Recipe) -> Lines:
     if target.get("settings"):
         lines.before_imports = django_setup(target["settings"])
     names = _Names(lines)
+    if "files" in inputs:
+        lines.setup += _folder(inputs["files"], lines)
+    if target.get("handling"):
+        lines.handling = _handling(target["handling"], names)
     for made in inputs.get("objects", ()):
         lines.setup += _making(made, lines, names)
     words = [names.text(arg) for arg in inputs["args"]]
@@ -85,6 +97,42 @@ def frame_lines(recipe: Recipe) -> Lines:
         lines.imports.add("asyncio")
         lines.result = f"asyncio.run({lines.result})"
     return lines
+
+
+def _folder(files: dict[str, str | None], lines: Lines) -> list[str]:
+    """The lines that make the folder of the test's files."""
+    lines.imports.add("tempfile")
+    lines.froms.add(("pathlib", "Path"))
+    found = ["folder = Path(tempfile.mkdtemp())"]
+    for path, content in files.items():
+        if "/" in path:
+            found.append(f"(folder / {path!r}).parent.mkdir(parents=True, exist_ok=True)")
+        made = "mkdir()" if content is None else f"write_text({content!r})"
+        found.append(f"(folder / {path!r}).{made}")
+    return found
+
+
+def _handling(chain: list[dict[str, Any]], names: _Names) -> list[str]:
+    """The lines that raise the exceptions that were being handled, up to the handler of the last."""
+    found: list[str] = []
+    cause = ""
+    for at, error in enumerate(chain):
+        kind = error["type"] if "." not in error["type"] else names.imported(*_split(error["type"]))
+        made = f"{kind}({error['message']!r})"
+        if not error["raised"]:  # what was never raised was never handled: it can only be a cause
+            cause = f" from {made}"
+            continue
+        raising = [f"raise {made}{cause}"]
+        if found:  # in the handler of the one before
+            raising = [*found, f"    raise {made}" + (" from error" if error["chained"] == "cause" else "")]
+        last = at == len(chain) - 1
+        found = [
+            "try:",
+            indent("\n".join(raising), "    "),
+            f"except {kind}" + (":" if last else " as error:"),
+        ]
+        cause = ""
+    return found
 
 
 class _Names:

@@ -7,7 +7,7 @@ side effects, and the team's own classes when their definition was found in thei
 A value is a JSON tree in which what JSON lacks is tagged:
     {"$tuple": [...]}  {"$set": [...]}  {"$dict": [[key, value], ...]}  {"$repr": "b'\\\\xfc'"}
     {"$call": "datetime.datetime", "args": [...], "kwargs": {...}}  {"$name": "shop.models.Order"}
-    {"$ref": "order"}, an object that the test makes beforehand  {"$hole": "<…>"}, what is not known yet
+    {"$ref": "order"}, an object that the test makes beforehand  {"$below": "a.txt"}, a path in the test's folder  {"$hole": "<…>"}, what is not known yet
 It can be minimised like JSON and rendered as a Python expression by `render`.
 """
 
@@ -303,6 +303,8 @@ def render(value: Any, imports: set[str]) -> str:
         return f"{_named(owner, imports)}.{_word(name)}"
     if "$ref" in value:
         return _word(str(value["$ref"]))
+    if "$below" in value:
+        return f"str(folder / {str(value['$below'])!r})" if value["$below"] else "str(folder)"
     if "$call" in value:
         words = [render(arg, imports) for arg in value["args"]]
         words += [f"{_word(key)}={render(item, imports)}" for key, item in value["kwargs"].items()]
@@ -350,7 +352,7 @@ def renderable(value: Any) -> bool:
         return all(renderable(item) for item in value)
     if not isinstance(value, dict):
         return True
-    if {"$object", "$call", "$name", "$ref", "$member", "$hole"} & set(value):
+    if {"$object", "$call", "$name", "$ref", "$member", "$below", "$hole"} & set(value):
         return False
     if "$repr" in value:
         try:

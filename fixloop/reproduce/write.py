@@ -42,6 +42,14 @@ def request(app, method, path, query=b"", headers=(), body=b""):
         return status, text
 '''
 
+REFUSED = '''
+def refused(error):
+    """Whether the code under test raised this on purpose: to refuse an input is an answer, too."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
+    return not outside and last.line.startswith("raise ")
+'''
+
 KEEPS = '''
 def keeps(expected, actual):
     """Whether all of `expected` is in `actual`; a newer version may say more."""
@@ -60,20 +68,26 @@ def keeps(expected, actual):
 def call_source(recipe: Recipe) -> str:
     """A module with `call()`: does it, and returns the value (http: status and body)."""
     lines = lines_of(recipe)
-    body = [*lines.setup, *_repeated(recipe, lines), f"return {lines.result}"]
+    body = lines.body([*_repeated(recipe, lines), f"return {lines.result}"])
     return _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
 
 
-def test_source(recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool) -> str:
-    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail"
-    is asked.
+def test_source(
+    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None = None
+) -> str:
+    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is
+    asked, and to refuse the input on purpose is not to fail; `refused_as` is the incident's own type where that was
+    raised on purpose, too.
     """
     lines = lines_of(recipe)
-    body = [*lines.setup, *_repeated(recipe, lines)]
+    body = _repeated(recipe, lines)
     if asserted and isinstance(expected, dict) and "$raises" in expected:
         body += _raises(lines, expected["$raises"])
-    else:
+    elif asserted or recipe.entry == "http":
         body += _assertions(recipe, lines, expected, asserted)
+    else:
+        body += _not_failing(lines, refused_as)
+    body = lines.body(body)
     return f'"""{_docstring(doc)}\n"""\n' + _module(
         lines, f"def {name}():\n{indent(chr(10).join(body), '    ')}\n"
     )
@@ -117,9 +131,21 @@ def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> 
         status, body = expected["$tuple"]
         checks = [f"assert status == {status}, body"]
         return given + checks + (_equals(lines, "body", body) if body not in ("", None) else [])
-    if not asserted:
-        return [f"{lines.result}"]
     return [f"result = {lines.result}", *_equals(lines, "result", expected)]
+
+
+def _not_failing(lines: Lines, refused_as: str | None) -> list[str]:
+    """The call; an error that is raised on purpose refuses the input, and is an answer."""
+    lines.imports.add("traceback")
+    lines.helpers.append(REFUSED)
+    other = f'type(error).__name__ == "{refused_as}" or ' if refused_as else ""
+    return [
+        "try:",
+        indent(lines.result, "    "),
+        "except Exception as error:",
+        f"    if {other}not refused(error):",
+        "        raise",
+    ]
 
 
 def _equals(lines: Lines, name: str, expected: Any) -> list[str]:

@@ -14,10 +14,10 @@ from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
 from fixloop.reproduce.write import assertable, call_source, test_source
 from fixloop.runner import Runner
-from fixloop.worlds import World
+from fixloop.worlds import SOURCES, World
 from store.repair import ChangeVerdict, Oracle, Reproducer
 
-KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",), ("objects",))
+KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",), ("objects",), ("files",))
 
 
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
@@ -78,7 +78,8 @@ def write_reproducer(
         oracle = Oracle.PARENT_VALUE
     name = "test_" + incident_id.lower().replace("-", "_")
     asserted = oracle == Oracle.PARENT_VALUE
-    source = test_source(recipe, name, _doc(incident_id, found, recipe, cause, oracle), expected, asserted)
+    doc = _doc(incident_id, found, recipe, cause, oracle)
+    source = test_source(recipe, name, doc, expected, asserted, _refused_as(found))
     with bench.runner(bench.world()) as runner:
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
@@ -93,6 +94,14 @@ def write_reproducer(
         size_before=size(found.recipe.inputs), size_after=size(recipe.inputs),
         recipe=recipe.model_dump(mode="json"), expected=expected,
     )  # fmt: skip
+
+
+def _refused_as(found: Reproduction) -> str | None:
+    """The type of the incident's error, where own code raises it on purpose."""
+    same = next((raised for raised in found.outcome.seen if found.signature.is_it(raised)), None)
+    if same is None or not str(same.last.get("text", "")).startswith("raise "):
+        return None
+    return same.type if str(same.last.get("path", "")).startswith(SOURCES + "/") else None
 
 
 def _test_folder(repo: str, bench: Bench) -> str:
