@@ -106,9 +106,10 @@ class Catalogue:
         """A method by its name, inherited ones too."""
         for one in self.lineage(own):
             for node in _top(one.node):
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
-                    if "overload" not in {ast.unparse(d).rpartition(".")[2] for d in node.decorator_list}:
-                        return node
+                if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.name != name:
+                    continue
+                if not _is_overload(node):
+                    return node
         return None
 
     def method_names(self, own: OwnClass) -> dict[str, FunctionNode]:
@@ -133,7 +134,9 @@ class Catalogue:
                     case ast.Name(id=name, ctx=ast.Store()):
                         found.add(name)
                     case ast.Assign(targets=[ast.Name(id="__slots__")], value=slots):
-                        found |= {part.value for part in ast.walk(slots) if isinstance(part, ast.Constant)}
+                        found |= {
+                            str(part.value) for part in ast.walk(slots) if isinstance(part, ast.Constant)
+                        }
         return found
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
@@ -216,9 +219,9 @@ class Catalogue:
             if not all(name in text for name in sorted(attributes)[:2]) and module != near:
                 continue
             for node in (self.tree(module) or ast.Module([], [])).body:
-                if isinstance(node, ast.ClassDef) and attributes <= self.attributes(OwnClass(module, node)):
-                    if not base or base in self._bases(OwnClass(module, node)):
-                        found.append(OwnClass(module, node))
+                own = OwnClass(module, node) if isinstance(node, ast.ClassDef) else None
+                if own and attributes <= self.attributes(own) and (not base or base in self._bases(own)):
+                    found.append(own)
             if len(found) >= MOST:
                 break
         return found[:MOST]
@@ -232,6 +235,10 @@ def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
         yield part
         if isinstance(part, (ast.If, ast.Try)):
             pending = [*part.body, *part.orelse, *pending]
+
+
+def _is_overload(node: FunctionNode) -> bool:
+    return "overload" in {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
 
 
 def parameters(node: FunctionNode) -> tuple[Parameter, ...]:

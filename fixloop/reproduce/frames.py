@@ -171,7 +171,9 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
     positional = [arg.arg for arg in (*arguments.posonlyargs, *arguments.args)]
     if function.kind in ("method", "classmethod") and positional:
         positional = positional[1:]
-    named = [(name, "positional", at) for at, name in enumerate(positional)]
+    named: list[tuple[str, str, int | None]] = [
+        (name, "positional", at) for at, name in enumerate(positional)
+    ]
     named += [(arg.arg, "keyword", None) for arg in arguments.kwonlyargs]
     found = []
     needed = required(function.node)

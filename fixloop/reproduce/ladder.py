@@ -18,7 +18,6 @@ from fixloop.reproduce.requests import find_applications, request_recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
-from fixloop.reproduce.usage import keys_read
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
@@ -160,7 +159,7 @@ def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
         for one in sighting.own
         if one.index >= own.index and not isinstance(f := frame_function(one), NoCall)
     ]
-    return Filler(Scene(frames, own.index, catalogue.class_of), catalogue, own.module, keys_read(nodes))
+    return Filler(Scene(frames, own.index, catalogue.class_of), catalogue, own.module, tuple(nodes))
 
 
 def _attempt(

@@ -11,20 +11,28 @@ import ast
 import heapq
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, parameters
 from fixloop.reproduce.reprs import class_name, expression, function_name, positional, shown
 from fixloop.reproduce.scene import Scene, bare
-from fixloop.reproduce.usage import accepts, class_words, documented, neutral, used_attributes
+from fixloop.reproduce.usage import (
+    accepts,
+    class_words,
+    documented,
+    kept_as,
+    keys_read,
+    neutral,
+    used_attributes,
+)
 from fixloop.reproduce.values import CUT, FILTERED, REFERENCES, STAND_IN, rebuild
 
 DEPTH = 3  # objects inside objects
 WAYS = 32  # ways that are kept for one hole
 FITTING = 3  # values of callers that are tried for one optional argument
-KEYED = 8  # mappings with one such value that are
+KEYED = 12  # mappings with one such value that are
 _CHOICES = 5  # ways for one argument of a constructor
 _BUILDERS = re.compile(
     r"^(?:add|append|extend|update|insert|put|push|load|set|feed|register|write|bind|from|parse|read)"
@@ -62,7 +70,7 @@ class Filler:
     scene: Scene
     catalogue: Catalogue
     near: str
-    keys: tuple[str, ...] = ()  # keys that the functions of the stack read from mappings
+    stack: tuple[ast.AST, ...] = ()  # the functions from this frame inwards
     _ways: dict[tuple[str, str, int], list[Way]] = field(default_factory=dict)
 
     def own_class(self, name: str) -> str | None:
@@ -87,16 +95,25 @@ class Filler:
                 Wanted(wanted.name, str(tree["$hole"]), wanted.annotation, wanted.words, wanted.used), depth
             )
         if isinstance(tree, list):
-            return [Way(list(parts), *rest) for parts, *rest in self._product(tree, wanted, depth)]
+            return list(self._product(tree, list, wanted, depth))
         if isinstance(tree, dict) and "$member" not in tree and "$name" not in tree:
             keys = list(tree)
-            parts = self._product([tree[key] for key in keys], wanted, depth, keys)
-            return [Way(dict(zip(keys, values, strict=True)), *rest) for values, *rest in parts]
+
+            def mapping(values: Iterable[Any]) -> dict[str, Any]:
+                return dict(zip(keys, values, strict=True))
+
+            return list(self._product([tree[key] for key in keys], mapping, wanted, depth, keys))
         return [Way(tree)]
 
     def _product(
-        self, parts: Sequence[Any], wanted: Wanted, depth: int, names: Sequence[str] = ()
-    ) -> Iterator[tuple[tuple[Any, ...], int, tuple[str, ...], tuple[dict[str, Any], ...]]]:
+        self,
+        parts: Sequence[Any],
+        build: Callable[[Iterable[Any]], Any],
+        wanted: Wanted,
+        depth: int,
+        names: Sequence[str] = (),
+    ) -> Iterator[Way]:
+        """A container of parts, each of which may have several ways."""
         choices = [
             self.filled(part, Wanted(str(names[i]).strip("$") if names else wanted.name), depth)
             for i, part in enumerate(parts)
@@ -104,7 +121,7 @@ class Filler:
         for ways in cheapest(choices, WAYS):
             notes = tuple(dict.fromkeys(note for way in ways for note in way.notes))
             objects = tuple(made for way in ways for made in way.objects)
-            yield tuple(way.value for way in ways), sum(way.cost for way in ways), notes, objects
+            yield Way(build(way.value for way in ways), sum(way.cost for way in ways), notes, objects)
 
     # --- one hole --------------------------------------------------------------------------------------------
 
@@ -214,10 +231,13 @@ class Filler:
         if fields and not classes and depth < DEPTH:
             note = f"{wanted.name}: only the attributes that its repr shows"
             values = [rebuild(text, key, self.own_class, holes=True).value for key, text in fields.items()]
-            for parts, cost, notes, objects in self._product(values, wanted, depth + 1, list(fields)):
+
+            def namespace(parts: Iterable[Any]) -> dict[str, Any]:
                 words = dict(zip(fields, parts, strict=True))
-                tree = {"$call": "types.SimpleNamespace", "args": [], "kwargs": words}
-                yield Way(tree, cost + 3, (note, *notes), objects)
+                return {"$call": "types.SimpleNamespace", "args": [], "kwargs": words}
+
+            for way in self._product(values, namespace, wanted, depth + 1, list(fields)):
+                yield Way(way.value, way.cost + 3, (note, *way.notes), way.objects)
         if not classes and depth < DEPTH:
             yield from self._by_type(wanted, depth)
 
@@ -316,7 +336,8 @@ class Filler:
         init = self.catalogue.method(own, "__init__")
         for parameter in free if base else ():
             used = frozenset(used_attributes(init, parameter.name, own.node) if init else ())
-            for value, cost, said in self._pooled(parameter, used):
+            keys = keys_read(self.stack, {parameter.name, *kept_as(init, parameter.name)}) if init else ()
+            for value, cost, said in self._pooled(parameter, used, keys):
                 note = f"{parameter.name} of {own.name}: {said}"
                 yield self._also(base, parameter.name, value, cost, note)  # type: ignore[arg-type]
             stand_in = {"$call": STAND_IN, "args": [], "kwargs": {}}
@@ -324,7 +345,9 @@ class Filler:
             note = f"{parameter.name} of {own.name}: a stand-in"
             yield self._also(base, parameter.name, stand_in, cost, note)  # type: ignore[arg-type]
 
-    def _pooled(self, parameter: Parameter, used: frozenset[str]) -> Iterator[tuple[Any, int, str]]:
+    def _pooled(
+        self, parameter: Parameter, used: frozenset[str], keys: Sequence[str]
+    ) -> Iterator[tuple[Any, int, str]]:
         mapping = accepts("dict", used, {}) and (
             parameter.default in ("None", "{}") or "dict" in parameter.annotation.lower()
         )
@@ -333,7 +356,7 @@ class Filler:
             if seen.distance > 0 and accepts(parameter.annotation, used, seen.value, parameter.default):
                 fitting.append((seen.value, 3 + seen.distance, f"taken from {seen.name} of a caller"))
             if mapping and seen.distance > 0 and not isinstance(seen.value, (dict, list)):
-                for rank, key in enumerate(self.keys):
+                for rank, key in enumerate(keys):
                     cost = 4 + seen.distance + (0 if bare(key) == bare(seen.name) else 1 + rank // 4)
                     keyed.append(({key: seen.value}, cost, f"{key!r} taken from {seen.name} of a caller"))
         yield from fitting[:FITTING]

@@ -110,7 +110,7 @@ def shown(text: str) -> dict[str, str]:
     """Attributes that a repr shows, each with the text of its value: `<Foo a=1 b='x'>`, `(name='a', path=None)`."""
     inside = text.strip().removeprefix("<").removesuffix(">")
     marks = list(_FIELD.finditer(inside))
-    found = {}
+    found: dict[str, str] = {}
     for mark, following in zip_longest(marks, marks[1:]):
         end = following.start() if following else len(inside)
         value = inside[mark.end() : end].strip().rstrip(",;").strip()

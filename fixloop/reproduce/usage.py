@@ -28,15 +28,7 @@ def used_attributes(node: FunctionNode, name: str, owner: ast.ClassDef | None = 
     """Attributes that a function uses of one of its names; with `owner` also what the class uses of the attribute
     under which a constructor keeps it."""
     found = _attributes_of(node, name)
-    kept = {
-        target.attr
-        for part in ast.walk(node)
-        if isinstance(part, ast.Assign) and isinstance(part.value, ast.Name) and part.value.id == name
-        for target in part.targets
-        if isinstance(target, ast.Attribute)
-        and isinstance(target.value, ast.Name)
-        and target.value.id == "self"
-    }
+    kept = kept_as(node, name)
     for part in ast.walk(owner) if owner and kept else ():
         match part:
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attr), attr=used) if (
@@ -44,6 +36,21 @@ def used_attributes(node: FunctionNode, name: str, owner: ast.ClassDef | None = 
             ):
                 found.add(used)
     return {used for used in found if not used.startswith("__")}
+
+
+def kept_as(node: FunctionNode, name: str) -> set[str]:
+    """The attributes of the receiver under which a constructor keeps a parameter."""
+    return {
+        target.attr
+        for part in ast.walk(node)
+        if isinstance(part, ast.Assign) and _is(part.value, name)
+        for target in part.targets
+        if isinstance(target, ast.Attribute) and _is(target.value, "self")
+    }
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _attributes_of(node: FunctionNode, name: str) -> set[str]:
@@ -131,17 +138,22 @@ def neutral(annotation: str) -> Any:
     )
 
 
-def keys_read(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
-    """Texts that functions look up in mappings, in order."""
+def keys_read(nodes: Iterable[ast.AST], holders: Iterable[str]) -> tuple[str, ...]:
+    """Texts that functions look up in the mappings of these names, in order: `self.options["x"]`, `options.get("x")`."""
     found: dict[str, None] = {}
+    held = {text for name in holders for text in (name, f"self.{name}")}
     for node in nodes:
-        for part in ast.walk(node):
+        for part in sorted((p for p in ast.walk(node) if isinstance(p, ast.expr)), key=lambda p: p.lineno):
             match part:
-                case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
-                    found.setdefault(key)
+                case ast.Subscript(value=value, slice=ast.Constant(value=str(key)), ctx=ast.Load()):
+                    pass
                 case ast.Call(
-                    func=ast.Attribute(attr="get" | "pop" | "setdefault"),
+                    func=ast.Attribute(value=value, attr="get" | "pop" | "setdefault"),
                     args=[ast.Constant(value=str(key)), *_],
                 ):
-                    found.setdefault(key)
+                    pass
+                case _:
+                    continue
+            if ast.unparse(value) in held:
+                found.setdefault(key)
     return tuple(found)
