@@ -51,6 +51,9 @@ class Catalogue:
         self._give = texts
         self._trees: dict[str, ast.Module | None] = {}
         self._classes: dict[str, tuple[OwnClass, ...]] = {}
+        self._aliases: dict[str, dict[str, str]] = {}
+        self._lines: dict[str, tuple[OwnClass, ...]] = {}
+        self._attributes: dict[str, set[str]] = {}
 
     @cached_property
     def texts(self) -> Mapping[str, str]:
@@ -88,15 +91,21 @@ class Catalogue:
         found = self.classes(name)
         return found[0].dotted if len(found) == 1 else None
 
-    def lineage(self, own: OwnClass, depth: int = DEPTH) -> Iterator[OwnClass]:
-        """The class and its own base classes, nearest first."""
+    def lineage(self, own: OwnClass) -> tuple[OwnClass, ...]:
+        """The class and its own base classes, nearest first, each once."""
+        if own.dotted not in self._lines:
+            found = {one.dotted: one for one in self._upwards(own, DEPTH)}
+            self._lines[own.dotted] = tuple(found.values())
+        return self._lines[own.dotted]
+
+    def _upwards(self, own: OwnClass, depth: int) -> Iterator[OwnClass]:
         yield own
         for base in own.node.bases if depth else ():
             name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
             for one in sorted(
                 self.classes(self.original(own.module, name)), key=lambda c: c.module != own.module
             )[:1]:
-                yield from self.lineage(one, depth - 1)
+                yield from self._upwards(one, depth - 1)
 
     def _bases(self, own: OwnClass) -> set[str]:
         """The last names of all base classes."""
@@ -123,6 +132,11 @@ class Catalogue:
 
     def attributes(self, own: OwnClass) -> set[str]:
         """Names that an instance has: methods, class attributes, what methods assign to the receiver."""
+        if own.dotted not in self._attributes:
+            self._attributes[own.dotted] = self._attributes_of(own)
+        return self._attributes[own.dotted]
+
+    def _attributes_of(self, own: OwnClass) -> set[str]:
         found: set[str] = set()
         for one in self.lineage(own):
             for node in ast.walk(one.node):
@@ -158,12 +172,15 @@ class Catalogue:
 
     def original(self, module: str, name: str) -> str:
         """What a module calls `name`, by the name that it was imported under."""
-        for node in ast.walk(self.tree(module) or ast.Module([], [])):
-            if isinstance(node, (ast.ImportFrom, ast.Import)):
-                for alias in node.names:
-                    if alias.asname == name:
-                        return alias.name.rpartition(".")[2]
-        return name
+        if module not in self._aliases:
+            self._aliases[module] = {
+                alias.asname: alias.name.rpartition(".")[2]
+                for node in ast.walk(self.tree(module) or ast.Module([], []))
+                if isinstance(node, (ast.ImportFrom, ast.Import))
+                for alias in node.names
+                if alias.asname
+            }
+        return self._aliases[module].get(name, name)
 
     def function(self, name: str, near: str) -> str | None:
         """The dotted name of a function at the top level of a module: `near` first, else the only one there is."""

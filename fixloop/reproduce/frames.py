@@ -185,9 +185,9 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
     for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
         if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
             ways = [_noted(way, touched.get(rest.arg)) for way in filler.ways(kept, Wanted(rest.arg))]
-            found.append(
-                _Slot(rest.arg, kind, [way for way in ways if isinstance(way.value, empty)] or [Way(empty())])
-            )
+            fitting = [way for way in ways if isinstance(way.value, empty)]
+            without = Way(empty(), 6, (f"{rest.arg}: left out",)) if fitting else Way(empty())
+            found.append(_Slot(rest.arg, kind, sorted([*fitting, without], key=lambda way: way.cost)))
     return found
 
 

@@ -159,7 +159,8 @@ def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
         for one in sighting.own
         if one.index >= own.index and not isinstance(f := frame_function(one), NoCall)
     ]
-    return Filler(Scene(frames, own.index, catalogue.class_of), catalogue, own.module, tuple(nodes))
+    message = error.value if error else ""
+    return Filler(Scene(frames, own.index, catalogue.class_of, message), catalogue, own.module, tuple(nodes))
 
 
 def _attempt(

@@ -429,6 +429,8 @@ def variable(name: str, kind: str) -> str:
         chosen = last.lower().strip("_")
     else:
         chosen = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.strip("_")).lower()
+    if chosen == kind:
+        return f"the_{chosen}"
     return chosen if chosen.isidentifier() and not keyword.iskeyword(chosen) else "made"
 
 

@@ -4,6 +4,7 @@ farther out often does: the text that an object was made from, the list that a l
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from fixloop.reproduce.values import FILTERED, OwnClass, rebuild
 from store.event import Frame
 
 MOST_VALUES = 24  # values of other frames that are tried for what is not known
+_QUOTED = re.compile(r"'([^'\n]{1,200})'")
 _LONGEST = 20_000  # characters of such a value
 
 
@@ -30,8 +32,8 @@ class Seen:
 class Scene:
     """All frames of the exception, oldest first, seen from the one at `index`."""
 
-    def __init__(self, frames: Sequence[Frame], index: int, own_class: OwnClass) -> None:
-        self.frames, self.index, self._own_class = frames, index, own_class
+    def __init__(self, frames: Sequence[Frame], index: int, own_class: OwnClass, message: str = "") -> None:
+        self.frames, self.index, self._own_class, self._message = frames, index, own_class, message
 
     @property
     def frame(self) -> Frame:
@@ -58,6 +60,8 @@ class Scene:
     def pool(self) -> tuple[Seen, ...]:
         """Plain values of the frames that called, nearest first; then of this frame and those that it called."""
         found: dict[str, Seen] = {}
+        for text in list(dict.fromkeys(_QUOTED.findall(self._message)))[:3]:
+            found[repr(text)] = Seen("the error's message", text, 1)
         outer = range(self.index - 1, -1, -1)
         inner = range(self.index, len(self.frames))
         for at in (*outer, *inner):

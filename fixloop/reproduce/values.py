@@ -226,6 +226,8 @@ def from_ast(node: ast.expr, path: str, own: OwnClass, *, holes: bool = False) -
             return _constant(value)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return _constant(-number)
+        case ast.UnaryOp(op=ast.UAdd(), operand=ast.Constant(value=int() | float() as number)):
+            return _constant(number)
         case ast.List(elts=items):
             return [inner(item) for item in items]
         case ast.Tuple(elts=items):
