@@ -387,20 +387,26 @@ class Filler:
             if len(needed) != 1:
                 continue
             for seen in self.scene.pool:
-                if (
-                    seen.distance > 0
-                    and accepts(needed[0].annotation, frozenset(), seen.value)
-                    and isinstance(seen.value, (list, dict))
-                ):
+                if seen.distance <= 0 or not isinstance(seen.value, (list, dict)):
+                    continue
+                kin = 0 if bare(seen.name) in method or method.startswith("add") else 1
+                for values, more in self._fed(seen.value, needed[0]):
+                    calls = [*made["calls"], *([method, [value], {}, False] for value in values)]
                     note = f"{wanted.name}: its state, from {seen.name} of a caller by {method}()"
-                    kept = {**made, "calls": [*made["calls"], [method, [seen.value], {}, False]]}
-                    kin = 0 if bare(seen.name) in method or method.startswith("add") else 1
-                    yield Way(
-                        {"$ref": made["name"]},
-                        base.cost + 3 + kin + seen.distance,
-                        (*base.notes, note),
-                        (*base.objects[:-1], kept),
-                    )
+                    cost = base.cost + 3 + kin + more + seen.distance
+                    objects = (*base.objects[:-1], {**made, "calls": calls})
+                    yield Way({"$ref": made["name"]}, cost, (*base.notes, note), objects)
+
+    def _fed(self, value: Any, parameter: Parameter) -> Iterator[tuple[list[Any], int]]:
+        """A value as it is given to a method: at once, or item by item."""
+        if accepts(parameter.annotation, (), value):
+            yield [value], 0
+        if (
+            isinstance(value, list)
+            and value
+            and all(accepts(parameter.annotation, (), item) for item in value)
+        ):
+            yield value, 1
 
 
 def cheapest(choices: Sequence[Sequence[Way]], most: int) -> Iterator[tuple[Way, ...]]:

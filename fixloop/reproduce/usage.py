@@ -54,7 +54,15 @@ def _is(node: ast.expr, name: str) -> bool:
 
 
 def _attributes_of(node: FunctionNode, name: str) -> set[str]:
-    """Attributes of a name up to the place where it is bound to something else."""
+    """Attributes of a name up to the place where it is bound to something else; none where the code itself asks what
+    the value is."""
+    asked = (
+        part
+        for part in ast.walk(node)
+        if isinstance(part, ast.Call) and part.args and _is(part.args[0], name)
+    )
+    if any(_is(part.func, "isinstance") or _is(part.func, "hasattr") for part in asked):
+        return set()
     bound = [
         part.lineno
         for part in ast.walk(node)
