@@ -120,7 +120,8 @@ def _reason(outcome: Outcome) -> str:
         return {"timeout": "did not end in time", "died": "the process ended without an answer"}.get(
             outcome.status, outcome.status
         )
-    return f"{outcome.exception.type}: {outcome.exception.message.splitlines()[0][:160] if outcome.exception.message else ''}"
+    first = (outcome.exception.message.splitlines() or [""])[0]
+    return f"{outcome.exception.type}: {first[:160]}"
 
 
 # --- smaller --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ MOST = 1_000_000  # characters of a test file
 
 def existing_test(house: House, given: str, repo: str | None) -> tuple[ExistingTest, Bench]:
     """The test, and the connected repository at the newest commit of its main branch to run it on. The file's text is
-    what is on disk; what it has next to it (fixtures in a conftest) is the repository's. Raises BadPayload, NotFound."""
+    what is on disk; what it has next to it (fixtures in a conftest) is the repository's. Raises BadPayload,
+    NotFound."""
     file, _, name = given.partition("::")
     path = Path(file)
     try:

@@ -89,7 +89,15 @@ class Catalogue:
     def class_of(self, name: str) -> str | None:
         """The dotted name of the one class of that name, or None: for values that name their class."""
         found = self.classes(name)
-        return found[0].dotted if len(found) == 1 else None
+        if found or not name.replace(".", "").isidentifier():
+            return found[0].dotted if len(found) == 1 else None
+        return self._assigned(name.rpartition(".")[2])
+
+    def _assigned(self, name: str) -> str | None:
+        """A class that a call makes: `Reading = namedtuple(…)`, at the top level of one module."""
+        shape = re.compile(rf"^{re.escape(name)} = \w[\w.]*\(", re.MULTILINE)
+        places = [module for module, text in self.texts.items() if name[:1].isupper() and shape.search(text)]
+        return f"{places[0]}.{name}" if len(places) == 1 else None
 
     def lineage(self, own: OwnClass) -> tuple[OwnClass, ...]:
         """The class and its own base classes, nearest first, each once."""

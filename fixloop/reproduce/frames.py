@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fixloop.reproduce.catalogue import OwnClass
-from fixloop.reproduce.objects import Filler, Wanted, Way, cheapest, variable
+from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
+from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
 from store.event import Frame
 from store.incident import CodeLocation
 
@@ -131,7 +132,7 @@ def frame_function(own: OwnFrame) -> Function | NoCall:
         return NoCall(f"no function {name} around line {line} of {own.location.path}")
     if name.startswith("<"):
         return NoCall(f"{name} is a part of {function.qualname}")
-    if function.nested:
+    if function.nested and function.kind != "method":
         return NoCall(f"{function.qualname} is defined inside another function")
     return function
 
@@ -184,7 +185,7 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
         found.append(_Slot(name, kind, ways))
     for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
         if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
-            ways = [_noted(way, touched.get(rest.arg)) for way in filler.ways(kept, Wanted(rest.arg))]
+            ways = [way.noted(touched.get(rest.arg), 2) for way in filler.ways(kept, Wanted(rest.arg))]
             fitting = [way for way in ways if isinstance(way.value, empty)]
             without = Way(empty(), 6, (f"{rest.arg}: left out",)) if fitting else Way(empty())
             found.append(_Slot(rest.arg, kind, sorted([*fitting, without], key=lambda way: way.cost)))
@@ -200,10 +201,6 @@ def _kept(name: str, function: Function, frame: Frame) -> Any:
     return None
 
 
-def _noted(way: Way, note: str | None, cost: int = 2) -> Way:
-    return replace(way, cost=way.cost + cost, notes=(note, *way.notes)) if note else way
-
-
 def _ways(
     name: str, at: int | None, function: Function, own: OwnFrame, filler: Filler, touched: Mapping[str, str],
     *, is_needed: bool,
@@ -217,7 +214,7 @@ def _ways(
     kept = _kept(name, function, own.frame)
     found: list[Way] = []
     if kept is not None:
-        found += [_noted(way, touched.get(name)) for way in filler.ways(kept, wanted)]
+        found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
         for way in found[:1]:
             found += [*_richer(way, wanted, filler), *_variants(way, name)]
     site = filler.scene.call_site
@@ -229,12 +226,11 @@ def _ways(
     if kept is None and not is_needed:
         found.append(_LEFT_OUT)
     if kept is None or name in touched:
-        elsewhere = filler.scene.kept(name)
         found += [
-            replace(way, cost=way.cost + (2 if distance > 0 else 6), notes=(f"{name}: as another frame shows it", *way.notes))
-            for other, distance in elsewhere
+            way.noted(f"{name}: as another frame shows it", 2 if distance > 0 else 6)
+            for other, distance in filler.scene.kept(name)
             for way in filler.ways(other, wanted)[:2]
-        ]  # fmt: skip
+        ]
     if kept is None and is_needed:
         found += filler.of_hole(wanted, 0)
     return sorted(found, key=lambda way: way.cost)
@@ -273,10 +269,21 @@ def _variants(way: Way, name: str) -> Iterator[Way]:
         if all(isinstance(item, list) for item in value):
             inner = [{"$tuple": item} for item in value]
             yield replace(way, value=inner, cost=way.cost + 5, notes=(*way.notes, note))
+    if isinstance(value, dict) and (nested := _with_sets(value)) != value:
+        note = f"{name}: lists in the event, which does not tell sets from lists"
+        yield replace(way, value=nested, cost=way.cost + 8, notes=(*way.notes, note))
     if isinstance(value, dict) and value and all(key.isdigit() for key in value):
         pairs = {"$dict": [[int(key), item] for key, item in value.items()]}
         note = f"{name}: keys are texts in the event, taken as numbers"
         yield replace(way, value=pairs, cost=way.cost + 4, notes=(*way.notes, note))
+
+
+def _with_sets(value: Any) -> Any:
+    """The value with every flat list inside as a set."""
+    if isinstance(value, dict) and not any(key.startswith("$") for key in value):
+        return {key: _with_sets(item) for key, item in value.items()}
+    flat = isinstance(value, list) and value and all(isinstance(item, (str, int, float)) for item in value)
+    return {"$set": value} if flat else value
 
 
 # --- what a method is called on -----------------------------------------------------------------------------------
@@ -298,10 +305,10 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
         found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]
-    if len(function.classes) == 1:
+    if len(function.classes) == 1 and not function.nested:
         found += filler.of_class(owner, Wanted(name))
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
-    return sorted(_distinct(found), key=lambda way: way.cost)
+    return sorted(distinct(found), key=lambda way: way.cost)
 
 
 def _contained(way: Way, owner: OwnClass) -> Way:
@@ -309,10 +316,6 @@ def _contained(way: Way, owner: OwnClass) -> Way:
     name = variable("self", owner.name)
     made = {"name": name, "call": owner.dotted, "args": [way.value], "kwargs": {}, "calls": [], "set": {}}
     return Way({"$ref": name}, way.cost, way.notes, (*way.objects, made))
-
-
-def _distinct(ways: Sequence[Way]) -> list[Way]:
-    return list({repr((way.value, way.objects)): way for way in reversed(ways)}.values())[::-1]
 
 
 # --- together -----------------------------------------------------------------------------------------------------

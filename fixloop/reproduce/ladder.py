@@ -1,8 +1,8 @@
 """The entry ladder: the highest rung at which the failure comes back for the same reason.
 
 HTTP through the application's own test client first; then the functions of the stack, from the outermost inwards: of
-each the calls that the event allows, the least guessed first. A call that does not fail at once is repeated in one run, for
-state builds up (a warm cache).
+each the calls that the event allows, the least guessed first. A call that does not fail at once is repeated in one
+run, for state builds up (a warm cache).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ REPEATS = 3  # the same call at most this many times in one run
 SIGHTINGS = 5  # events that are tried
 APPLICATIONS = 3  # application objects that are tried for one request
 FRAMES = 30  # functions of the stack that are tried
-FRAME_RUNS = 60  # calls of one function that are tried
-RUNS = 400  # calls of all functions for one event
+FRAME_RUNS = 60  # calls of one function that are tried at most, and …
+FEWEST = 15  # … at least, however many functions share the runs
+RUNS = 450  # calls of all functions for one event
 SECONDS = 150.0  # for all functions of one event
 WALL = 10.0  # seconds for one call
 HANGS = 3  # calls of one function that may hang before it is given up
@@ -102,7 +103,9 @@ def _frames(
     """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
     best: tuple[int, Reproduction] | None = None
     runs, until = RUNS, monotonic() + SECONDS
-    for own in _functions(sighting):
+    functions = list(_functions(sighting))
+    share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
+    for own in functions:
         calls = frame_calls(
             own, _filler(situation, sighting, own), situation.layout.env.get("DJANGO_SETTINGS_MODULE")
         )
@@ -110,7 +113,7 @@ def _frames(
             tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
             continue
         wall = iter(range(HANGS))
-        for call in _in_surroundings(calls, sighting, situation)[: min(runs, FRAME_RUNS)]:
+        for call in _in_surroundings(calls, sighting, situation)[: min(runs, share)]:
             if monotonic() > until or (best is not None and call.cost >= best[0]):
                 break
             runs -= 1

@@ -12,11 +12,13 @@ from fixloop.reproduce.values import STAND_IN, render
 
 WIDTH = 100
 # Methods that are written as what they are for.
-_OPERATORS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=", "__add__": "+",
-              "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__floordiv__": "//", "__mod__": "%", "__or__": "|",
-              "__and__": "&", "__xor__": "^", "__matmul__": "@", "__lshift__": "<<", "__rshift__": ">>"}  # fmt: skip
-_FUNCTIONS = {"__next__": "next", "__iter__": "iter", "__len__": "len", "__repr__": "repr", "__str__": "str",
-              "__hash__": "hash", "__bool__": "bool", "__int__": "int", "__float__": "float", "__abs__": "abs"}  # fmt: skip
+_OPERATORS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=",
+              "__add__": "+", "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__floordiv__": "//", "__mod__": "%",
+              "__or__": "|", "__and__": "&", "__xor__": "^",
+              "__matmul__": "@", "__lshift__": "<<", "__rshift__": ">>"}  # fmt: skip
+_FUNCTIONS = {"__next__": "next", "__iter__": "iter", "__len__": "len", "__repr__": "repr",
+              "__str__": "str", "__hash__": "hash", "__bool__": "bool", "__int__": "int", "__float__": "float",
+              "__abs__": "abs"}  # fmt: skip
 
 
 @dataclass

@@ -2,13 +2,13 @@
 
 For every hole there are several ways, each with a cost: what the repr says, a constructor whose parameters other
 frames show by the same name, an instance that a module keeps, the state that a method builds out of a value that the
-caller held, and at the very end a stand-in. They are tried in the sandbox, the cheapest first; what was guessed is said.
+caller held, and at the very end a stand-in. They are tried in the sandbox, the cheapest first; what was guessed is
+said.
 """
 
 from __future__ import annotations
 
 import ast
-import heapq
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +28,7 @@ from fixloop.reproduce.usage import (
     used_attributes,
 )
 from fixloop.reproduce.values import CUT, FILTERED, REFERENCES, STAND_IN, rebuild
+from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
 
 DEPTH = 3  # objects inside objects
 WAYS = 32  # ways that are kept for one hole
@@ -40,27 +41,6 @@ _BUILDERS = re.compile(
 _ITERATORS = re.compile(r"<(?:\w+_iterator|generator|enumerate|zip|map|filter|reversed|itertools\.\w+)\b")
 _FILES = {"StringIO": "io.StringIO", "TextIOWrapper": "io.StringIO", "BytesIO": "io.BytesIO",
           "BufferedReader": "io.BytesIO", "BufferedRandom": "io.BytesIO"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to have a value. `objects` are made before the call, in order; `value` may refer to them."""
-
-    value: Any
-    cost: int = 0
-    notes: tuple[str, ...] = ()
-    objects: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is known of the thing that is looked for: its name, the kept text, what its place says of its type."""
-
-    name: str
-    text: str = ""
-    annotation: str = ""
-    words: tuple[str, ...] = ()  # class names that the documentation gives it
-    used: frozenset[str] = frozenset()  # attributes that the code uses of it
 
 
 @dataclass
@@ -131,7 +111,7 @@ class Filler:
         if key not in self._ways:
             self._ways[key] = []  # what is inside itself has no way
             found = sorted(self._ways_of(wanted, depth), key=lambda way: way.cost)
-            self._ways[key] = _distinct(found)[:WAYS]
+            self._ways[key] = distinct(found)[:WAYS]
         return self._ways[key]
 
     def _ways_of(self, wanted: Wanted, depth: int) -> Iterator[Way]:
@@ -255,7 +235,7 @@ class Filler:
         found = [*bases]
         for base in bases[:3]:
             found += self._with_state(base, own, wanted)
-        return _distinct(sorted(found, key=lambda way: way.cost))
+        return distinct(sorted(found, key=lambda way: way.cost))
 
     def _constructed(self, own: OwnClass, wanted: Wanted, depth: int) -> Iterator[Way]:
         taken = self.catalogue.constructor(own) or ()
@@ -277,7 +257,30 @@ class Filler:
         ]
         if fixed != chosen:
             yield from self._calls(own, wanted, fixed)
+        yield from self._spread(own, wanted, fixed, taken)
         yield from self._with_pool(own, wanted, fixed, taken)
+
+    def _spread(
+        self,
+        own: OwnClass,
+        wanted: Wanted,
+        fixed: Sequence[tuple[Parameter, list[Way]]],
+        taken: Sequence[Parameter],
+    ) -> Iterator[Way]:
+        """Made with all that a caller's mapping holds, as keywords: settings are often kept so."""
+        init = self.catalogue.method(own, "__init__")
+        open_end = init is not None and init.args.kwarg is not None
+        names = {parameter.name for parameter in taken}
+        base = next(self._calls(own, wanted, fixed), None)
+        for seen in self.scene.pool if base else ():
+            words = seen.value if isinstance(seen.value, dict) and seen.distance > 0 else {}
+            fits = all(key in names or (open_end and key.isidentifier()) for key in words)
+            if words and fits and not any(key.startswith("$") or keyword.iskeyword(key) for key in words):
+                made = base.objects[-1]  # type: ignore[union-attr]
+                note = f"{own.name}: its arguments taken from {seen.name} of a caller"
+                whole = {**made, "kwargs": {**made["kwargs"], **words}}
+                objects = (*base.objects[:-1], whole)  # type: ignore[union-attr]
+                yield Way(base.value, base.cost + 2 + seen.distance, (*base.notes, note), objects)  # type: ignore[union-attr]
 
     def _calls(
         self, own: OwnClass, wanted: Wanted, chosen: Sequence[tuple[Parameter, list[Way]]]
@@ -316,11 +319,12 @@ class Filler:
             return self.ways(text, wanted, depth + 1)
         if parameter.required:
             return self.of_hole(wanted, depth + 1)
+        said = f"{parameter.name}: as another frame shows it"
         found = [
-            Way(way.value, way.cost + (1 if distance > 0 else 2), (f"{parameter.name}: as another frame shows it", *way.notes), way.objects)
+            way.noted(said, 1 if distance > 0 else 2)
             for kept, distance in self.scene.kept(parameter.name)
             for way in self.ways(kept, wanted, depth + 1)[:1]
-        ]  # fmt: skip
+        ]
         return [way for way in found if way.cost < 20][:2]
 
     def _with_pool(
@@ -407,44 +411,6 @@ class Filler:
             and all(accepts(parameter.annotation, (), item) for item in value)
         ):
             yield value, 1
-
-
-def cheapest(choices: Sequence[Sequence[Way]], most: int) -> Iterator[tuple[Way, ...]]:
-    """One way of each, the cheapest together first. Each sequence is sorted by cost."""
-    if not all(choices):
-        return
-    start = (0,) * len(choices)
-    pending, seen = [(sum(ways[0].cost for ways in choices), start)], {start}
-    for _ in range(most):
-        if not pending:
-            return
-        _, at = heapq.heappop(pending)
-        yield tuple(ways[i] for ways, i in zip(choices, at, strict=True))
-        for place in range(len(at)):
-            following = (*at[:place], at[place] + 1, *at[place + 1 :])
-            if following[place] < len(choices[place]) and following not in seen:
-                seen.add(following)
-                cost = sum(ways[i].cost for ways, i in zip(choices, following, strict=True))
-                heapq.heappush(pending, (cost, following))
-
-
-def variable(name: str, kind: str) -> str:
-    """A variable's name for an object: the local's, or the class's in lower case."""
-    last = name.rpartition(".")[2].partition("[")[0]
-    if last.isidentifier() and last not in ("self", "cls", "args", "kwargs") and not keyword.iskeyword(last):
-        chosen = last.lower().strip("_")
-    else:
-        chosen = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.strip("_")).lower()
-    if chosen == kind:
-        return f"the_{chosen}"
-    return chosen if chosen.isidentifier() and not keyword.iskeyword(chosen) else "made"
-
-
-def _distinct(ways: Iterable[Way]) -> list[Way]:
-    found: dict[str, Way] = {}
-    for way in ways:
-        found.setdefault(repr((way.value, way.objects)), way)
-    return list(found.values())
 
 
 def _cut(wanted: Wanted) -> Iterator[Way]:

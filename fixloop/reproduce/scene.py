@@ -113,7 +113,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 def _call_of(caller: Frame, name: str) -> ast.Call | None:
     """The call of `name` in the caller's line, with the lines around it where it goes over several."""
     line = caller.context_line or ""
-    for extra in range(0, min(len(caller.post_context), 6) + 1):
+    for extra in range(min(len(caller.post_context), 6) + 1):
         text = "\n".join([line.strip(), *caller.post_context[:extra]])
         for candidate in (text, text.rstrip(":") + ":\n pass" if text.rstrip().endswith(":") else text):
             tree = parse(candidate.strip())

@@ -11,17 +11,18 @@ from fixloop.reproduce.syntax import FunctionNode
 
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _NOT_CLASSES = frozenset({
-    "optional", "union", "any", "none", "str", "int", "float", "bool", "list", "dict", "tuple", "set", "bytes", "object",
-    "callable", "iterable", "sequence", "mapping", "type", "string", "literal", "iterator", "self", "true", "false",
+    "optional", "union", "any", "none", "str", "int", "float", "bool", "list", "dict", "tuple", "set", "bytes",
+    "object", "callable", "iterable", "sequence", "mapping", "type", "string", "literal", "iterator", "self", "true", "false",
 })  # fmt: skip
 # What an annotation or a default says -> the plain types that fit.
 _FITS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("str", (str,)), ("text", (str,)), ("path", (str,)), ("bool", (bool,)), ("int", (int,)), ("float", (int, float)),
-    ("dict", (dict,)), ("mapping", (dict,)), ("list", (list,)), ("sequence", (list, str)), ("iterable", (list, dict, str)),
-    ("tuple", (list,)), ("set", (list,)), ("collection", (list, dict)),
+    ("dict", (dict,)), ("mapping", (dict,)), ("list", (list,)), ("sequence", (list, str)),
+    ("iterable", (list, dict, str)), ("tuple", (list,)), ("set", (list,)), ("collection", (list, dict)),
 )  # fmt: skip
-_NEUTRAL: tuple[tuple[str, Any], ...] = (("str", ""), ("bool", False), ("int", 0), ("float", 0.0), ("dict", {}), ("list", []),
-                                         ("None", None))  # fmt: skip
+_NEUTRAL: tuple[tuple[str, Any], ...] = (
+    ("str", ""), ("bool", False), ("int", 0), ("float", 0.0), ("dict", {}), ("list", []), ("None", None),
+)  # fmt: skip
 
 
 def used_attributes(node: FunctionNode, name: str, owner: ast.ClassDef | None = None) -> set[str]:
@@ -147,7 +148,7 @@ def neutral(annotation: str) -> Any:
 
 
 def keys_read(nodes: Iterable[ast.AST], holders: Iterable[str]) -> tuple[str, ...]:
-    """Texts that functions look up in the mappings of these names, in order: `self.options["x"]`, `options.get("x")`."""
+    """Texts that functions look up in the mappings of these names, in order: `self.options["x"]`."""
     found: dict[str, None] = {}
     held = {text for name in holders for text in (name, f"self.{name}")}
     for node in nodes:

@@ -7,7 +7,8 @@ side effects, and the team's own classes when their definition was found in thei
 A value is a JSON tree in which what JSON lacks is tagged:
     {"$tuple": [...]}  {"$set": [...]}  {"$dict": [[key, value], ...]}  {"$repr": "b'\\\\xfc'"}
     {"$call": "datetime.datetime", "args": [...], "kwargs": {...}}  {"$name": "shop.models.Order"}
-    {"$ref": "order"}, an object that the test makes beforehand  {"$below": "a.txt"}, a path in the test's folder  {"$hole": "<…>"}, what is not known yet
+    {"$member": ["shop.models.State", "OPEN"]}  {"$ref": "order"}, an object that the test makes beforehand
+    {"$below": "a.txt"}, a path in the test's folder  {"$hole": "<…>"}, what is not known yet
 It can be minimised like JSON and rendered as a Python expression by `render`.
 """
 
@@ -85,11 +86,13 @@ BUILTINS = frozenset({
 # Classes and functions that an event may name as values (`type=<class 'int'>`): none does more than make a value.
 REFERENCES: Mapping[str, str] = {
     **{name: name for name in BUILTINS},
-    **{name: name for name in ("len", "min", "max", "sum", "sorted", "abs", "repr", "hash", "iter", "next", "any", "all")},
+    **{name: name for name in ("len", "min", "max", "sum", "sorted", "abs", "repr", "hash", "iter", "next", "any")},
     **{name: dotted for name, dotted in CONSTRUCTORS.items() if dotted == name},
     **{dotted: dotted for dotted in CONSTRUCTORS.values() if "." in dotted},
-    **{f"operator.{name}": f"operator.{name}" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne",
-                                                         "lt", "le", "gt", "ge", "and_", "or_", "xor", "neg", "not_")},
+    **{
+        f"operator.{name}": f"operator.{name}"
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_")
+    },
 }  # fmt: skip
 _CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")
 

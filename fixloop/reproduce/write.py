@@ -73,7 +73,7 @@ def call_source(recipe: Recipe) -> str:
 
 
 def test_source(
-    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None = None
+    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None
 ) -> str:
     """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is
     asked, and to refuse the input on purpose is not to fail; `refused_as` is the incident's own type where that was

@@ -29,7 +29,8 @@ def command(test: str, runs: int, repo: str | None, data: Path | None, as_json: 
               "cold_failures": found.cold.hits}  # fmt: skip
     misses = min(found.scan.hits, found.scan.runs - found.scan.hits)
     bound = miss_bound(found.scan.runs, misses)
-    said = f"{found.verdict}: {found.scan.hits} of {found.scan.runs} runs failed, {found.cold.hits} of {found.cold.runs} cold"
+    cold = f"{found.cold.hits} of {found.cold.runs} cold"
+    said = f"{found.verdict}: {found.scan.hits} of {found.scan.runs} runs failed, {cold}"
     lines = [
         said,
         f"95 % bound of the other outcome: {bound:.2%}",
