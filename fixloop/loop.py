@@ -11,6 +11,7 @@ on with the next step, in another process or on another day.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -152,6 +153,10 @@ class Repair:
         candidates = rank(self._situation, self._bench.repositories, self._bench.exposed)
         search = Prover(self._situation, _reproduced(known), self._bench).search(candidates)
         after = known.model_copy(update={"search": search})
+        if search.yesterday:
+            reproduced = _reproduced(known)
+            recipe = reproduced.recipe.model_copy(update={"yesterday": True})
+            after = after.model_copy(update={"reproduction": replace(reproduced, recipe=recipe)})
         details = {"candidates": len(candidates), "runs": search.runs}
         if search.cause is not None:
             change = search.cause.change

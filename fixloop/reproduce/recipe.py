@@ -28,6 +28,7 @@ class Recipe(Value):
     repeat: int = (
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
+    yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 

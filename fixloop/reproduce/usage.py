@@ -12,7 +12,8 @@ from fixloop.reproduce.syntax import FunctionNode
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _NOT_CLASSES = frozenset({
     "optional", "union", "any", "none", "str", "int", "float", "bool", "list", "dict", "tuple", "set", "bytes",
-    "object", "callable", "iterable", "sequence", "mapping", "type", "string", "literal", "iterator", "self", "true", "false",
+    "object", "callable", "iterable", "sequence", "mapping", "type", "string", "literal", "iterator", "self", "true",
+    "false",
 })  # fmt: skip
 # What an annotation or a default says -> the plain types that fit.
 _FITS: tuple[tuple[str, tuple[type, ...]], ...] = (

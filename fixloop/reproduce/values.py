@@ -91,7 +91,7 @@ REFERENCES: Mapping[str, str] = {
     **{dotted: dotted for dotted in CONSTRUCTORS.values() if "." in dotted},
     **{
         f"operator.{name}": f"operator.{name}"
-        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_")
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge")
     },
 }  # fmt: skip
 _CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")

@@ -5,12 +5,15 @@ Both come from the same lines, so that what is proven is what is in the draft.
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from fixloop.reproduce.lines import Lines, django_setup, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render, renderable
+
+YESTERDAY = Path(__file__).parent / "yesterday.py"
 
 # An ASGI application needs a test client that its environment may lack (Starlette's wants httpx): this is the fallback.
 ASGI_CALL = '''
@@ -69,7 +72,8 @@ def call_source(recipe: Recipe) -> str:
     """A module with `call()`: does it, and returns the value (http: status and body)."""
     lines = lines_of(recipe)
     body = lines.body([*_repeated(recipe, lines), f"return {lines.result}"])
-    return _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
+    source = _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
+    return f"{YESTERDAY.read_text('utf-8')}\n\nrestore()\n{source}" if recipe.yesterday else source
 
 
 def test_source(

@@ -123,6 +123,10 @@ def _doc(incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | N
         )
     else:
         lines.append("Nothing says what is right: only that this failure is gone is asked (oracle no_crash).")
+    if recipe.yesterday:
+        lines.append(
+            "Older commits were run with names put back that newer Pythons have removed, on both sides."
+        )
     lines += [f"Guessed: {guess}." for guess in recipe.guessed[:5]]
     lines += [f"Redacted, and left out: {what}." for what in recipe.redacted[:5]]
     return "\n".join(lines)
