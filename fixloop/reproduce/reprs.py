@@ -16,7 +16,9 @@ _ADDRESS = re.compile(r" at 0x([0-9a-fA-F]+)")
 _CLASS = re.compile(r"^<(?:class ')?([A-Za-z_][\w.]*)")
 _CALLED = re.compile(r"^([A-Za-z_][\w.]*)\(")
 _ENUM = re.compile(r"<([A-Za-z_][\w.]*)\.([A-Za-z_]\w*): .*>", re.DOTALL)
-_FUNCTION = re.compile(r"<(?:bound method|function|built-in function|built-in method) ([A-Za-z_][\w.<>]*)")
+_FUNCTION = re.compile(
+    r"<(?:bound method|function|built-in function|built-in method) ([A-Za-z_][\w.]*(?:<\w+>[\w.]*)*)"
+)
 _VIEWS = re.compile(r"^(?:dict|odict)_(?:items|keys|values)\(")
 _FIELD = re.compile(r"(?:^|[\s(<,;])([A-Za-z_]\w*)\s*[=:]\s*")
 _OPERAND = "([{,=:"  # what stands before a value

@@ -180,7 +180,7 @@ def _leaf(text: str, path: str, result: Rebuilt, own: OwnClass) -> Any:
         return _open(text, path, result, f"{path} was cut at {len(text)} characters")
     if len(text) > MOST_TEXT:
         raise _CannotRebuild(f"{path} is too large")
-    tree = expression(text) if result.holes or _CLASS.fullmatch(text.strip()) else _parsed(text)
+    tree = expression(text) if result.holes or text.lstrip().startswith("<") else _parsed(text)
     if tree is None:
         return _open(text, path, result, f"{path} is an object: {text[:80]}")
     try:

@@ -37,8 +37,8 @@ _GONE = {
 def restore() -> None:
     """Put back what is missing."""
     for name in ("Mapping", "MutableMapping", "Sequence", "MutableSequence", "Set", "MutableSet", "Iterable",
-                 "Iterator", "Callable", "Hashable", "Sized", "Container", "Generator", "Awaitable", "Coroutine", "KeysView",
-                 "ItemsView", "ValuesView", "MappingView", "ByteString"):  # fmt: skip
+                 "Iterator", "Callable", "Hashable", "Sized", "Container", "Generator", "Awaitable", "Coroutine",
+                 "KeysView", "ItemsView", "ValuesView", "MappingView", "ByteString"):  # fmt: skip
         _put(collections, name, getattr(collections.abc, name, None))
     _put(time, "clock", time.perf_counter)
     _put(fractions, "gcd", math.gcd)
