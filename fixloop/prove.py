@@ -78,7 +78,7 @@ class Prover:
         supported: Cause | None = None
         runnable = [change for change in candidates if change.score > 0 or len(candidates) <= TRIED]
         for change in runnable:
-            if self._runs >= 2 * TRIED:
+            if self._runs >= 2 * TRIED or self._bench.budget.tight:
                 break
             cause = self._judge(change, judged)
             if cause and cause.change.verdict == ChangeVerdict.PROVEN:
@@ -87,7 +87,7 @@ class Prover:
         for repo in sorted(
             {change.repo for change in candidates}, key=lambda name: self._best(name, candidates)
         ):
-            if supported is not None or self._introduced(judged):
+            if supported is not None or self._introduced(judged) or self._bench.budget.tight:
                 break
             boundary = self._bisect(repo, candidates)
             if boundary is not None:
@@ -270,7 +270,7 @@ class Prover:
         def works(chosen: Sequence[Block]) -> tuple[dict[str, str | None], str] | None:
             nonlocal tries
             tries += 1
-            if tries > TAKEN_OUT:
+            if tries > TAKEN_OUT or self._bench.budget.tight:
                 return None
             texts = take_out(
                 blocks, chosen,
@@ -305,14 +305,16 @@ class Prover:
         line = self._main_line(repo)
         newest_bad, step, budget = 0, 1, BISECTED
         not_bad: int | None = None
-        while budget > 0 and not_bad is None and newest_bad < len(line) - 1:
+        while budget > 0 and not_bad is None and newest_bad < len(line) - 1 and not self._bench.budget.tight:
             at = min(newest_bad + step, len(line) - 1)
             budget -= 1
             if self._at(repo, line[at])[0].meaning == Meaning.SAME:
                 newest_bad, step = at, step * 2
             else:
                 not_bad = at
-        while not_bad is not None and not_bad - newest_bad > 1 and budget > 0:
+        while (
+            not_bad is not None and not_bad - newest_bad > 1 and budget > 0 and not self._bench.budget.tight
+        ):
             middle = (newest_bad + not_bad) // 2
             budget -= 1
             if self._at(repo, line[middle])[0].meaning == Meaning.SAME:

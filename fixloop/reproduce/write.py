@@ -5,6 +5,7 @@ Both come from the same lines, so that what is proven is what is in the draft.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -112,10 +113,20 @@ def _docstring(doc: str) -> str:
 
 def _module(lines: Lines, function: str) -> str:
     heads = list(lines.before_imports)
-    heads += [f"import {name}" for name in sorted(lines.imports)]
-    heads += [f"from {module} import {name}" for module, name in sorted(lines.froms)]
+    for standard in (True, False):  # in two groups, as a colleague's tools would sort them
+        group = [f"import {name}" for name in sorted(lines.imports) if _is_standard(name) is standard]
+        group += [
+            f"from {module} import {name}"
+            for module, name in sorted(lines.froms)
+            if _is_standard(module) is standard
+        ]
+        heads += ["", *group] if heads and heads[-1] and group else group
     helpers = "".join(f"\n{helper}" for helper in lines.helpers)
     return "\n".join(heads) + "\n" + helpers + "\n\n" + function
+
+
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _repeated(recipe: Recipe, lines: Lines) -> list[str]:
