@@ -14,7 +14,6 @@ from fixloop.runner import Runner
 from fixloop.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
 
-
 RESERVE = 0.45  # of the seconds that are left when a search begins
 
 

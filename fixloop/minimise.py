@@ -15,6 +15,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Check: TypeAlias = Callable[[Any], bool]
 
 TEXT = 60  # characters: longer texts are cut where the failure allows it
+PIECES = 16  # that a text without lines is cut into
 
 
 class _Spent(Exception):
@@ -123,7 +124,18 @@ def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
     text = _get(current(), path)
     for shorter in ("", text[:8], text[:TEXT], text[: len(text) // 2], text[len(text) // 2 :]):
         if len(shorter) < len(text) and check(_put(current(), path, shorter)):
-            return
+            break
+    text = _get(current(), path)
+    if len(text) <= TEXT:
+        return
+    lines = text.splitlines(keepends=True)
+    size = max(1, len(text) // PIECES)
+    pieces = lines if len(lines) >= 4 else [text[i : i + size] for i in range(0, len(text), size)]
+
+    def build(chosen: Sequence[str | int]) -> Any:
+        return _put(current(), path, "".join(pieces[i] for i in sorted(map(int, chosen))))
+
+    _ddmin(list(range(len(pieces))), lambda chosen: check(build(chosen)))
 
 
 def _is_tagged(value: Any) -> bool:

@@ -139,6 +139,8 @@ def frame_function(own: OwnFrame) -> Function | NoCall:
 
 def _target(function: Function, own: OwnFrame, settings: str | None) -> dict[str, Any]:
     wrap = "await" if function.is_async else "list" if function.is_generator else None
+    if function.is_async and function.is_generator:
+        wrap = "collect"
     if "contextmanager" in function.decorators:
         wrap = "with"
     receiver = None

@@ -21,6 +21,13 @@ _FUNCTIONS = {"__next__": "next", "__iter__": "iter", "__len__": "len", "__repr_
               "__abs__": "abs"}  # fmt: skip
 
 
+COLLECT = '''
+async def collect(items):
+    """All that an asynchronous generator gives."""
+    return [item async for item in items]
+'''
+
+
 @dataclass
 class Lines:
     """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
@@ -95,6 +102,10 @@ def frame_lines(recipe: Recipe) -> Lines:
     elif wrap == "with":
         lines.setup.append(f"with {lines.result} as entered:\n    pass")
         lines.result = "entered"
+    elif wrap == "collect":
+        lines.imports.add("asyncio")
+        lines.helpers.append(COLLECT)
+        lines.result = f"asyncio.run(collect({lines.result}))"
     elif wrap == "await":
         lines.imports.add("asyncio")
         lines.result = f"asyncio.run({lines.result})"

@@ -12,7 +12,7 @@ import ast
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, parameters
@@ -63,10 +63,20 @@ class Filler:
         if not built.ok:
             return []
         notes = tuple(built.guessed)
-        return [
+        found = [
             Way(way.value, way.cost, (*notes, *way.notes), way.objects)
             for way in self.filled(built.value, wanted, depth)
         ]
+        if isinstance(kept, str) and isinstance(built.value, dict) and "$call" in built.value:
+            found += self._otherwise(kept, wanted, depth)
+        return found
+
+    def _otherwise(self, text: str, wanted: Wanted, depth: int) -> Iterator[Way]:
+        """A repr that looks like a call need not be one that the constructor takes: the object in other ways."""
+        name = class_name(text)
+        for own in self.catalogue.classes(name)[:1] if name and depth < DEPTH else ():
+            for way in self._made(own, replace(wanted, text=text), depth)[:6]:
+                yield Way(way.value, way.cost + 3, way.notes, way.objects)
 
     def filled(self, tree: Any, wanted: Wanted, depth: int) -> list[Way]:
         """The tree with all its holes filled, in several ways."""
@@ -173,6 +183,9 @@ class Filler:
             yield Way({"$member": [classes[0].dotted, last]}, 1)
         elif known and not owner:
             yield Way({"$name": known})
+        else:
+            note = f"{wanted.name}: a function that gives back what it gets, the original cannot be had"
+            yield Way({"$name": "copy.copy"}, 12, (note,))
 
     def _iterator(self, wanted: Wanted) -> Iterator[Way]:
         """What was used up is not there any more: a sequence that the callers held, or an empty one."""

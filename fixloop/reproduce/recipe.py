@@ -15,10 +15,11 @@ class Recipe(Value):
     `target` for http: {"framework", "module", "attribute", "factory", "settings"};
     for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "new" (the constructor itself is
     called), "value" or "property" (of what is in `inputs["self"]`), `wrap` is None, "list" (a generator is
-    consumed), "with" or "await". `inputs` is a value tree (see `values`); http: {"method", "path", "query",
-    "headers", "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "objects": [...]}, the last made
-    before the call, in order: {"name", "call" + "args" + "kwargs" | "value", "calls": [[method, args, kwargs,
-    whether its result takes the object's place]], "set": {attribute: value}}.
+    consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the
+    call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
+    "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
+    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
+    "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
     """
 
     entry: str

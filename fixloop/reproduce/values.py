@@ -89,6 +89,7 @@ REFERENCES: Mapping[str, str] = {
     **{name: name for name in ("len", "min", "max", "sum", "sorted", "abs", "repr", "hash", "iter", "next", "any")},
     **{name: dotted for name, dotted in CONSTRUCTORS.items() if dotted == name},
     **{dotted: dotted for dotted in CONSTRUCTORS.values() if "." in dotted},
+    "copy.copy": "copy.copy",
     **{
         f"operator.{name}": f"operator.{name}"
         for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge")

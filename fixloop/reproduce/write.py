@@ -51,7 +51,7 @@ def refused(error):
     """Whether the code under test raised this on purpose: to refuse an input is an answer, too."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
-    return not outside and last.line.startswith("raise ")
+    return not outside and (last.line or "").startswith("raise ")
 '''
 
 KEEPS = '''
