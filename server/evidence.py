@@ -12,6 +12,7 @@ from server.variation import variation_lines
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Step
 
+SHOWN = 4096  # characters of a value; the event keeps more than a reader wants
 _SOURCE = 2  # source lines shown before and after the line that ran
 
 
@@ -161,4 +162,5 @@ def _head(frame: Frame) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
