@@ -27,7 +27,7 @@ from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Prover
 from fixloop.ranking import missing_names, rank
-from fixloop.reproduce.ladder import Reproduction, climb
+from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal, write_reproducer
@@ -128,7 +128,7 @@ class Repair:
 
     def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
-            found, told = climb(self._situation, runner)
+            found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
                 raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])

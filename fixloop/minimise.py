@@ -15,6 +15,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Check: TypeAlias = Callable[[Any], bool]
 
 TEXT = 60  # characters: longer texts are cut where the failure allows it
+LONG = 1000  # characters: what is longer cannot be read in any case
 PIECES = 16  # that a text without lines is cut into
 
 
@@ -26,9 +27,9 @@ def minimise(
     value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = (), keys: bool = True
 ) -> Any:
     """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not
-    removed (the method of a request). With `keys` False entries of mappings stay: the shape of a record is
-    kept where nothing but the failure itself could tell a smaller one from nonsense. At most `budget` checks
-    are made."""
+    removed (the method of a request). With `keys` False entries of mappings and all but very long texts stay:
+    the shape of a record is kept where nothing but the failure itself could tell a smaller one from nonsense. At
+    most `budget` checks are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:
@@ -46,7 +47,8 @@ def minimise(
             if keys or isinstance(_get(best, path), list):
                 _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
-            _shrink_text(lambda: best, path, check)
+            if keys or len(_get(best, path)) > LONG:
+                _shrink_text(lambda: best, path, check)
     except _Spent:
         pass
     return best

@@ -7,7 +7,6 @@ run, for state builds up (a warm cache).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -29,7 +28,7 @@ FRAMES = 30  # functions of the stack that are tried
 FRAME_RUNS = 60  # calls of one function that are tried at most, and …
 FEWEST = 15  # … at least, however many functions share the runs
 RUNS = 450  # calls of all functions for one event
-SECONDS = 150.0  # for all functions of one event
+SECONDS = 150.0  # for all of it
 WALL = 10.0  # seconds for one call
 HANGS = 3  # calls of one function that may hang before it is given up
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
@@ -54,78 +53,109 @@ class NotReproduced:
     tried: tuple[str, ...]
 
 
-def climb(situation: Situation, runner: Runner) -> tuple[Reproduction | None, NotReproduced]:
-    """Try the rungs on the events until one fails for the same reason. The second value tells what was tried."""
-    tried: list[str] = []
-    fallback: Reproduction | None = None
-    for sighting in situation.sightings[:SIGHTINGS]:
-        if sighting.signature is None:
-            tried.append(f"event {sighting.event.event_id[:8]} has no exception")
-            continue
-        if not sighting.own:
-            tried.append(
-                f"event {sighting.event.event_id[:8]}: no frame of the trace is in a connected repository"
-            )
-            continue
-        found = _http(situation, sighting, runner, tried) or _frames(situation, sighting, runner, tried)
-        if found and not found.recipe.guessed:
-            return found, NotReproduced(tuple(tried))
-        fallback = fallback or found
-        if fallback and fallback.recipe.entry == "http":
-            break
-    return fallback, NotReproduced(tuple(dict.fromkeys(tried)))
+def climb(
+    situation: Situation, runner: Runner, seconds: float = SECONDS
+) -> tuple[Reproduction | None, NotReproduced]:
+    """Try the rungs on the events until one fails for the same reason, for at most so many seconds. The second value
+    tells what was tried."""
+    climbing = _Climb(situation, runner, monotonic() + seconds)
+    found = climbing.all()
+    return found, NotReproduced(tuple(dict.fromkeys(climbing.tried)))
 
 
-def _http(situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
-    request = sighting.event.request
-    if request is None or not request.url:
+class _Climb:
+    """One climb: what was tried, and how long it may go on."""
+
+    def __init__(self, situation: Situation, runner: Runner, until: float) -> None:
+        self._situation, self._runner, self._until = situation, runner, until
+        self.tried: list[str] = []
+
+    def all(self) -> Reproduction | None:
+        """The first event that comes back without a guess, else the first that comes back."""
+        fallback: Reproduction | None = None
+        for sighting in self._situation.sightings[:SIGHTINGS]:
+            if sighting.signature is None:
+                self.tried.append(f"event {sighting.event.event_id[:8]} has no exception")
+                continue
+            if not sighting.own:
+                where = "no frame of the trace is in a connected repository"
+                self.tried.append(f"event {sighting.event.event_id[:8]}: {where}")
+                continue
+            found = self._http(sighting) or self._frames(sighting)
+            if found and not found.recipe.guessed:
+                return found
+            fallback = fallback or found
+            if fallback and (fallback.recipe.entry == "http" or monotonic() > self._until):
+                break
+        return fallback
+
+    def _http(self, sighting: Sighting) -> Reproduction | None:
+        request = sighting.event.request
+        if request is None or not request.url:
+            return None
+        trace = [own.module for own in sighting.own]
+        apps = find_applications(self._situation.modules, sighting.event, trace, self._situation.layout.env)
+        if not apps:
+            self.tried.append("the event has a request, but no application object was found in the sources")
+        for app in apps[:APPLICATIONS]:
+            recipe = request_recipe(app, request, lambda: _has_module(self._runner, "httpx"))
+            found = self._attempt(recipe, sighting)
+            if found:
+                return found
         return None
-    env = situation.layout.env
-    trace = [own.module for own in sighting.own]
-    apps = find_applications(situation.modules, sighting.event, trace, env)
-    if not apps:
-        tried.append("the event has a request, but no application object was found in the sources")
-    for app in apps[:APPLICATIONS]:
-        recipe = request_recipe(app, request, lambda: _has_module(runner, "httpx"))
-        found = _attempt(recipe, sighting, runner, tried)
-        if found:
-            return found
-    return None
+
+    def _frames(self, sighting: Sighting) -> Reproduction | None:
+        """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
+        best: tuple[int, Reproduction] | None = None
+        functions = _functions(sighting)
+        share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
+        settings = self._situation.layout.env.get("DJANGO_SETTINGS_MODULE")
+        for own in functions:
+            calls = frame_calls(own, _filler(self._situation, sighting, own), settings)
+            if isinstance(calls, NoCall):
+                self.tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
+                continue
+            cheap = [call for call in calls if best is None or call.cost < best[0]]
+            best = self._first(_in_surroundings(cheap, sighting, self._situation)[:share], sighting) or best
+            if (best is not None and best[0] < STANDS_IN) or monotonic() > self._until:
+                break
+        return best[1] if best else None
+
+    def _first(self, calls: list[Call], sighting: Sighting) -> tuple[int, Reproduction] | None:
+        """The first of a function's calls that fails the same way."""
+        hung = 0
+        for call in calls:
+            if monotonic() > self._until or hung >= HANGS:
+                return None
+            found = self._attempt(call.recipe, sighting, call.cost)
+            if found is not None:
+                return call.cost, found
+            hung += self.tried[-1].endswith(HUNG)
+        return None
+
+    def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
+        wanted = sighting.signature
+        said = ""
+        for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
+            candidate = recipe.model_copy(update={"repeat": repeat})
+            try:
+                source = call_source(candidate)
+            except ValueError as refused:  # a name that is none
+                self.tried.append(f"{_name(recipe)}: {refused}")
+                return None
+            outcome = self._runner.run(source, preload=candidate.preload, wall=WALL)[0]
+            is_same = wanted is not None and wanted.matches(outcome)
+            if wanted is not None and is_same and (cost == 0 or _same_way(sighting, recipe, outcome)):
+                return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
+            said = said or describe(outcome)
+            if outcome.status != "ok":
+                break  # it fails in another way: the same again would not help
+        self.tried.append(f"{_name(recipe)}: {said}")
+        return None
 
 
 def _has_module(runner: Runner, name: str) -> bool:
     return runner.run(f"def call():\n    import {name}\n", watch=False)[0].status == "ok"
-
-
-def _frames(
-    situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]
-) -> Reproduction | None:
-    """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
-    best: tuple[int, Reproduction] | None = None
-    runs, until = RUNS, monotonic() + SECONDS
-    functions = list(_functions(sighting))
-    share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
-    for own in functions:
-        calls = frame_calls(
-            own, _filler(situation, sighting, own), situation.layout.env.get("DJANGO_SETTINGS_MODULE")
-        )
-        if isinstance(calls, NoCall):
-            tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
-            continue
-        wall = iter(range(HANGS))
-        for call in _in_surroundings(calls, sighting, situation)[: min(runs, share)]:
-            if monotonic() > until or (best is not None and call.cost >= best[0]):
-                break
-            runs -= 1
-            found = _attempt(call.recipe, sighting, runner, tried, call.cost)
-            if found is not None:
-                best = call.cost, found
-                break
-            if tried and tried[-1].endswith(HUNG) and next(wall, None) is None:
-                break
-        if best is not None and best[0] < STANDS_IN:
-            break
-    return best[1] if best else None
 
 
 def _in_surroundings(calls: list[Call], sighting: Sighting, situation: Situation) -> list[Call]:
@@ -139,17 +169,15 @@ def _in_surroundings(calls: list[Call], sighting: Sighting, situation: Situation
     return found
 
 
-def _functions(sighting: Sighting) -> Iterator[OwnFrame]:
-    """The frames of the stack, outermost first, each function once: where it was entered."""
-    seen: set[str] = set()
+def _functions(sighting: Sighting) -> list[OwnFrame]:
+    """The frames of the stack, outermost first, each function once, where it was entered; of very many the outer and
+    the inner ones."""
+    found: dict[str, OwnFrame] = {}
     for own in sighting.own:
-        key = f"{own.module}:{own.frame.function}:{own.location.line}"
-        if key in seen or own.module.endswith("__main__"):
-            continue
-        seen.add(key)
-        if len(seen) > FRAMES:
-            return
-        yield own
+        if not own.module.endswith("__main__"):
+            found.setdefault(f"{own.module}:{own.frame.function}:{own.location.line}", own)
+    every = list(found.values())
+    return every if len(every) <= FRAMES else [*every[: FRAMES // 2], *every[-FRAMES // 2 :]]
 
 
 def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
@@ -164,32 +192,6 @@ def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
     ]
     message = error.value if error else ""
     return Filler(Scene(frames, own.index, catalogue.class_of, message), catalogue, own.module, tuple(nodes))
-
-
-def _attempt(
-    recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str], cost: int = 0
-) -> Reproduction | None:
-    wanted = sighting.signature
-    said = ""
-    for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
-        candidate = recipe.model_copy(update={"repeat": repeat})
-        try:
-            source = call_source(candidate)
-        except ValueError as refused:  # a name that is none
-            tried.append(f"{_name(recipe)}: {refused}")
-            return None
-        outcome = runner.run(source, preload=candidate.preload, wall=WALL)[0]
-        if (
-            wanted is not None
-            and wanted.matches(outcome)
-            and (cost == 0 or _same_way(sighting, recipe, outcome))
-        ):
-            return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
-        said = said or describe(outcome)
-        if outcome.status != "ok":
-            break  # it fails in another way: the same again would not help
-    tried.append(f"{_name(recipe)}: {said}")
-    return None
 
 
 def _same_way(sighting: Sighting, recipe: Recipe, outcome: Outcome) -> bool:
