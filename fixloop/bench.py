@@ -14,6 +14,8 @@ from fixloop.runner import Runner
 from fixloop.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
 
+RESERVE = 0.45  # of the seconds that are left when a search begins
+
 
 @dataclass
 class Budget:
@@ -25,6 +27,11 @@ class Budget:
     @property
     def left(self) -> float:
         return self.seconds - (monotonic() - self.started)
+
+    @property
+    def tight(self) -> bool:
+        """Whether a search has to end, so that what it found can still be written down and used."""
+        return self.left < RESERVE * self.seconds
 
     def check(self) -> None:
         if self.left <= 0:

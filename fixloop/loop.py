@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -27,7 +28,7 @@ from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Prover
 from fixloop.ranking import missing_names, rank
-from fixloop.reproduce.ladder import Reproduction, climb
+from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal, write_reproducer
@@ -130,7 +131,7 @@ class Repair:
 
     def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
-            found, told = climb(self._situation, runner)
+            found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
                 raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
@@ -155,6 +156,10 @@ class Repair:
         candidates = rank(self._situation, self._bench.repositories, self._bench.exposed)
         search = Prover(self._situation, _reproduced(known), self._bench).search(candidates)
         after = known.model_copy(update={"search": search})
+        if search.yesterday:
+            reproduced = _reproduced(known)
+            recipe = reproduced.recipe.model_copy(update={"yesterday": True})
+            after = after.model_copy(update={"reproduction": replace(reproduced, recipe=recipe)})
         details = {"candidates": len(candidates), "runs": search.runs}
         if search.cause is not None:
             change = search.cause.change

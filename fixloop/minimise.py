@@ -15,6 +15,8 @@ Path: TypeAlias = tuple[str | int, ...]
 Check: TypeAlias = Callable[[Any], bool]
 
 TEXT = 60  # characters: longer texts are cut where the failure allows it
+LONG = 1000  # characters: what is longer cannot be read in any case
+PIECES = 16  # that a text without lines is cut into
 
 
 class _Spent(Exception):
@@ -25,9 +27,9 @@ def minimise(
     value: Any, fails: Check, *, budget: int = 150, keep: Sequence[Path] = (), keys: bool = True
 ) -> Any:
     """The smallest value found for which `fails` holds. `value` itself must fail. `keep`: paths that are not
-    removed (the method of a request). With `keys` False entries of mappings stay: the shape of a record is
-    kept where nothing but the failure itself could tell a smaller one from nonsense. At most `budget` checks
-    are made."""
+    removed (the method of a request). With `keys` False entries of mappings and all but very long texts stay:
+    the shape of a record is kept where nothing but the failure itself could tell a smaller one from nonsense. At
+    most `budget` checks are made."""
     best, left = value, budget
 
     def check(candidate: Any) -> bool:
@@ -45,7 +47,8 @@ def minimise(
             if keys or isinstance(_get(best, path), list):
                 _shrink_container(lambda: best, path, check, keep)
         for path in list(_texts(best)):
-            _shrink_text(lambda: best, path, check)
+            if keys or len(_get(best, path)) > LONG:
+                _shrink_text(lambda: best, path, check)
     except _Spent:
         pass
     return best
@@ -123,12 +126,25 @@ def _shrink_text(current: Callable[[], Any], path: Path, check: Check) -> None:
     text = _get(current(), path)
     for shorter in ("", text[:8], text[:TEXT], text[: len(text) // 2], text[len(text) // 2 :]):
         if len(shorter) < len(text) and check(_put(current(), path, shorter)):
-            return
+            break
+    text = _get(current(), path)
+    if len(text) <= TEXT:
+        return
+    lines = text.splitlines(keepends=True)
+    size = max(1, len(text) // PIECES)
+    pieces = lines if len(lines) >= 4 else [text[i : i + size] for i in range(0, len(text), size)]
+
+    def build(chosen: Sequence[str | int]) -> Any:
+        return _put(current(), path, "".join(pieces[i] for i in sorted(map(int, chosen))))
+
+    _ddmin(list(range(len(pieces))), lambda chosen: check(build(chosen)))
 
 
 def _is_tagged(value: Any) -> bool:
     """Constructor calls and literals are one piece; tuples, sets and pair lists are not."""
-    return isinstance(value, dict) and bool({"$repr", "$call", "$name"} & set(value))
+    return isinstance(value, dict) and bool(
+        {"$repr", "$call", "$name", "$ref", "$member", "$below"} & set(value)
+    )
 
 
 def _get(value: Any, path: Path) -> Any:

@@ -18,6 +18,7 @@ from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
+from fixloop.reproduce.yesterday import speaks_of
 from fixloop.reverting import moves, take_out
 from fixloop.runner import Outcome
 from fixloop.situation import Situation, is_test
@@ -48,6 +49,7 @@ class Search:
     changes: list[CandidateChange]
     cause: Cause | None = None
     runs: int = 0
+    yesterday: bool = False  # the runs needed names that newer Pythons have removed, on both sides
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Prover:
         supported: Cause | None = None
         runnable = [change for change in candidates if change.score > 0 or len(candidates) <= TRIED]
         for change in runnable:
-            if self._runs >= 2 * TRIED:
+            if self._runs >= 2 * TRIED or self._bench.budget.tight:
                 break
             cause = self._judge(change, judged)
             if cause and cause.change.verdict == ChangeVerdict.PROVEN:
@@ -85,7 +87,7 @@ class Prover:
         for repo in sorted(
             {change.repo for change in candidates}, key=lambda name: self._best(name, candidates)
         ):
-            if supported is not None or self._introduced(judged):
+            if supported is not None or self._introduced(judged) or self._bench.budget.tight:
                 break
             boundary = self._bisect(repo, candidates)
             if boundary is not None:
@@ -109,7 +111,7 @@ class Prover:
         order = {ChangeVerdict.PROVEN: 0, ChangeVerdict.SUPPORTED: 1, ChangeVerdict.INTRODUCED_WITH_FEATURE: 2,
                  ChangeVerdict.REFUTED: 9}  # fmt: skip
         changes = sorted(listed.values(), key=lambda change: (order.get(change.verdict, 5), -change.score))
-        return Search(changes, cause, self._runs)
+        return Search(changes, cause, self._runs, self._recipe.yesterday)
 
     # --- one candidate -----------------------------------------------------------------------------------------
 
@@ -208,6 +210,27 @@ class Prover:
         return known.readings[commit]
 
     def _read(self, world: World) -> tuple[Reading, Outcome]:
+        """What the call means in a world. Where an old commit lacks a name that newer Pythons have removed, the names
+        are put back for all worlds from then on, if the release still fails the same way with them."""
+        reading, outcome = self._run(world)
+        error = outcome.exception
+        if self._recipe.yesterday or error is None or reading.meaning in (Meaning.SAME, Meaning.GOOD):
+            return reading, outcome
+        if not speaks_of(error.type, error.message):
+            return reading, outcome
+        kept = self._recipe
+        self._go_by(kept.model_copy(update={"yesterday": True}))
+        if self._run(self._bench.world())[0].meaning != Meaning.SAME:
+            self._go_by(kept)
+            return reading, outcome
+        for known in self._known.values():
+            known.readings.clear()
+        return self._run(world)
+
+    def _go_by(self, recipe: Recipe) -> None:
+        self._recipe, self._source = recipe, call_source(recipe)
+
+    def _run(self, world: World) -> tuple[Reading, Outcome]:
         """Run twice in a world: what differs between two runs is no answer."""
         self._runs += 1
         with self._bench.runner(world) as runner:
@@ -247,7 +270,7 @@ class Prover:
         def works(chosen: Sequence[Block]) -> tuple[dict[str, str | None], str] | None:
             nonlocal tries
             tries += 1
-            if tries > TAKEN_OUT:
+            if tries > TAKEN_OUT or self._bench.budget.tight:
                 return None
             texts = take_out(
                 blocks, chosen,
@@ -282,14 +305,16 @@ class Prover:
         line = self._main_line(repo)
         newest_bad, step, budget = 0, 1, BISECTED
         not_bad: int | None = None
-        while budget > 0 and not_bad is None and newest_bad < len(line) - 1:
+        while budget > 0 and not_bad is None and newest_bad < len(line) - 1 and not self._bench.budget.tight:
             at = min(newest_bad + step, len(line) - 1)
             budget -= 1
             if self._at(repo, line[at])[0].meaning == Meaning.SAME:
                 newest_bad, step = at, step * 2
             else:
                 not_bad = at
-        while not_bad is not None and not_bad - newest_bad > 1 and budget > 0:
+        while (
+            not_bad is not None and not_bad - newest_bad > 1 and budget > 0 and not self._bench.budget.tight
+        ):
             middle = (newest_bad + not_bad) // 2
             budget -= 1
             if self._at(repo, line[middle])[0].meaning == Meaning.SAME:

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from fixloop import Repositories
-from fixloop.reproduce.frames import OwnFrame, own_classes
+from fixloop.reproduce.catalogue import Catalogue
+from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.same import Signature, signature
-from fixloop.reproduce.values import OwnClass
 from fixloop.worlds import CONVENTIONAL_ROOTS, Layout
-from store.event import Event
+from store.event import Event, Frame
 from store.incident import CodeLocation
 from triage.locate import locate
 
@@ -91,8 +91,10 @@ class Situation:
         located = locate(event, self.sources)
         own = tuple(
             own_frame
-            for frame, place, mine in zip(error.frames, located.frames, located.own, strict=True)
-            if mine and place is not None and (own_frame := self._own(frame, place)) is not None
+            for at, (frame, place, mine) in enumerate(
+                zip(error.frames, located.frames, located.own, strict=True)
+            )
+            if mine and place is not None and (own_frame := self._own(frame, place, at)) is not None
         )
         text = None
         if own and own[-1].location.line:
@@ -101,11 +103,11 @@ class Situation:
             text = lines[line - 1] if 0 < line <= len(lines) else None
         return Sighting(event, own, signature(event, [frame.frame for frame in own], text))
 
-    def _own(self, frame: object, place: CodeLocation) -> OwnFrame | None:
+    def _own(self, frame: Frame, place: CodeLocation, at: int) -> OwnFrame | None:
         text = self.sources.text(place.repo, place.path)
         if text is None or not place.path.endswith(".py"):
             return None
-        return OwnFrame(frame, place, self.module_name(place.repo, place.path), text)  # type: ignore[arg-type]
+        return OwnFrame(frame, place, self.module_name(place.repo, place.path), text, at)
 
     def module_name(self, repo: str, path: str) -> str:
         """The import name of a file: its path below the source root that it stands under."""
@@ -136,8 +138,9 @@ class Situation:
         return found
 
     @cached_property
-    def own_class(self) -> OwnClass:
-        return own_classes(lambda: {module: text for module, (_, text) in self.modules.items()})
+    def catalogue(self) -> Catalogue:
+        """The classes, functions and instances of the team's own code."""
+        return Catalogue(lambda: {module: text for module, (_, text) in self.modules.items()})
 
 
 def is_test(path: str) -> bool:

@@ -16,6 +16,7 @@ from store.incident import Step
 REMARK = "remark"  # the step in which whoever started a repair says what they think
 _SPAN = ("op", "description", "status", "trace_id", "span_id", "parent_span_id", "origin")
 _CALLS = frozenset({"http", "httplib", "fetch", "xhr", "query", "db", "redis", "grpc", "subprocess", "queue"})
+SHOWN = 4096  # characters of a value; the event keeps more than a reader wants
 _SOURCE = 2  # source lines shown before and after the line that ran
 
 
@@ -207,4 +208,5 @@ def _head(frame: Frame) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

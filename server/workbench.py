@@ -131,6 +131,26 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
     return Prepared(incident, events, sources, bench, parts, wanted)
 
 
+def prepare_repository(house: House, name: str, now: datetime) -> Bench:
+    """The workbench for one repository at the newest commit of its main branch: for what is run without an incident.
+    Raises NotFound, Unavailable, SandboxRefused with what to do."""
+    mirror = house.mirrors.get(name)
+    mirrors: dict[str, Repository] = {name: mirror}
+    commits = {name: mirror.head()}
+    parts = {name: house.part(_row(house, name), mirror)}
+    wanted = _wanted(mirrors, commits, parts)
+    repositories = ProjectRepositories(mirrors)
+    return Bench(
+        repositories=repositories,
+        sandbox=house.sandbox,
+        environment=wanted.prepared(Environments(house.config.data / "environments")),
+        layout=_layout(mirrors, commits, parts),
+        trees=Trees(house.config.data / "trees", repositories),
+        now=lambda: now,
+        budget=Budget(house.config.repair_seconds),
+    )
+
+
 def _entry_first(names: Sequence[str], incident: Incident) -> list[str]:
     """The repository of the failing place first: it is where a job starts."""
     first = incident.location.repo if incident.location else None

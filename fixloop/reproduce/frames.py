@@ -1,26 +1,41 @@
-"""From a frame to a call: rebuild the arguments of a function on the stack out of the locals that the SDK kept."""
+"""From a frame to calls: rebuild the arguments of a function on the stack out of what the event shows.
+
+There may be several calls for one frame, the likeliest first: locals are post mortem, objects are only partly shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from fixloop.reproduce.catalogue import OwnClass
+from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
-from fixloop.reproduce.values import OwnClass, Rebuilt, rebuild
+from fixloop.reproduce.usage import documented, plain_type, used_attributes
+from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
+from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
 from store.event import Frame
 from store.incident import CodeLocation
+
+CALLS = 70  # calls that are made of one frame
+STATES = 6  # of which so many are also made after earlier calls of the same method
+_LEFT_OUT = Way({"$left_out": True})
 
 
 @dataclass(frozen=True)
 class OwnFrame:
-    """A frame in the team's own code, with the place that was found for it and the module's import name."""
+    """A frame in the team's own code, with the place that was found for it and the module's import name. `index` is its
+    place among all frames of the exception."""
 
     frame: Frame
     location: CodeLocation
     module: str
     source: str  # of the whole file, at the release
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,37 +45,81 @@ class NoCall:
     why: str
 
 
-def frame_recipe(own: OwnFrame, own_class: OwnClass, settings: str | None = None) -> Recipe | NoCall:
-    """The call of one frame's function with the arguments it had, or the reason why there is none."""
-    function = _function(own)
+@dataclass(frozen=True)
+class Call:
+    """A call of a frame's function. `cost` grows with what had to be guessed."""
+
+    recipe: Recipe
+    cost: int
+
+
+def frame_calls(own: OwnFrame, filler: Filler, settings: str | None = None) -> list[Call] | NoCall:
+    """Calls of one frame's function, the likeliest first, or the reason why there is none."""
+    function = frame_function(own)
     if isinstance(function, NoCall):
         return function
-    arguments = _arguments(function, own, own_class)
-    if isinstance(arguments, NoCall):
-        return arguments
-    inputs, notes = arguments
-    receiver = _receiver(function, own, own_class, notes)
-    if isinstance(receiver, NoCall):
-        return receiver
-    receiver_kind, self_value = receiver
-    if self_value is not None:
-        inputs["self"] = self_value
-    target = {
-        "framework": "python",
-        "module": own.module,
-        "qualname": function.qualname,
-        "receiver": receiver_kind,
-        "wrap": "await" if function.is_async else "list" if function.is_generator else None,
-    }
-    if settings:
-        target["settings"] = settings
-    return Recipe(
-        entry="frame", repo=own.location.repo, target=target, inputs=inputs,
-        guessed=tuple(notes.guessed), redacted=tuple(notes.redacted),
-    )  # fmt: skip
+    slots = _slots(function, own, filler)
+    if isinstance(slots, NoCall):
+        return slots
+    receivers = _receivers(function, own, filler)
+    if not receivers:
+        return NoCall(f"{function.classes[-1].name} cannot be made out of what the event shows")
+    target = _target(function, own, settings)
+    found: list[Call] = []
+    for ways in cheapest([receivers, *(slot.ways for slot in slots)], CALLS):
+        inputs, notes = _inputs(ways[0], list(zip(slots, ways[1:], strict=True)))
+        redacted = tuple(f"{name}" for name, kept in own.frame.vars.items() if kept == "[Filtered]")
+        recipe = Recipe(
+            entry="frame",
+            repo=own.location.repo,
+            target=target,
+            inputs=inputs,
+            guessed=notes,
+            redacted=redacted,
+        )
+        found.append(Call(recipe, sum(way.cost for way in ways)))
+    found += [
+        after for call in found[:STATES] for after in _after_earlier_calls(call, filler.scene, function)
+    ]
+    return sorted(found, key=lambda call: call.cost)
 
 
-def _function(own: OwnFrame) -> Function | NoCall:
+def _after_earlier_calls(call: Call, scene: Scene, function: Function) -> Iterator[Call]:
+    """The call on an object that the same method has worked on before, as in a loop: with the items that the caller's
+    list has before this one, else with the same arguments; and on what that gave, where it gives such an object."""
+    inputs, receiver = call.recipe.inputs, call.recipe.inputs.get("self")
+    if receiver is None or function.kind != "method" or not inputs["args"]:
+        return
+    name = receiver["$ref"] if "$ref" in receiver else variable("self", function.classes[-1].name)
+    objects = inputs.get("objects") or [{"name": name, "value": receiver, "calls": [], "set": {}}]
+    if not any(made["name"] == name for made in objects):
+        return
+    method, rest = function.node.name, inputs["args"][1:]
+    for items in (*_before(inputs["args"][0], scene), [inputs["args"][0]]):
+        for chained in (False, True):
+            earlier = [[method, [item, *rest], inputs["kwargs"], chained] for item in items]
+            made = [
+                {**one, "calls": [*one["calls"], *earlier]} if one["name"] == name else one for one in objects
+            ]
+            note = f"{name}: {method}() was called on it before"
+            recipe = call.recipe.model_copy(
+                update={
+                    "inputs": {**inputs, "self": {"$ref": name}, "objects": made},
+                    "guessed": (*call.recipe.guessed, note),
+                }
+            )
+            yield Call(recipe, call.cost + 4 + chained)
+
+
+def _before(value: Any, scene: Scene) -> Iterator[list[Any]]:
+    """What stands before a value in the lists of the callers."""
+    for seen in scene.pool:
+        if isinstance(seen.value, list) and seen.distance > 0 and value in seen.value[1:]:
+            yield seen.value[: seen.value.index(value, 1)]
+
+
+def frame_function(own: OwnFrame) -> Function | NoCall:
+    """The function of a frame in its source, where it can be called by a name."""
     tree = parse(own.source)
     if tree is None:
         return NoCall(f"{own.location.path} cannot be parsed")
@@ -73,130 +132,218 @@ def _function(own: OwnFrame) -> Function | NoCall:
         return NoCall(f"no function {name} around line {line} of {own.location.path}")
     if name.startswith("<"):
         return NoCall(f"{name} is a part of {function.qualname}")
-    if function.nested:
+    if function.nested and function.kind != "method":
         return NoCall(f"{function.qualname} is defined inside another function")
-    if function.is_property:
-        return NoCall(f"{function.qualname} is a property")
     return function
 
 
-def _arguments(
-    function: Function, own: OwnFrame, own_class: OwnClass
-) -> tuple[dict[str, Any], Rebuilt] | NoCall:
-    node, kept = function.node, own.frame.vars
-    notes = Rebuilt()
-    touched = spoiled(node, own.location.line or own.frame.lineno or 0)
-    needed = required(node)
-    positional = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args)]
+def _target(function: Function, own: OwnFrame, settings: str | None) -> dict[str, Any]:
+    wrap = "await" if function.is_async else "list" if function.is_generator else None
+    if function.is_async and function.is_generator:
+        wrap = "collect"
+    if "contextmanager" in function.decorators:
+        wrap = "with"
+    receiver = None
+    if function.kind == "method":
+        receiver = (
+            "new" if function.node.name == "__init__" else "property" if function.is_property else "value"
+        )
+    target = {
+        "framework": "python", "module": own.module, "qualname": function.qualname, "receiver": receiver, "wrap": wrap,
+    }  # fmt: skip
+    if settings:
+        target["settings"] = settings
+    return target
+
+
+# --- arguments --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A parameter and the ways to fill it. `kind`: "positional", "keyword", "more" (*args) or "words" (**kwargs)."""
+
+    name: str
+    kind: str
+    ways: list[Way]
+
+
+def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | NoCall:
+    arguments = function.node.args
+    touched = spoiled(function.node, own.location.line or own.frame.lineno or 0)
+    positional = [arg.arg for arg in (*arguments.posonlyargs, *arguments.args)]
     if function.kind in ("method", "classmethod") and positional:
         positional = positional[1:]
+    named: list[tuple[str, str, int | None]] = [
+        (name, "positional", at) for at, name in enumerate(positional)
+    ]
+    named += [(arg.arg, "keyword", None) for arg in arguments.kwonlyargs]
+    found = []
+    needed = required(function.node)
+    for name, kind, at in named:
+        ways = _ways(name, at, function, own, filler, touched, is_needed=name in needed)
+        if not ways:
+            return NoCall(f"the event has no value of the argument {name}")
+        found.append(_Slot(name, kind, ways))
+    for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
+        if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
+            ways = [way.noted(touched.get(rest.arg), 2) for way in filler.ways(kept, Wanted(rest.arg))]
+            fitting = [way for way in ways if isinstance(way.value, empty)]
+            without = Way(empty(), 6, (f"{rest.arg}: left out",)) if fitting else Way(empty())
+            found.append(_Slot(rest.arg, kind, sorted([*fitting, without], key=lambda way: way.cost)))
+    return found
+
+
+def _kept(name: str, function: Function, frame: Frame) -> Any:
+    """What the event has of a local; inside a class `__name` is kept under its mangled name."""
+    if name in frame.vars:
+        return frame.vars[name]
+    if name.startswith("__") and function.classes:
+        return frame.vars.get(f"_{function.classes[-1].name.lstrip('_')}{name}")
+    return None
+
+
+def _ways(
+    name: str, at: int | None, function: Function, own: OwnFrame, filler: Filler, touched: Mapping[str, str],
+    *, is_needed: bool,
+) -> list[Way]:  # fmt: skip
+    """Ways to fill one parameter, the cheapest first."""
+    node = function.node
+    arg = next(a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg == name)
+    annotation = ast.unparse(arg.annotation) if arg.annotation else ""
+    documents = (node, function.classes[-1] if function.classes else None)
+    wanted = Wanted(name, "", annotation, documented(documents, name), frozenset(used_attributes(node, name)))
+    kept = _kept(name, function, own.frame)
+    found: list[Way] = []
+    if kept is not None:
+        found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
+        for way in found[:1]:
+            found += [*_richer(way, wanted, filler), *_variants(way, name)]
+    site = filler.scene.call_site
+    for key in (name, str(at)):
+        if key in site and (kept is None or name in touched):
+            said = site[key]
+            plain = isinstance(said, dict) and "$const" in said
+            found += [Way(said["$const"])] if plain else filler.ways(said, wanted)
+    if kept is None and not is_needed:
+        found.append(_LEFT_OUT)
+    if kept is None or name in touched:
+        found += [
+            way.noted(f"{name}: as another frame shows it", 2 if distance > 0 else 6)
+            for other, distance in filler.scene.kept(name)
+            for way in filler.ways(other, wanted)[:2]
+        ]
+    if kept is None and is_needed:
+        found += filler.of_hole(wanted, 0)
+    return sorted(found, key=lambda way: way.cost)
+
+
+def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
+    """Where the code uses attributes that a plain value lacks: a class of the team's that derives from the plain type
+    and has them, with what the frame's locals show under the attributes' names."""
+    kind = plain_type(way.value)
+    lacking = {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
+    if kind is None or not lacking:
+        return
+    for own in filler.catalogue.classes_with(lacking, filler.near, kind.__name__):
+        name = variable(wanted.name, own.name)
+        shown = {key: filler.ways(filler.scene.frame.vars[key], Wanted(key)) for key in sorted(lacking)
+                 if key in filler.scene.frame.vars}  # fmt: skip
+        for parts in cheapest(list(shown.values()), 4):
+            made = {"name": name, "call": own.dotted, "args": [way.value], "kwargs": {}, "calls": [],
+                    "set": {key: part.value for key, part in zip(shown, parts, strict=True)}}  # fmt: skip
+            notes = (
+                f"{wanted.name}: a {own.name}, the event shows only its text",
+                *(n for part in parts for n in part.notes),
+            )
+            objects = (*(one for part in parts for one in part.objects), made)
+            yield Way({"$ref": name}, sum(part.cost for part in parts), notes, objects)
+
+
+def _variants(way: Way, name: str) -> Iterator[Way]:
+    """What the SDK does not tell apart: it keeps tuples and sets as lists, and every key as a text."""
+    value = way.value
+    if isinstance(value, list) and value and len(value) <= SDK_ITEMS:
+        note = f"{name}: a list in the event, which does not tell tuples and sets from lists"
+        yield replace(way, value={"$tuple": value}, cost=way.cost + 6, notes=(*way.notes, note))
+        if all(isinstance(item, (str, int, float)) for item in value):
+            yield replace(way, value={"$set": value}, cost=way.cost + 7, notes=(*way.notes, note))
+        if all(isinstance(item, list) for item in value):
+            inner = [{"$tuple": item} for item in value]
+            yield replace(way, value=inner, cost=way.cost + 5, notes=(*way.notes, note))
+    if isinstance(value, dict) and (nested := _with_sets(value)) != value:
+        note = f"{name}: lists in the event, which does not tell sets from lists"
+        yield replace(way, value=nested, cost=way.cost + 8, notes=(*way.notes, note))
+    if isinstance(value, dict) and value and all(key.isdigit() for key in value):
+        pairs = {"$dict": [[int(key), item] for key, item in value.items()]}
+        note = f"{name}: keys are texts in the event, taken as numbers"
+        yield replace(way, value=pairs, cost=way.cost + 4, notes=(*way.notes, note))
+
+
+def _with_sets(value: Any) -> Any:
+    """The value with every flat list inside as a set."""
+    if isinstance(value, dict) and not any(key.startswith("$") for key in value):
+        return {key: _with_sets(item) for key, item in value.items()}
+    flat = isinstance(value, list) and value and all(isinstance(item, (str, int, float)) for item in value)
+    return {"$set": value} if flat else value
+
+
+# --- what a method is called on -----------------------------------------------------------------------------------
+
+
+def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
+    """Ways to have the object that a method is called on; functions need none."""
+    first = (function.node.args.posonlyargs + function.node.args.args)[:1]
+    name = first[0].arg if first else "self"
+    kept = _kept(name, function, own.frame)
+    if function.kind == "classmethod":
+        built = filler.ways(kept, Wanted(name))[:1] if isinstance(kept, str) else []
+        return [way for way in built if isinstance(way.value, dict) and "$name" in way.value] or [Way(None)]
+    if function.kind != "method" or function.node.name == "__init__":
+        return [Way(None)]
+    owner = OwnClass(own.module, function.classes[-1])
+    found: list[Way] = []
+    if isinstance(kept, str):
+        found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
+    elif kept is not None:
+        found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]
+    if len(function.classes) == 1 and not function.nested:
+        found += filler.of_class(owner, Wanted(name))
+    found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
+    return sorted(distinct(found), key=lambda way: way.cost)
+
+
+def _contained(way: Way, owner: OwnClass) -> Way:
+    """A container of the team's own kind, made from the plain one that the SDK kept of it."""
+    name = variable("self", owner.name)
+    made = {"name": name, "call": owner.dotted, "args": [way.value], "kwargs": {}, "calls": [], "set": {}}
+    return Way({"$ref": name}, way.cost, way.notes, (*way.objects, made))
+
+
+# --- together -----------------------------------------------------------------------------------------------------
+
+
+def _inputs(receiver: Way, filled: Sequence[tuple[_Slot, Way]]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The inputs of a call, and what was guessed. An object that two places name is made once."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     by_keyword = False
-    for name in positional:
-        if name not in kept:
-            if name in needed:
-                return NoCall(f"the event has no value of the argument {name}")
-            by_keyword = True  # left to its default: what follows is passed by name
-            continue
-        value = _one(name, kept, touched, notes, own_class)
-        if isinstance(value, NoCall):
-            return value
-        if by_keyword:
-            kwargs[name] = value
+    for slot, way in filled:
+        if way is _LEFT_OUT:
+            by_keyword = True
+        elif slot.kind == "more":
+            args += way.value if not by_keyword else []
+        elif slot.kind == "words":
+            kwargs |= way.value
+        elif slot.kind == "keyword" or by_keyword:
+            kwargs[slot.name] = way.value
         else:
-            args.append(value)
-    rest = _rest(function, kept, touched, notes, own_class, needed)
-    if isinstance(rest, NoCall):
-        return rest
-    more, words = rest
-    if more and by_keyword:
-        return NoCall("an argument before *args is not in the event")
-    return {"args": [*args, *more], "kwargs": {**kwargs, **words}}, notes
-
-
-def _rest(
-    function: Function,
-    kept: Mapping[str, Any],
-    touched: Mapping[str, str],
-    notes: Rebuilt,
-    own_class: OwnClass,
-    needed: set[str],
-) -> tuple[list[Any], dict[str, Any]] | NoCall:
-    """Keyword-only arguments, *args and **kwargs."""
-    arguments = function.node.args
-    more: list[Any] = []
-    words: dict[str, Any] = {}
-    for arg in arguments.kwonlyargs:
-        if arg.arg in kept:
-            value = _one(arg.arg, kept, touched, notes, own_class)
-            if isinstance(value, NoCall):
-                return value
-            words[arg.arg] = value
-        elif arg.arg in needed:
-            return NoCall(f"the event has no value of the argument {arg.arg}")
-    if arguments.vararg and arguments.vararg.arg in kept:
-        value = _one(arguments.vararg.arg, kept, touched, notes, own_class)
-        if isinstance(value, NoCall) or not isinstance(value, list):
-            return value if isinstance(value, NoCall) else NoCall("*args is not a sequence in the event")
-        more = value
-    if arguments.kwarg and arguments.kwarg.arg in kept:
-        value = _one(arguments.kwarg.arg, kept, touched, notes, own_class)
-        if isinstance(value, NoCall) or not isinstance(value, dict):
-            return value if isinstance(value, NoCall) else NoCall("**kwargs is not a mapping in the event")
-        words |= value
-    return more, words
-
-
-def _one(
-    name: str, kept: Mapping[str, Any], touched: Mapping[str, str], notes: Rebuilt, own_class: OwnClass
-) -> Any | NoCall:
-    built = rebuild(kept[name], name, own_class)
-    notes.guessed += built.guessed
-    notes.redacted += built.redacted
-    if not built.ok:
-        return NoCall(str(built.why))
-    if name in touched:
-        notes.guessed.append(touched[name])
-    return built.value
-
-
-def _receiver(
-    function: Function, own: OwnFrame, own_class: OwnClass, notes: Rebuilt
-) -> tuple[str | None, Any] | NoCall:
-    """What a method is called on: the rebuilt object, or one that the constructor makes without arguments."""
-    if function.kind != "method":
-        return None, None
-    first = (function.node.args.posonlyargs + function.node.args.args)[:1]
-    name = first[0].arg if first else "self"
-    kept = own.frame.vars.get(name)
-    if isinstance(kept, str):
-        built = rebuild(kept, name, own_class)
-        if built.ok and isinstance(built.value, dict) and "$call" in built.value:
-            return "value", built.value
-    owner = function.classes[-1]
-    init = next((f for f in owner.body if getattr(f, "name", None) == "__init__"), None)
-    if init is not None and len(required(init)) > 1:  # type: ignore[arg-type]
-        return NoCall(f"{owner.name} cannot be made without arguments")
-    notes.guessed.append(f"{name}: a fresh {owner.name}(), the state of the original is not in the event")
-    return "constructor", None
-
-
-def own_classes(texts: Callable[[], Mapping[str, str]]) -> OwnClass:
-    """Look up the team's own classes by the name that a repr shows. `texts` gives module name -> source, on demand."""
-    found: dict[str, str | None] = {}
-
-    def look_up(name: str) -> str | None:
-        if not name.replace(".", "").isidentifier():
-            return None
-        if name not in found:
-            last = name.rpartition(".")[2]
-            places = [
-                module
-                for module, text in texts().items()
-                if f"class {last}(" in text or f"class {last}:" in text
-            ]
-            found[name] = f"{places[0]}.{last}" if len(places) == 1 else None
-        return found[name]
-
-    return look_up
+            args.append(way.value)
+    inputs: dict[str, Any] = {"args": args, "kwargs": kwargs}
+    if receiver.value is not None:
+        inputs["self"] = receiver.value
+    used = [way for way in (receiver, *(way for _, way in filled)) if way is not _LEFT_OUT]
+    objects = {made["name"]: made for way in used for made in way.objects}
+    if objects:
+        inputs["objects"] = list(objects.values())
+    return inputs, tuple(dict.fromkeys(note for way in used for note in way.notes))

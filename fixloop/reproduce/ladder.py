@@ -1,19 +1,22 @@
 """The entry ladder: the highest rung at which the failure comes back for the same reason.
 
-HTTP through the application's own test client first; then the functions of the stack, from the innermost outwards, of
-which the outermost that fails the same way is kept. A call that does not fail at once is repeated in one run, for
-state builds up (a warm cache).
+HTTP through the application's own test client first; then the functions of the stack, from the outermost inwards: of
+each the calls that the event allows, the least guessed first. A call that does not fail at once is repeated in one
+run, for state builds up (a warm cache).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 
-from fixloop.reproduce.frames import NoCall, frame_recipe
+from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipe
 from fixloop.reproduce.same import Signature
+from fixloop.reproduce.scene import Scene
+from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
@@ -21,6 +24,16 @@ from fixloop.situation import Sighting, Situation
 REPEATS = 3  # the same call at most this many times in one run
 SIGHTINGS = 5  # events that are tried
 APPLICATIONS = 3  # application objects that are tried for one request
+FRAMES = 30  # functions of the stack that are tried
+FRAME_RUNS = 60  # calls of one function that are tried at most, and …
+FEWEST = 15  # … at least, however many functions share the runs
+RUNS = 450  # calls of all functions for one event
+SECONDS = 150.0  # for all of it
+WALL = 10.0  # seconds for one call
+HANGS = 3  # calls of one function that may hang before it is given up
+STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
+CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
+HUNG = "did not end in time"
 
 
 @dataclass(frozen=True)
@@ -40,89 +53,165 @@ class NotReproduced:
     tried: tuple[str, ...]
 
 
-def climb(situation: Situation, runner: Runner) -> tuple[Reproduction | None, NotReproduced]:
-    """Try the rungs on the events until one fails for the same reason. The second value tells what was tried."""
-    tried: list[str] = []
-    fallback: Reproduction | None = None
-    for sighting in situation.sightings[:SIGHTINGS]:
-        if sighting.signature is None:
-            tried.append(f"event {sighting.event.event_id[:8]} has no exception")
-            continue
-        if not sighting.own:
-            tried.append(
-                f"event {sighting.event.event_id[:8]}: no frame of the trace is in a connected repository"
-            )
-            continue
-        found = _http(situation, sighting, runner, tried) or _frames(situation, sighting, runner, tried)
-        if found and not found.recipe.guessed:
-            return found, NotReproduced(tuple(tried))
-        fallback = fallback or found
-        if fallback and fallback.recipe.entry == "http":
-            break
-    return fallback, NotReproduced(tuple(dict.fromkeys(tried)))
+def climb(
+    situation: Situation, runner: Runner, seconds: float = SECONDS
+) -> tuple[Reproduction | None, NotReproduced]:
+    """Try the rungs on the events until one fails for the same reason, for at most so many seconds. The second value
+    tells what was tried."""
+    climbing = _Climb(situation, runner, monotonic() + seconds)
+    found = climbing.all()
+    return found, NotReproduced(tuple(dict.fromkeys(climbing.tried)))
 
 
-def _http(situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
-    request = sighting.event.request
-    if request is None or not request.url:
+class _Climb:
+    """One climb: what was tried, and how long it may go on."""
+
+    def __init__(self, situation: Situation, runner: Runner, until: float) -> None:
+        self._situation, self._runner, self._until = situation, runner, until
+        self.tried: list[str] = []
+
+    def all(self) -> Reproduction | None:
+        """The first event that comes back without a guess, else the first that comes back."""
+        fallback: Reproduction | None = None
+        for sighting in self._situation.sightings[:SIGHTINGS]:
+            if sighting.signature is None:
+                self.tried.append(f"event {sighting.event.event_id[:8]} has no exception")
+                continue
+            if not sighting.own:
+                where = "no frame of the trace is in a connected repository"
+                self.tried.append(f"event {sighting.event.event_id[:8]}: {where}")
+                continue
+            found = self._http(sighting) or self._frames(sighting)
+            if found and not found.recipe.guessed:
+                return found
+            fallback = fallback or found
+            if fallback and (fallback.recipe.entry == "http" or monotonic() > self._until):
+                break
+        return fallback
+
+    def _http(self, sighting: Sighting) -> Reproduction | None:
+        request = sighting.event.request
+        if request is None or not request.url:
+            return None
+        trace = [own.module for own in sighting.own]
+        apps = find_applications(self._situation.modules, sighting.event, trace, self._situation.layout.env)
+        if not apps:
+            self.tried.append("the event has a request, but no application object was found in the sources")
+        for app in apps[:APPLICATIONS]:
+            recipe = request_recipe(app, request, lambda: _has_module(self._runner, "httpx"))
+            found = self._attempt(recipe, sighting)
+            if found:
+                return found
         return None
-    env = situation.layout.env
-    trace = [own.module for own in sighting.own]
-    apps = find_applications(situation.modules, sighting.event, trace, env)
-    if not apps:
-        tried.append("the event has a request, but no application object was found in the sources")
-    for app in apps[:APPLICATIONS]:
-        recipe = request_recipe(app, request, lambda: _has_module(runner, "httpx"))
-        found = _attempt(recipe, sighting, runner, tried)
-        if found:
-            return found
-    return None
+
+    def _frames(self, sighting: Sighting) -> Reproduction | None:
+        """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
+        best: tuple[int, Reproduction] | None = None
+        functions = _functions(sighting)
+        share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
+        settings = self._situation.layout.env.get("DJANGO_SETTINGS_MODULE")
+        for own in functions:
+            calls = frame_calls(own, _filler(self._situation, sighting, own), settings)
+            if isinstance(calls, NoCall):
+                self.tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
+                continue
+            cheap = [call for call in calls if best is None or call.cost < best[0]]
+            best = self._first(_in_surroundings(cheap, sighting, self._situation)[:share], sighting) or best
+            if (best is not None and best[0] < STANDS_IN) or monotonic() > self._until:
+                break
+        return best[1] if best else None
+
+    def _first(self, calls: list[Call], sighting: Sighting) -> tuple[int, Reproduction] | None:
+        """The first of a function's calls that fails the same way."""
+        hung = 0
+        for call in calls:
+            if monotonic() > self._until or hung >= HANGS:
+                return None
+            found = self._attempt(call.recipe, sighting, call.cost)
+            if found is not None:
+                return call.cost, found
+            hung += self.tried[-1].endswith(HUNG)
+        return None
+
+    def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
+        wanted = sighting.signature
+        said = ""
+        for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
+            candidate = recipe.model_copy(update={"repeat": repeat})
+            try:
+                source = call_source(candidate)
+            except ValueError as refused:  # a name that is none
+                self.tried.append(f"{_name(recipe)}: {refused}")
+                return None
+            outcome = self._runner.run(source, preload=candidate.preload, wall=WALL)[0]
+            is_same = wanted is not None and wanted.matches(outcome)
+            if wanted is not None and is_same and (cost == 0 or _same_way(sighting, recipe, outcome)):
+                return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
+            said = said or describe(outcome)
+            if outcome.status != "ok":
+                break  # it fails in another way: the same again would not help
+        self.tried.append(f"{_name(recipe)}: {said}")
+        return None
 
 
 def _has_module(runner: Runner, name: str) -> bool:
     return runner.run(f"def call():\n    import {name}\n", watch=False)[0].status == "ok"
 
 
-def _frames(
-    situation: Situation, sighting: Sighting, runner: Runner, tried: list[str]
-) -> Reproduction | None:
-    best: Reproduction | None = None
-    for recipe in _frame_recipes(situation, sighting, tried):
-        found = _attempt(recipe, sighting, runner, tried)
-        if found and (best is None or len(found.recipe.guessed) <= len(best.recipe.guessed)):
-            best = found
-    return best
+def _in_surroundings(calls: list[Call], sighting: Sighting, situation: Situation) -> list[Call]:
+    """The calls, with those first that stand in the surroundings that the event shows."""
+    found = []
+    for call in calls:
+        found += [
+            Call(recipe, call.cost) for recipe in surrounded(call.recipe, sighting.event, situation.catalogue)
+        ]
+        found.append(call)
+    return found
 
 
-def _frame_recipes(situation: Situation, sighting: Sighting, tried: list[str]) -> Iterator[Recipe]:
-    """Calls of the stack's functions, innermost first, each function once."""
-    seen: set[str] = set()
-    settings = situation.layout.env.get("DJANGO_SETTINGS_MODULE")
-    for own in reversed(sighting.own[-30:]):
-        key = f"{own.module}:{own.frame.function}"
-        if key in seen or own.module.endswith("__main__"):
-            continue
-        seen.add(key)
-        recipe = frame_recipe(own, situation.own_class, settings)
-        if isinstance(recipe, NoCall):
-            tried.append(f"{own.frame.function} in {own.location.path}: {recipe.why}")
-        else:
-            yield recipe
+def _functions(sighting: Sighting) -> list[OwnFrame]:
+    """The frames of the stack, outermost first, each function once, where it was entered; of very many the outer and
+    the inner ones."""
+    found: dict[str, OwnFrame] = {}
+    for own in sighting.own:
+        if not own.module.endswith("__main__"):
+            found.setdefault(f"{own.module}:{own.frame.function}:{own.location.line}", own)
+    every = list(found.values())
+    return every if len(every) <= FRAMES else [*every[: FRAMES // 2], *every[-FRAMES // 2 :]]
 
 
-def _attempt(recipe: Recipe, sighting: Sighting, runner: Runner, tried: list[str]) -> Reproduction | None:
-    wanted = sighting.signature
-    said = ""
-    for repeat in range(1, REPEATS + 1):
-        candidate = recipe.model_copy(update={"repeat": repeat})
-        outcome = runner.run(call_source(candidate), preload=candidate.preload)[0]
-        if wanted is not None and wanted.matches(outcome):
-            return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
-        said = said or describe(outcome)
-        if outcome.status != "ok":
-            break  # it fails in another way: the same again would not help
-    tried.append(f"{_name(recipe)}: {said}")
-    return None
+def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
+    """What can be said of the values around one frame."""
+    error = sighting.event.exception
+    frames = error.frames if error else (own.frame,)
+    catalogue = situation.catalogue
+    nodes = [
+        f.node
+        for one in sighting.own
+        if one.index >= own.index and not isinstance(f := frame_function(one), NoCall)
+    ]
+    message = error.value if error else ""
+    return Filler(Scene(frames, own.index, catalogue.class_of, message), catalogue, own.module, tuple(nodes))
+
+
+def _same_way(sighting: Sighting, recipe: Recipe, outcome: Outcome) -> bool:
+    """Whether a call that was partly guessed has come to the failure through the functions that the event shows."""
+    if sighting.signature is not None and sighting.signature.type == "RecursionError":
+        return True  # where the limit is hit is chance
+    entry = str(recipe.target["qualname"]).rpartition(".")[2]
+    names = [(own.frame.function or "").rpartition(".")[2] for own in sighting.own]
+    wanted = names[names.index(entry) :] if entry in names else []
+    wanted = [name for name in wanted if not name.startswith("<")]
+    return any(
+        _in_order(wanted, [frame["function"].rpartition(".")[2] for frame in raised.frames])
+        for raised in outcome.seen
+        if sighting.signature is not None and sighting.signature.is_it(raised)
+    )
+
+
+def _in_order(wanted: list[str], names: list[str]) -> bool:
+    remaining = iter(names)
+    return all(name in remaining for name in wanted)
 
 
 def _name(recipe: Recipe) -> str:
@@ -142,6 +231,6 @@ def describe(outcome: Outcome) -> str:
         if isinstance(value, dict) and "$tuple" in value and len(value["$tuple"]) == 2:
             return f"answered {value['$tuple'][0]}"
         return "did not fail"
-    return {"timeout": "did not end in time", "died": "the process ended without an answer"}.get(
+    return {"timeout": HUNG, "died": "the process ended without an answer"}.get(
         outcome.status, outcome.status
     )

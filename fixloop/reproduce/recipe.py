@@ -13,10 +13,13 @@ class Recipe(Value):
     "frame" calls a function of the stack.
 
     `target` for http: {"framework", "module", "attribute", "factory", "settings"};
-    for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "constructor" or "value" (then
-    it is in `inputs["self"]`), `wrap` is None, "list" (a generator is consumed) or "await". `inputs` is a
-    value tree (see `values`); http: {"method", "path", "query", "headers", "json" | "form" | "body"}; frame:
-    {"args": [...], "kwargs": {...}}.
+    for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "new" (the constructor itself is
+    called), "value" or "property" (of what is in `inputs["self"]`), `wrap` is None, "list" (a generator is
+    consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the
+    call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
+    "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
+    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
+    "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
     """
 
     entry: str
@@ -26,6 +29,7 @@ class Recipe(Value):
     repeat: int = (
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
+    yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 
@@ -39,4 +43,7 @@ class Recipe(Value):
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
             return ("django.test", "django.db.models", "django.http", "django.urls", "django.template")
-        return (str(self.target["module"]),) if self.target.get("module") else ()
+        made = [
+            str(one["call"]).rpartition(".")[0] for one in self.inputs.get("objects", ()) if "call" in one
+        ]
+        return tuple(dict.fromkeys([str(self.target["module"]), *made])) if self.target.get("module") else ()

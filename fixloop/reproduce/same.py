@@ -8,6 +8,7 @@ reason.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from store.event import Event, Frame
 
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBER = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{8,}\b|\d+")
+_ENDLESS = "maximum recursion depth exceeded"  # what it was doing just then follows, and is chance
 _WORD = re.compile(r"^[A-Za-z_][\w.\-/ ]{0,60}$")
 
 
@@ -52,6 +54,8 @@ def signature(event: Event, own: Sequence[Frame], line_text: str | None = None) 
     if error is None:
         return None
     frame = own[-1] if own else None
+    if error.type.rpartition(".")[2] == "RecursionError":
+        return _endless(error.value, own)
     text = line_text if line_text is not None else (frame.context_line if frame else None)
     return Signature(
         type=error.type.rpartition(".")[2],
@@ -59,6 +63,13 @@ def signature(event: Event, own: Sequence[Frame], line_text: str | None = None) 
         text=normal_line(text) if text and text.strip() else None,
         message=normal_message(error.value),
     )
+
+
+def _endless(message: str, own: Sequence[Frame]) -> Signature:
+    """Where a recursion hits the limit is chance; what must be the same is the function that goes round most."""
+    names = Counter(_last(frame.function) for frame in own if frame.function)
+    most = names.most_common(1)[0][0] if names else None
+    return Signature("RecursionError", most, None, normal_message(message))
 
 
 def normal_line(text: str) -> str:
@@ -72,6 +83,8 @@ def normal_message(message: str) -> str:
         inner = match.group(1) if match.group(1) is not None else match.group(2)
         return f"'{inner}'" if _WORD.match(inner) and not _NUMBER.search(inner) else "'…'"
 
+    if message.startswith(_ENDLESS):
+        return _ENDLESS
     first = message.strip().splitlines()[0] if message.strip() else ""
     return _NUMBER.sub("#", _QUOTED.sub(quoted, first))[:300]
 

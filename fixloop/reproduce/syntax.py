@@ -51,15 +51,18 @@ class Function:
         """ "function", "method", "classmethod" or "staticmethod"."""
         if not self.classes:
             return "function"
-        names = {ast.unparse(decorator) for decorator in self.node.decorator_list}
-        if "staticmethod" in names:
+        if "staticmethod" in self.decorators:
             return "staticmethod"
-        return "classmethod" if "classmethod" in names else "method"
+        return "classmethod" if "classmethod" in self.decorators or self.node.name == "__new__" else "method"
+
+    @property
+    def decorators(self) -> set[str]:
+        """The last parts of the decorators' names."""
+        return {ast.unparse(d).partition("(")[0].rpartition(".")[2] for d in self.node.decorator_list}
 
     @property
     def is_property(self) -> bool:
-        names = {ast.unparse(decorator).rpartition(".")[2] for decorator in self.node.decorator_list}
-        return bool(names & {"property", "cached_property", "setter"})
+        return bool(self.decorators & {"property", "cached_property", "setter"})
 
     @property
     def is_async(self) -> bool:

@@ -6,13 +6,16 @@ side effects, and the team's own classes when their definition was found in thei
 
 A value is a JSON tree in which what JSON lacks is tagged:
     {"$tuple": [...]}  {"$set": [...]}  {"$dict": [[key, value], ...]}  {"$repr": "b'\\\\xfc'"}
-    {"$call": "datetime.datetime", "args": [...], "kwargs": {...}}
+    {"$call": "datetime.datetime", "args": [...], "kwargs": {...}}  {"$name": "shop.models.Order"}
+    {"$member": ["shop.models.State", "OPEN"]}  {"$ref": "order"}, an object that the test makes beforehand
+    {"$below": "a.txt"}, a path in the test's folder  {"$hole": "<…>"}, what is not known yet
 It can be minimised like JSON and rendered as a Python expression by `render`.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import math
 import re
@@ -20,6 +23,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from fixloop.reproduce.reprs import HOLE, expression, member
 
 # Constructors by the name that their repr shows -> the dotted name to import. Source: repr() of each, Python
 # 3.8-3.14.
@@ -49,17 +54,53 @@ CONSTRUCTORS: Mapping[str, str] = {
     "range": "range",
     "slice": "slice",
     "complex": "complex",
+    "list": "list",
+    "dict": "dict",
+    "tuple": "tuple",
+    "defaultdict": "collections.defaultdict",
+    "mappingproxy": "types.MappingProxyType",
+    "ChainMap": "collections.ChainMap",
+    "PurePath": "pathlib.PurePosixPath",
+    "PureWindowsPath": "pathlib.PureWindowsPath",
+    "IPv4Network": "ipaddress.IPv4Network",
+    "IPv6Network": "ipaddress.IPv6Network",
+    "StringIO": "io.StringIO",
+    "BytesIO": "io.BytesIO",
+    **{
+        name: name
+        for name, kind in vars(builtins).items()
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__name__ == name
+    },
 }
-CONSTANTS: Mapping[str, str] = {"datetime.timezone.utc": "datetime.timezone.utc"}
+CONSTANTS: Mapping[str, str] = {
+    "datetime.timezone.utc": "datetime.timezone.utc",
+    **{f"re.{flag.name}": f"re.{flag.name}" for flag in re.RegexFlag},
+}
+STAND_IN = "unittest.mock.MagicMock"  # for what the event does not show and the failure does not depend on
+FUNCTIONS: Mapping[str, str] = {"re.compile": "re.compile", "MagicMock": STAND_IN}  # without side effects
 
 BUILTINS = frozenset({
     "int", "str", "float", "bool", "list", "dict", "tuple", "set", "frozenset", "bytes", "bytearray", "complex",
     "object",
 })  # fmt: skip
+# Classes and functions that an event may name as values (`type=<class 'int'>`): none does more than make a value.
+REFERENCES: Mapping[str, str] = {
+    **{name: name for name in BUILTINS},
+    **{name: name for name in ("len", "min", "max", "sum", "sorted", "abs", "repr", "hash", "iter", "next", "any")},
+    **{name: dotted for name, dotted in CONSTRUCTORS.items() if dotted == name},
+    **{dotted: dotted for dotted in CONSTRUCTORS.values() if "." in dotted},
+    "copy.copy": "copy.copy",
+    **{
+        f"operator.{name}": f"operator.{name}"
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge")
+    },
+}  # fmt: skip
 _CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")
 
 SDK_ITEMS = 10  # sentry-sdk keeps ten items of a container and sets no mark (measured with 2.75.0)
 SDK_TEXT = 1024  # … and cuts texts at this length, with "..." at the end
+CUT = ("...", "…")  # how a cut text ends: the SDK's mark, and that of our own bounds
+MOST_TEXT = 400_000  # characters of one value
 FILTERED = ("[Filtered]", "[REDACTED]", "[redacted]")
 
 
@@ -71,6 +112,7 @@ class Rebuilt:
     why: str | None = None
     guessed: list[str] = field(default_factory=list)
     redacted: list[str] = field(default_factory=list)
+    holes: bool = False
 
     @property
     def ok(self) -> bool:
@@ -81,9 +123,10 @@ class Rebuilt:
 OwnClass = Callable[[str], str | None]
 
 
-def rebuild(kept: Any, path: str, own_class: OwnClass = lambda name: None) -> Rebuilt:
-    """Turn what the SDK kept of a local into a value tree. `path` names it in messages."""
-    result = Rebuilt()
+def rebuild(kept: Any, path: str, own_class: OwnClass = lambda name: None, *, holes: bool = False) -> Rebuilt:
+    """Turn what the SDK kept of a local into a value tree. `path` names it in messages. With `holes` what cannot be
+    rebuilt by itself is left as {"$hole": its text}; without, the whole value is refused."""
+    result = Rebuilt(holes=holes)
     try:
         result.value = _container(kept, path, result, own_class)
     except _CannotRebuild as problem:
@@ -131,49 +174,93 @@ def plain(value: Any) -> Any:
 
 
 def _leaf(text: str, path: str, result: Rebuilt, own: OwnClass) -> Any:
-    kind = _CLASS.fullmatch(text.strip())
-    if kind:
-        known = kind[1] if kind[1] in BUILTINS else own(kind[1])
-        if known is None:
-            raise _CannotRebuild(f"{path} is the class {kind[1]}, which is not rebuilt")
-        return {"$name": known}
     if text in FILTERED:
         result.redacted.append(path)
-        raise _CannotRebuild(f"{path} was redacted")
-    if len(text) >= SDK_TEXT and text.endswith("..."):
-        raise _CannotRebuild(f"{path} was cut at {len(text)} characters")
-    if len(text) > 100_000:
+        return _open(text, path, result, f"{path} was redacted")
+    if len(text) >= SDK_TEXT and text.endswith(CUT):
+        return _open(text, path, result, f"{path} was cut at {len(text)} characters")
+    if len(text) > MOST_TEXT:
         raise _CannotRebuild(f"{path} is too large")
+    tree = expression(text) if result.holes or text.lstrip().startswith("<") else _parsed(text)
+    if tree is None:
+        return _open(text, path, result, f"{path} is an object: {text[:80]}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        return from_ast(tree, path, own, holes=result.holes)
+    except _CannotRebuild as problem:
+        return _open(text, path, result, str(problem))
+
+
+def _parsed(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _CannotRebuild(f"{path} is an object: {text[:80]}") from None
-    return from_ast(tree, path, own)
+        return None
 
 
-def from_ast(node: ast.expr, path: str, own: OwnClass) -> Any:
+def _open(text: str, path: str, result: Rebuilt, why: str) -> Any:
+    """Leave a hole, where that is wanted; else the value is refused."""
+    if result.holes:
+        return {"$hole": text}
+    raise _CannotRebuild(why)
+
+
+def _reference(text: str, path: str, own: OwnClass, *, holes: bool) -> Any:
+    """What stood in angle brackets: a class, a member of an enumeration, or a hole."""
+    kind = _CLASS.fullmatch(text.strip())
+    known = (REFERENCES.get(kind[1]) or own(kind[1])) if kind else None
+    enumeration = member(text)
+    if enumeration and (owner := own(enumeration[0])):
+        return {"$member": [owner, enumeration[1]]}
+    if known is not None:
+        return {"$name": known}
+    if holes:
+        return {"$hole": text}
+    what = f"the class {kind[1]}" if kind else f"an object: {text[:80]}"
+    raise _CannotRebuild(f"{path} is {what}" + (", which is not rebuilt" if kind else ""))
+
+
+def from_ast(node: ast.expr, path: str, own: OwnClass, *, holes: bool = False) -> Any:
     """A value tree from a parsed expression, or _CannotRebuild."""
+
+    def inner(part: ast.expr) -> Any:
+        return from_ast(part, path, own, holes=holes)
+
     match node:
         case ast.Constant(value=value):
             return _constant(value)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return _constant(-number)
+        case ast.UnaryOp(op=ast.UAdd(), operand=ast.Constant(value=int() | float() as number)):
+            return _constant(number)
         case ast.List(elts=items):
-            return [from_ast(item, path, own) for item in items]
+            return [inner(item) for item in items]
         case ast.Tuple(elts=items):
-            return {"$tuple": [from_ast(item, path, own) for item in items]}
+            return {"$tuple": [inner(item) for item in items]}
         case ast.Set(elts=items):
-            return {"$set": [from_ast(item, path, own) for item in items]}
+            return {"$set": [inner(item) for item in items]}
         case ast.Dict(keys=keys, values=values) if all(key is not None for key in keys):
-            return _mapping([(key, value) for key, value in zip(keys, values, strict=True) if key], path, own)
+            return _mapping(
+                [(inner(key), inner(value)) for key, value in zip(keys, values, strict=True) if key]
+            )
         case ast.Name(id="nan" | "inf" as name):
             return {"$repr": f"float('{name}')"}
         case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
             return {"$repr": "float('-inf')"}
         case ast.Attribute() if ast.unparse(node) in CONSTANTS:
             return {"$name": CONSTANTS[ast.unparse(node)]}
+        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text))]) if name == HOLE:
+            return _reference(text, path, own, holes=holes)
         case ast.Call(func=func, args=args, keywords=keywords) if all(word.arg for word in keywords):
-            return _call(ast.unparse(func), args, keywords, path, own)
+            name = ast.unparse(func)
+            dotted = CONSTRUCTORS.get(name) or FUNCTIONS.get(name) or own(name)
+            if dotted is None and holes:
+                return {"$hole": ast.unparse(node)}
+            if dotted is None:
+                raise _CannotRebuild(f"{path} is a {name}, which is not rebuilt")
+            words = {str(word.arg): inner(word.value) for word in keywords}
+            return {"$call": dotted, "args": [inner(arg) for arg in args], "kwargs": words}
+        case _ if holes:
+            return {"$hole": ast.unparse(node)}
         case _:
             raise _CannotRebuild(f"{path} is an expression that is not rebuilt: {ast.unparse(node)[:80]}")
 
@@ -186,22 +273,10 @@ def _constant(value: Any) -> Any:
     return value
 
 
-def _mapping(pairs: list[tuple[ast.expr, ast.expr]], path: str, own: OwnClass) -> Any:
-    built = [(from_ast(key, path, own), from_ast(value, path, own)) for key, value in pairs]
+def _mapping(built: list[tuple[Any, Any]]) -> Any:
     if all(isinstance(key, str) and not key.startswith("$") for key, _ in built):
         return dict(built)
     return {"$dict": [list(pair) for pair in built]}
-
-
-def _call(name: str, args: list[ast.expr], keywords: list[ast.keyword], path: str, own: OwnClass) -> Any:
-    dotted = CONSTRUCTORS.get(name) or own(name)
-    if dotted is None:
-        raise _CannotRebuild(f"{path} is a {name}, which is not rebuilt")
-    return {
-        "$call": dotted,
-        "args": [from_ast(arg, path, own) for arg in args],
-        "kwargs": {str(word.arg): from_ast(word.value, path, own) for word in keywords},
-    }
 
 
 # --- out ----------------------------------------------------------------------------------------------------
@@ -229,6 +304,13 @@ def render(value: Any, imports: set[str]) -> str:
         return _literal(str(value["$repr"]))
     if "$name" in value:
         return _named(value["$name"], imports)
+    if "$member" in value:
+        owner, name = value["$member"]
+        return f"{_named(owner, imports)}.{_word(name)}"
+    if "$ref" in value:
+        return _word(str(value["$ref"]))
+    if "$below" in value:
+        return f"str(folder / {str(value['$below'])!r})" if value["$below"] else "str(folder)"
     if "$call" in value:
         words = [render(arg, imports) for arg in value["args"]]
         words += [f"{_word(key)}={render(item, imports)}" for key, item in value["kwargs"].items()]
@@ -254,14 +336,16 @@ def _named(dotted: str, imports: set[str]) -> str:
     """A dotted name as it is written. Of the standard library only what this module knows: raises
     ValueError."""
     parts = dotted.split(".")
-    known = dotted in CONSTRUCTORS.values() or dotted in CONSTANTS.values()
+    known = any(dotted in named.values() for named in (CONSTRUCTORS, CONSTANTS, FUNCTIONS, REFERENCES))
     standard = len(parts) == 1 or parts[0] in sys.stdlib_module_names
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts) or (
         standard and not known
     ):
         raise ValueError(f"{dotted[:80]!r} is not a constructor that is known")
-    if dotted == "datetime.timezone.utc":
-        imports.add("datetime")
+    if (
+        standard and "." in dotted
+    ):  # of the standard library's names only modules are lower case up to the class
+        imports.add("datetime" if dotted.startswith("datetime.") else dotted.rpartition(".")[0])
     elif "." in dotted:
         imports.add(dotted.rpartition(".")[0])
     return dotted
@@ -274,7 +358,7 @@ def renderable(value: Any) -> bool:
         return all(renderable(item) for item in value)
     if not isinstance(value, dict):
         return True
-    if "$object" in value or "$call" in value or "$name" in value:
+    if {"$object", "$call", "$name", "$ref", "$member", "$below", "$hole"} & set(value):
         return False
     if "$repr" in value:
         try:

@@ -5,15 +5,16 @@ Both come from the same lines, so that what is proven is what is in the draft.
 
 from __future__ import annotations
 
-import pprint
-from dataclasses import dataclass, field
+import sys
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from fixloop.reproduce.lines import Lines, django_setup, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render, renderable
 
-WIDTH = 100
+YESTERDAY = Path(__file__).parent / "yesterday.py"
 
 # An ASGI application needs a test client that its environment may lack (Starlette's wants httpx): this is the fallback.
 ASGI_CALL = '''
@@ -45,6 +46,14 @@ def request(app, method, path, query=b"", headers=(), body=b""):
         return status, text
 '''
 
+REFUSED = '''
+def refused(error):
+    """Whether the code under test raised this on purpose: to refuse an input is an answer, too."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
+    return not outside and (last.line or "").startswith("raise ")
+'''
+
 KEEPS = '''
 def keeps(expected, actual):
     """Whether all of `expected` is in `actual`; a newer version may say more."""
@@ -60,35 +69,30 @@ def keeps(expected, actual):
 '''
 
 
-@dataclass
-class Lines:
-    """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
-
-    imports: set[str] = field(default_factory=set)
-    froms: set[tuple[str, str]] = field(default_factory=set)
-    helpers: list[str] = field(default_factory=list)
-    before_imports: list[str] = field(default_factory=list)
-    setup: list[str] = field(default_factory=list)
-    result: str = ""
-
-
 def call_source(recipe: Recipe) -> str:
     """A module with `call()`: does it, and returns the value (http: status and body)."""
     lines = lines_of(recipe)
-    body = [*lines.setup, *_repeated(recipe, lines), f"return {lines.result}"]
-    return _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
+    body = lines.body([*_repeated(recipe, lines), f"return {lines.result}"])
+    source = _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
+    return f"{YESTERDAY.read_text('utf-8')}\n\nrestore()\n{source}" if recipe.yesterday else source
 
 
-def test_source(recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool) -> str:
-    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail"
-    is asked.
+def test_source(
+    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None
+) -> str:
+    """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is
+    asked, and to refuse the input on purpose is not to fail; `refused_as` is the incident's own type where that was
+    raised on purpose, too.
     """
     lines = lines_of(recipe)
-    body = [*lines.setup, *_repeated(recipe, lines)]
+    body = _repeated(recipe, lines)
     if asserted and isinstance(expected, dict) and "$raises" in expected:
         body += _raises(lines, expected["$raises"])
-    else:
+    elif asserted or recipe.entry == "http":
         body += _assertions(recipe, lines, expected, asserted)
+    else:
+        body += _not_failing(lines, refused_as)
+    body = lines.body(body)
     return f'"""{_docstring(doc)}\n"""\n' + _module(
         lines, f"def {name}():\n{indent(chr(10).join(body), '    ')}\n"
     )
@@ -109,10 +113,20 @@ def _docstring(doc: str) -> str:
 
 def _module(lines: Lines, function: str) -> str:
     heads = list(lines.before_imports)
-    heads += [f"import {name}" for name in sorted(lines.imports)]
-    heads += [f"from {module} import {name}" for module, name in sorted(lines.froms)]
+    for standard in (True, False):  # in two groups, as a colleague's tools would sort them
+        group = [f"import {name}" for name in sorted(lines.imports) if _is_standard(name) is standard]
+        group += [
+            f"from {module} import {name}"
+            for module, name in sorted(lines.froms)
+            if _is_standard(module) is standard
+        ]
+        heads += ["", *group] if heads and heads[-1] and group else group
     helpers = "".join(f"\n{helper}" for helper in lines.helpers)
     return "\n".join(heads) + "\n" + helpers + "\n\n" + function
+
+
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _repeated(recipe: Recipe, lines: Lines) -> list[str]:
@@ -132,15 +146,27 @@ def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> 
         status, body = expected["$tuple"]
         checks = [f"assert status == {status}, body"]
         return given + checks + (_equals(lines, "body", body) if body not in ("", None) else [])
-    if not asserted:
-        return [f"{lines.result}"]
     return [f"result = {lines.result}", *_equals(lines, "result", expected)]
+
+
+def _not_failing(lines: Lines, refused_as: str | None) -> list[str]:
+    """The call; an error that is raised on purpose refuses the input, and is an answer."""
+    lines.imports.add("traceback")
+    lines.helpers.append(REFUSED)
+    other = f'type(error).__name__ == "{refused_as}" or ' if refused_as else ""
+    return [
+        "try:",
+        indent(lines.result, "    "),
+        "except Exception as error:",
+        f"    if {other}not refused(error):",
+        "        raise",
+    ]
 
 
 def _equals(lines: Lines, name: str, expected: Any) -> list[str]:
     if isinstance(expected, dict) and "$object" in expected:
         return [f"assert repr({name}) == {expected['repr']!r}"]
-    text = _pretty(expected, lines.imports)
+    text = pretty(expected, lines.imports)
     if expected is None or isinstance(expected, bool):
         return [f"assert {name} is {text}"]
     if _has_mapping(expected):
@@ -166,27 +192,6 @@ def _raises(lines: Lines, dotted: str) -> list[str]:
     return [f"with pytest.raises({kind}):", f"    {lines.result}"]
 
 
-def _pretty(value: Any, imports: set[str]) -> str:
-    """An expression over several lines where it is long."""
-    flat = render(value, imports)
-    if (
-        len(flat) <= WIDTH - 20
-        or not isinstance(value, (dict, list))
-        or any(str(k).startswith("$") for k in value)
-    ):
-        return flat
-    try:
-        return pprint.pformat(value, width=WIDTH, sort_dicts=False) if _plain(value) else flat
-    except RecursionError:
-        return flat
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(not key.startswith("$") and _plain(item) for key, item in value.items())
-    return all(map(_plain, value)) if isinstance(value, list) else True
-
-
 # --- one call, by entry ----------------------------------------------------------------------------------------
 
 
@@ -194,33 +199,7 @@ def lines_of(recipe: Recipe) -> Lines:
     """The lines of one call."""
     if recipe.entry == "http":
         return _HTTP[recipe.framework](recipe)
-    return _frame(recipe)
-
-
-def _frame(recipe: Recipe) -> Lines:
-    lines, target, inputs = Lines(), recipe.target, recipe.inputs
-    if target.get("settings"):
-        lines.before_imports = _django_setup(target["settings"])
-    head, _, rest = str(target["qualname"]).partition(".")
-    lines.froms.add((target["module"], head))
-    called = head
-    if rest:
-        receiver = target.get("receiver")
-        if receiver == "constructor":
-            called = f"{head}().{rest}"
-        elif receiver == "value":
-            called = f"{render(inputs['self'], lines.imports)}.{rest}"
-        else:
-            called = f"{head}.{rest}"
-    words = [_pretty(arg, lines.imports) for arg in inputs["args"]]
-    words += [f"{name}={_pretty(value, lines.imports)}" for name, value in inputs["kwargs"].items()]
-    lines.result = f"{called}({', '.join(words)})"
-    if target.get("wrap") == "list":
-        lines.result = f"list({lines.result})"
-    elif target.get("wrap") == "await":
-        lines.imports.add("asyncio")
-        lines.result = f"asyncio.run({lines.result})"
-    return lines
+    return frame_lines(recipe)
 
 
 def _application(recipe: Recipe, lines: Lines) -> str:
@@ -235,9 +214,9 @@ def _words(recipe: Recipe, lines: Lines, *, json_word: str = "json", form_word: 
     if inputs.get("headers"):
         words += f", headers={render(inputs['headers'], lines.imports)}"
     if "json" in inputs:
-        words += f", {json_word}={_pretty(inputs['json'], lines.imports)}"
+        words += f", {json_word}={pretty(inputs['json'], lines.imports)}"
     elif "form" in inputs:
-        words += f", {form_word}={_pretty(inputs['form'], lines.imports)}"
+        words += f", {form_word}={pretty(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         words += f", {form_word}={render(inputs['body'], lines.imports)}"
     return words
@@ -287,7 +266,7 @@ def _asgi(recipe: Recipe) -> Lines:
         words += f", query={str(inputs['query']).encode()!r}"
     if "json" in inputs:
         headers["content-type"] = "application/json"
-        words += f", body=json.dumps({_pretty(inputs['json'], lines.imports)}).encode()"
+        words += f", body=json.dumps({pretty(inputs['json'], lines.imports)}).encode()"
     elif "body" in inputs:
         words += f", body={render(inputs['body'], lines.imports)}"
     if headers:
@@ -297,22 +276,10 @@ def _asgi(recipe: Recipe) -> Lines:
     return lines
 
 
-def _django_setup(settings: str) -> list[str]:
-    return [
-        "import os",
-        "",
-        "import django",
-        "",
-        f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", {settings!r})',
-        "django.setup()",
-        "",
-    ]
-
-
 def _django(recipe: Recipe) -> Lines:
     lines, inputs = Lines(), recipe.inputs
     lines.before_imports = [
-        *_django_setup(recipe.target["settings"]),
+        *django_setup(recipe.target["settings"]),
         "from django.conf import settings",
         "from django.test import Client",
         "from django.test.utils import get_runner, setup_test_environment",
@@ -332,9 +299,9 @@ def _django(recipe: Recipe) -> Lines:
     method = str(inputs["method"]).lower()
     words = ""
     if "json" in inputs:
-        words += f", data={_pretty(inputs['json'], lines.imports)}, content_type='application/json'"
+        words += f", data={pretty(inputs['json'], lines.imports)}, content_type='application/json'"
     elif "form" in inputs:
-        words += f", data={_pretty(inputs['form'], lines.imports)}"
+        words += f", data={pretty(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         content = next(
             (v for k, v in (inputs.get("headers") or {}).items() if k.lower() == "content-type"), "text/plain"

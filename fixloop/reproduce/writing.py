@@ -14,10 +14,10 @@ from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
 from fixloop.reproduce.write import assertable, call_source, test_source
 from fixloop.runner import Runner
-from fixloop.worlds import World
+from fixloop.worlds import SOURCES, World
 from store.repair import ChangeVerdict, Oracle, Reproducer
 
-KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",))
+KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",), ("objects",), ("files",))
 
 
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
@@ -27,7 +27,10 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
 
         def fails(inputs: Any) -> bool:
             candidate = found.recipe.model_copy(update={"inputs": inputs})
-            source = call_source(candidate)
+            try:
+                source = call_source(candidate)
+            except (ValueError, KeyError):  # what is left is no call
+                return False
             if not _same(runner, source, candidate, found):
                 return False
             if parents is None:
@@ -54,8 +57,15 @@ def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> b
 
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     """What a call cannot do without: its shape, and each positional argument (which would move the others)."""
-    positions = tuple(("args", i) for i in range(len(recipe.inputs.get("args", ()))))
-    return (*KEEP, *positions)
+    found: list[tuple[str | int, ...]] = [("args", i) for i in range(len(recipe.inputs.get("args", ())))]
+    for i, made in enumerate(recipe.inputs.get("objects", ())):
+        here = ("objects", i)
+        found += [here, *((*here, part) for part in made)]
+        found += [(*here, "args", j) for j in range(len(made.get("args", ())))]
+        for j, (_, args, _, _) in enumerate(made["calls"]):
+            found += [(*here, "calls", j, part) for part in range(4)]
+            found += [(*here, "calls", j, 1, k) for k in range(len(args))]
+    return (*KEEP, *found)
 
 
 def write_reproducer(
@@ -68,7 +78,8 @@ def write_reproducer(
         oracle = Oracle.PARENT_VALUE
     name = "test_" + incident_id.lower().replace("-", "_")
     asserted = oracle == Oracle.PARENT_VALUE
-    source = test_source(recipe, name, _doc(incident_id, found, recipe, cause, oracle), expected, asserted)
+    doc = _doc(incident_id, found, recipe, cause, oracle)
+    source = test_source(recipe, name, doc, expected, asserted, _refused_as(found))
     with bench.runner(bench.world()) as runner:
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
@@ -83,6 +94,14 @@ def write_reproducer(
         size_before=size(found.recipe.inputs), size_after=size(recipe.inputs),
         recipe=recipe.model_dump(mode="json"), expected=expected,
     )  # fmt: skip
+
+
+def _refused_as(found: Reproduction) -> str | None:
+    """The type of the incident's error, where own code raises it on purpose."""
+    same = next((raised for raised in found.outcome.seen if found.signature.is_it(raised)), None)
+    if same is None or not str(same.last.get("text", "")).startswith("raise "):
+        return None
+    return same.type if str(same.last.get("path", "")).startswith(SOURCES + "/") else None
 
 
 def _test_folder(repo: str, bench: Bench) -> str:
@@ -104,6 +123,10 @@ def _doc(incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | N
         )
     else:
         lines.append("Nothing says what is right: only that this failure is gone is asked (oracle no_crash).")
+    if recipe.yesterday:
+        lines.append(
+            "Older commits were run with names put back that newer Pythons have removed, on both sides."
+        )
     lines += [f"Guessed: {guess}." for guess in recipe.guessed[:5]]
     lines += [f"Redacted, and left out: {what}." for what in recipe.redacted[:5]]
     return "\n".join(lines)

@@ -28,6 +28,8 @@ COMMANDS = {
     "pause": "Hold all repairs back.",
     "resume": "Let repairs go on.",
     "reproduce": "The failing test of an incident.",
+    "minimize": "A failing test that exists, with less in it.",
+    "flake-scan": "Run a test that exists many times: always, sometimes, never.",
     "causes": "The changes that may have caused an incident.",
     "judge": "The verdict on a patch from anywhere.",
     "draft": "Open the draft of a proven fix, or show it.",

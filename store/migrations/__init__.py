@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from alembic.config import Config
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, inspect
 from store.errors import Unavailable
 
 FOLDER = Path(__file__).parent
+_ALEMBIC = Lock()  # its environment is one for the process: two threads would migrate into each other
 
 
 def is_current(connection: Connection, folder: Path = FOLDER) -> bool:
@@ -54,7 +56,7 @@ def upgrade(connection: Connection, folder: Path = FOLDER, revision: str = "head
     def steps(current: Any, context: MigrationContext) -> Sequence[Any]:
         return scripts._upgrade_revs(revision, current)
 
-    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+    with _ALEMBIC, EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection, render_as_batch=True)
         environment.run_migrations()
     if connection.dialect.name == "sqlite":

@@ -11,7 +11,9 @@ from typing import Any
 from store.errors import BadPayload
 
 TEXT_LIMIT = 8192  # characters of a message
-LOCAL_LIMIT = 4096  # characters of one local variable's repr
+LOCAL_LIMIT = (
+    1 << 18
+)  # characters of one local variable's repr: what was parsed when it failed has to be whole
 ITEM_LIMIT = 100  # entries of one container
 DEPTH_LIMIT = 8  # nested containers
 CUT = "…"

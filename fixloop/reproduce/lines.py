@@ -1,0 +1,230 @@
+"""The parts of a written call, and the call of a frame's function as a colleague would write it."""
+
+from __future__ import annotations
+
+import pprint
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import Any
+
+from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.values import STAND_IN, render
+
+WIDTH = 100
+# Methods that are written as what they are for.
+_OPERATORS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=",
+              "__add__": "+", "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__floordiv__": "//", "__mod__": "%",
+              "__or__": "|", "__and__": "&", "__xor__": "^",
+              "__matmul__": "@", "__lshift__": "<<", "__rshift__": ">>"}  # fmt: skip
+_FUNCTIONS = {"__next__": "next", "__iter__": "iter", "__len__": "len", "__repr__": "repr",
+              "__str__": "str", "__hash__": "hash", "__bool__": "bool", "__int__": "int", "__float__": "float",
+              "__abs__": "abs"}  # fmt: skip
+
+
+COLLECT = '''
+async def collect(items):
+    """All that an asynchronous generator gives."""
+    return [item async for item in items]
+'''
+
+
+@dataclass
+class Lines:
+    """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
+
+    imports: set[str] = field(default_factory=set)
+    froms: set[tuple[str, str]] = field(default_factory=set)
+    helpers: list[str] = field(default_factory=list)
+    before_imports: list[str] = field(default_factory=list)
+    setup: list[str] = field(default_factory=list)
+    handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
+    result: str = ""
+
+    def body(self, statements: list[str]) -> list[str]:
+        """The set-up and then the statements, inside the handler where there is one."""
+        if not self.handling:
+            return [*self.setup, *statements]
+        return [*self.setup, *self.handling, indent("\n".join(statements), "    ")]
+
+
+def pretty(value: Any, imports: set[str]) -> str:
+    """An expression over several lines where it is long."""
+    flat = render(value, imports)
+    if (
+        len(flat) <= WIDTH - 20
+        or not isinstance(value, (dict, list))
+        or any(str(k).startswith("$") for k in value)
+    ):
+        return flat
+    try:
+        return pprint.pformat(value, width=WIDTH, sort_dicts=False) if _plain(value) else flat
+    except RecursionError:
+        return flat
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(not key.startswith("$") and _plain(item) for key, item in value.items())
+    return all(map(_plain, value)) if isinstance(value, list) else True
+
+
+def django_setup(settings: str) -> list[str]:
+    """What has to stand before the first import of a Django application."""
+    return [
+        "import os",
+        "",
+        "import django",
+        "",
+        f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", {settings!r})',
+        "django.setup()",
+        "",
+    ]
+
+
+def frame_lines(recipe: Recipe) -> Lines:
+    """The call of a function of the stack, after the objects that it needs."""
+    lines, target, inputs = Lines(), recipe.target, recipe.inputs
+    if target.get("settings"):
+        lines.before_imports = django_setup(target["settings"])
+    names = _Names(lines)
+    if "files" in inputs:
+        lines.setup += _folder(inputs["files"], lines)
+    if target.get("handling"):
+        lines.handling = _handling(target["handling"], names)
+    for made in inputs.get("objects", ()):
+        lines.setup += _making(made, lines, names)
+    words = [names.text(arg) for arg in inputs["args"]]
+    words += [f"{name}={names.text(value)}" for name, value in inputs["kwargs"].items()]
+    lines.result = _called(recipe, names, words)
+    wrap = target.get("wrap")
+    if wrap == "list":
+        lines.result = f"list({lines.result})"
+    elif wrap == "with":
+        lines.setup.append(f"with {lines.result} as entered:\n    pass")
+        lines.result = "entered"
+    elif wrap == "collect":
+        lines.imports.add("asyncio")
+        lines.helpers.append(COLLECT)
+        lines.result = f"asyncio.run(collect({lines.result}))"
+    elif wrap == "await":
+        lines.imports.add("asyncio")
+        lines.result = f"asyncio.run({lines.result})"
+    return lines
+
+
+def _folder(files: dict[str, str | None], lines: Lines) -> list[str]:
+    """The lines that make the folder of the test's files."""
+    lines.imports.add("tempfile")
+    lines.froms.add(("pathlib", "Path"))
+    found = ["folder = Path(tempfile.mkdtemp())"]
+    for path, content in files.items():
+        if "/" in path:
+            found.append(f"(folder / {path!r}).parent.mkdir(parents=True, exist_ok=True)")
+        made = "mkdir()" if content is None else f"write_text({content!r})"
+        found.append(f"(folder / {path!r}).{made}")
+    return found
+
+
+def _handling(chain: list[dict[str, Any]], names: _Names) -> list[str]:
+    """The lines that raise the exceptions that were being handled, up to the handler of the last."""
+    found: list[str] = []
+    cause = ""
+    for at, error in enumerate(chain):
+        kind = error["type"] if "." not in error["type"] else names.imported(*_split(error["type"]))
+        made = f"{kind}({error['message']!r})"
+        if not error["raised"]:  # what was never raised was never handled: it can only be a cause
+            cause = f" from {made}"
+            continue
+        raising = [f"raise {made}{cause}"]
+        if found:  # in the handler of the one before
+            raising = [*found, f"    raise {made}" + (" from error" if error["chained"] == "cause" else "")]
+        last = at == len(chain) - 1
+        found = [
+            "try:",
+            indent("\n".join(raising), "    "),
+            f"except {kind}" + (":" if last else " as error:"),
+        ]
+        cause = ""
+    return found
+
+
+class _Names:
+    """Imports the first of several things of one name by that name; the others are written with their modules."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._taken: dict[str, str] = {}
+
+    def imported(self, module: str, qualname: str) -> str:
+        """The text by which `module.qualname` is called."""
+        head = qualname.partition(".")[0]
+        if self._taken.setdefault(head, module) != module:
+            self._lines.imports.add(module)
+            return f"{module}.{qualname}"
+        self._lines.froms.add((module, head))
+        return qualname
+
+    def text(self, value: Any) -> str:
+        """A value as it is written; a stand-in and the names of the team's own modules without their modules."""
+        if (
+            isinstance(value, dict)
+            and value.get("$call") == STAND_IN
+            and not value["args"]
+            and not value["kwargs"]
+        ):
+            return f"{self.imported(*_split(STAND_IN))}()"
+        if isinstance(value, dict) and "." in str(value.get("$name", "")):
+            render(value, set())  # refuses what is no name
+            return self.imported(*_split(str(value["$name"])))
+        return pretty(value, self._lines.imports)
+
+
+def _split(dotted: str) -> tuple[str, str]:
+    module, _, name = dotted.rpartition(".")
+    return module, name
+
+
+def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
+    """The lines that make one object and bring it into its state."""
+    name = render({"$ref": made["name"]}, lines.imports)
+    if "call" in made:
+        render({"$name": made["call"]}, set())  # refuses what is no name
+        words = [names.text(arg) for arg in made["args"]]
+        words += [f"{key}={names.text(value)}" for key, value in made["kwargs"].items()]
+        found = [f"{name} = {names.imported(*_split(made['call']))}({', '.join(words)})"]
+    else:
+        found = [f"{name} = {names.text(made['value'])}"]
+    for method, args, kwargs, chained in made["calls"]:
+        words = [names.text(arg) for arg in args] + [
+            f"{key}={names.text(value)}" for key, value in kwargs.items()
+        ]
+        render({"$ref": method}, set())
+        found.append(f"{name} = " * chained + f"{name}.{method}({', '.join(words)})")
+    for key, value in made["set"].items():
+        render({"$ref": key}, set())
+        found.append(f"{name}.{key} = {names.text(value)}")
+    return found
+
+
+def _called(recipe: Recipe, names: _Names, words: list[str]) -> str:
+    target, given = recipe.target, recipe.inputs.get("self")
+    qualname, receiver = str(target["qualname"]), target.get("receiver")
+    owner, _, method = qualname.rpartition(".")
+    if receiver == "new":
+        return f"{names.imported(target['module'], owner)}({', '.join(words)})"
+    if receiver in ("value", "property") and given is not None:
+        text = names.text(given)
+        if receiver == "property":
+            return f"setattr({text}, {method!r}, {words[0]})" if words else f"{text}.{method}"
+        if method in _OPERATORS and len(words) == 1:
+            return f"{text} {_OPERATORS[method]} {words[0]}"
+        if method in _FUNCTIONS and not words:
+            return f"{_FUNCTIONS[method]}({text})"
+        if method == "__call__":
+            return f"{text}({', '.join(words)})"
+        if method == "__getitem__" and len(words) == 1:
+            return f"{text}[{words[0]}]"
+        return f"{text}.{method}({', '.join(words)})"
+    if given is not None:  # the class that a class method was called on
+        return f"{names.text(given)}.{method}({', '.join(words)})"
+    return f"{names.imported(target['module'], qualname)}({', '.join(words)})"
