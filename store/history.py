@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +31,7 @@ CREATE INDEX IF NOT EXISTS touches_by_change ON touches (change, path);
 """
 _VERSION = 1
 _WAIT = 60.0  # seconds that one process waits while another brings the index up to date
+MISSING = 0.1  # share of changes whose content may be missing: some stored histories lack a few large files
 _MANY = 900  # parameters of one SQLite statement
 
 
@@ -75,19 +75,22 @@ class History:
         database.execute("BEGIN IMMEDIATE")
         try:
             known = self._standing([sha for (sha,) in database.execute("SELECT sha FROM tips")])
-            wanted = ("log", "-z", "--raw", "--find-renames", "--no-abbrev", "--no-show-signature", "--root")
             ends = "\n".join([release, *(f"^{sha}" for sha in known)]) + "\n"
-            with tempfile.TemporaryFile() as printed:
-                git(self.git_folder, *wanted, f"--format={RECORD}", "--stdin", stdin=ends.encode(), stdout=printed,
-                    seconds=FETCHING)  # fmt: skip
-                printed.seek(0)
-                self._insert(database, printed.read())
+            try:
+                printed = self._log("--find-renames", ends)
+            except Unavailable:  # a file's content is missing somewhere: moves without any edit need none
+                printed = self._log("--find-renames=100%", ends)
+            self._insert(database, printed)
             database.execute("INSERT OR IGNORE INTO tips VALUES (?)", (release,))
             database.execute("COMMIT")
         except BaseException:
             database.execute("ROLLBACK")
             raise
         write_graph(self.git_folder, release)
+
+    def _log(self, renames: str, ends: str) -> bytes:
+        wanted = ("log", "-z", "--raw", renames, "--no-abbrev", "--no-show-signature", "--root")
+        return git(self.git_folder, *wanted, f"--format={RECORD}", "--stdin", stdin=ends.encode(), seconds=FETCHING)
 
     def _standing(self, shas: Sequence[str]) -> list[str]:
         """Those that the repository still has: after a forced push, old ones may have been swept away."""
@@ -167,16 +170,29 @@ class History:
 
     def hunks(self, shas: Sequence[str], paths: Sequence[str] = ()) -> dict[str, list[Hunk]]:
         """What each of the commits changed against its first parent, blanks aside; with `paths`, only there."""
-        if not shas:
-            return {}
+        found: dict[str, list[Hunk]] = {sha: [] for sha in shas}
+        unreadable = 0
+        pending = [list(shas)] if shas else []
+        while pending:
+            some = pending.pop()
+            try:
+                for sha, hunk in hunks(self._diffs(some, paths)):
+                    found.setdefault(sha, []).append(hunk)
+            except Unavailable:
+                half = len(some) // 2
+                unreadable += not half
+                pending += [some[:half], some[half:]] if half else []
+        if unreadable > max(len(shas) * MISSING, 3):
+            raise Unavailable(
+                f"The history of {self.name} lacks the content of {unreadable} of {len(shas)} changes; mirror a full clone."
+            )
+        return found
+
+    def _diffs(self, shas: Sequence[str], paths: Sequence[str]) -> bytes:
         wanted = ("diff-tree", "--stdin", "-r", "-p", "--root", "-m", "--first-parent", "--unified=0", "-w",
                   "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
                   "--dst-prefix=b/")  # fmt: skip
-        printed = git(self.git_folder, *wanted, "--", *paths, stdin="\n".join(shas).encode() + b"\n")
-        found: dict[str, list[Hunk]] = {sha: [] for sha in shas}
-        for sha, hunk in hunks(printed):
-            found.setdefault(sha, []).append(hunk)
-        return found
+        return git(self.git_folder, *wanted, "--", *paths, stdin="\n".join(shas).encode() + b"\n")
 
     def blame(
         self,

@@ -109,9 +109,13 @@ class _Finder:
                 return [_Candidate(location, (location.confidence,))]
         installed = inside_packages(path)
         wanted = installed or path
-        found = []
-        for repo, candidate in self._files.get(path.rsplit("/", 1)[-1], ()):
-            shared = common_suffix(wanted, candidate)
+        found: list[_Candidate] = []
+        named = self._files.get(path.rsplit("/", 1)[-1], ())
+        for shared, (repo, candidate) in sorted(
+            ((common_suffix(wanted, one[1]), one) for one in named), key=lambda pair: -pair[0]
+        ):
+            if found and max(one.rank for one in found) > (True, shared + 1):
+                break  # what is verified and shares more cannot be outranked; reading a thousand files takes time
             complete = shared == candidate.count("/") + 1
             if installed and shared < installed.count("/") + 1:
                 continue  # an installed package is the whole path behind site-packages or it is another one
@@ -181,6 +185,7 @@ class _Finder:
             or not frame.lineno
             or frame.lineno > len(lines)
             or not self._language
+            or name not in source
         ):
             return False
         symbol = self._language.symbol_at(source, frame.lineno)
