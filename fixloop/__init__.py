@@ -169,7 +169,7 @@ class History(Protocol):
         ...
 
     def grep(self, release: str, pattern: str, folders: Sequence[str] = ()) -> list[tuple[str, int, str]]:
-        """(path, line number, line) of the lines that match an extended regular expression."""
+        """(path, line number, line) of the lines in which an extended regular expression matches whole words."""
         ...
 
 

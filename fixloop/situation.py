@@ -105,10 +105,14 @@ class Situation:
 
     def _read_ahead(self, event: Event) -> None:
         """Read by one process what `locate` will look into: every file that is called as a frame's is."""
-        paths = (frame.abs_path or frame.filename or "" for error in event.exceptions for frame in error.frames)
+        paths = (
+            frame.abs_path or frame.filename or "" for error in event.exceptions for frame in error.frames
+        )
         called = {path.replace("\\", "/").rpartition("/")[2] for path in paths}
         for repo in self.sources.repositories():
-            self.sources.read_ahead(repo, [p for p in self.sources.paths(repo) if p.rpartition("/")[2] in called])
+            self.sources.read_ahead(
+                repo, [p for p in self.sources.paths(repo) if p.rpartition("/")[2] in called]
+            )
 
     def _own(self, frame: object, place: CodeLocation) -> OwnFrame | None:
         text = self.sources.text(place.repo, place.path)

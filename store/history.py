@@ -64,7 +64,9 @@ class History:
 
     def _database(self) -> sqlite3.Connection:
         self._place.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self._place / f"history-{_VERSION}.sqlite", timeout=_WAIT, isolation_level=None)
+        database = sqlite3.connect(
+            self._place / f"history-{_VERSION}.sqlite", timeout=_WAIT, isolation_level=None
+        )
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=OFF")  # whatever is lost can be read again
         database.executescript(_SCHEMA)
@@ -90,7 +92,9 @@ class History:
 
     def _log(self, renames: str, ends: str) -> bytes:
         wanted = ("log", "-z", "--raw", renames, "--no-abbrev", "--no-show-signature", "--root")
-        return git(self.git_folder, *wanted, f"--format={RECORD}", "--stdin", stdin=ends.encode(), seconds=FETCHING)
+        return git(
+            self.git_folder, *wanted, f"--format={RECORD}", "--stdin", stdin=ends.encode(), seconds=FETCHING
+        )
 
     def _standing(self, shas: Sequence[str]) -> list[str]:
         """Those that the repository still has: after a forced push, old ones may have been swept away."""
@@ -215,8 +219,9 @@ class History:
             return []  # no such file, or fewer lines than were asked for: nobody is to blame
 
     def grep(self, release: str, pattern: str, folders: Sequence[str] = ()) -> list[tuple[str, int, str]]:
-        """(path, line number, line) of the lines that match an extended regular expression, in the folders named."""
-        wanted = ("grep", "-z", "-n", "-I", "-E", "--no-color", "-e", pattern, release, "--", *folders)
+        """(path, line number, line) of the lines in which an extended regular expression matches whole words, in the
+        folders (or files) named."""
+        wanted = ("grep", "-z", "-n", "-I", "-w", "-E", "--no-color", "-e", pattern, release, "--", *folders)
         try:
             printed = git(self.git_folder, *wanted)
         except Unavailable:  # git says "nothing found" by its exit code alone

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fixloop.situation import Situation, is_test
+from store.event import Frame
+from triage.paths import inside_packages, normal
 
 FRAMES = 12  # own frames that are looked at, from the innermost outwards
 _QUOTED = re.compile(r"'([A-Za-z_][\w.-]{1,60})'|\"([A-Za-z_][\w.-]{1,60})\"|`([A-Za-z_][\w.-]{1,60})`")
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 _TYPES = frozenset(
-    ["NoneType", "str", "int", "list", "dict", "tuple", "float", "bytes", "set", "object", "bool", "type", "function"]
+    [
+        "NoneType",
+        "str",
+        "int",
+        "list",
+        "dict",
+        "tuple",
+        "float",
+        "bytes",
+        "set",
+        "object",
+        "bool",
+        "type",
+        "function",
+    ]
 )
 _PLAIN = frozenset(
     "self assert assertEqual assertIs assertTrue assertFalse assertRaises assertRaisesMessage assertIn assertIsNone "
@@ -60,12 +77,21 @@ def clues_of(situation: Situation) -> Clues:
     tests = dict.fromkeys((f.location.repo, f.location.path) for f in own if is_test(f.location.path))
     messages = [one.event.exception.value or "" for one in situation.sightings[:5] if one.event.exception]
     frames = sighting.event.exception.frames if sighting.event.exception else ()
-    shown = [text for frame in frames if frame.in_app for text in (frame.context_line, frame.function) if text]
-    packages = {(frame.module or "").partition(".")[0] for frame in frames if not frame.in_app}
+    shown = [
+        text for frame in frames if frame.in_app for text in (frame.context_line, frame.function) if text
+    ]
+    packages = {_package(frame) for frame in frames if not frame.in_app}
     return Clues(
         spots=tuple(spots), tests=tuple(tests), names=missing_names(situation),
         words=words([*shown, *messages[:1]]), packages=frozenset(packages - {""}),
     )  # fmt: skip
+
+
+def _package(frame: Frame) -> str:
+    """The installed package that a frame is in, or nothing."""
+    inside = inside_packages(normal(frame.abs_path or frame.filename or ""))
+    name = inside.partition("/")[0].removesuffix(".py") if inside else (frame.module or "").partition(".")[0]
+    return "" if name in sys.stdlib_module_names else name
 
 
 def missing_names(situation: Situation) -> tuple[str, ...]:

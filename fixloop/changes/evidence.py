@@ -11,7 +11,7 @@ from functools import cached_property
 
 from fixloop import Change, History, Hunk, Repository, Touch
 from fixloop.changes.clues import Clues
-from fixloop.changes.kinds import MASS, is_tidying, runs
+from fixloop.changes.kinds import MASS, is_lock, is_tidying, runs
 from fixloop.changes.regions import Called, Region, called_by, callees_of, regions_of
 
 NAMED = 150  # further changes, the newest, in which a missing name is looked for
@@ -38,7 +38,9 @@ class Suspect:
 
     change: Change
     files: tuple[str, ...] = ()
-    lines: dict[int, int] = field(default_factory=dict)  # region -> failing lines (or near ones) it last wrote
+    lines: dict[int, int] = field(
+        default_factory=dict
+    )  # region -> failing lines (or near ones) it last wrote
     near: dict[int, int] = field(default_factory=dict)
     body: dict[int, int] = field(default_factory=dict)
     touched: dict[int, Touched] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Suspect:
     moved: set[str] = field(default_factory=set)
     hunks: list[Hunk] = field(default_factory=list)
     reverted_by: str | None = None
+    bumps: tuple[str, ...] = ()  # pinned packages of the trace that it changes
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -69,9 +72,7 @@ class Scene:
     first_names: dict[str, str] = field(default_factory=dict)  # older path -> path at the release
 
 
-def look(
-    clues: Clues, places: Sequence[tuple[Repository, str]], since: int | None = None
-) -> list[Scene]:
+def look(clues: Clues, places: Sequence[tuple[Repository, str]], since: int | None = None) -> list[Scene]:
     """Gather the evidence in every repository at its running commit: what one calls may be defined in another.
 
     `since` narrows to what was committed after it (seconds since 1970)."""
@@ -102,13 +103,14 @@ class _Search:
         regions = list(self._own)
         tests = {path for repo, path in self._clues.tests if repo == self._repository.name}
         files = {region.path: 1.0 for region in regions} or self._related(tests)
-        regions += callees_of(called, regions, self._history, self._release, self._read)
+        regions += callees_of(called, regions, self._repository, self._release, self._read)
         if regions and not self._own:
             regions += self._behind(regions)
         self._touchers([*files, *tests, *(region.path for region in regions)], {*files, *tests})
         self._blame(regions)
         self._open(regions)
         self._name_changes()
+        self._bumps()
         newest = self._history.changes([self._release])[self._release].committed
         self._settle_reverts()
         return Scene(
@@ -121,7 +123,7 @@ class _Search:
         inner = {
             name: Called(one.depth + 1, on_line=False) for name, one in called_by(regions, self._read).items()
         }
-        return callees_of(inner, regions, self._history, self._release, self._read)
+        return callees_of(inner, regions, self._repository, self._release, self._read)
 
     def _read(self, path: str) -> str | None:
         if path not in self._texts:
@@ -252,9 +254,7 @@ class _Search:
         others = [sha for sha in self._reached if sha not in self._suspects][: 2 * NAMED]
         files = self._history.files(others)
         chosen = [
-            sha
-            for sha in others
-            if len(files.get(sha, ())) <= MASS and any(map(runs, files.get(sha, ())))
+            sha for sha in others if len(files.get(sha, ())) <= MASS and any(map(runs, files.get(sha, ())))
         ][:NAMED]
         changes = self._history.changes(chosen)
         for sha, hunks in self._history.hunks(chosen).items():
@@ -263,6 +263,22 @@ class _Search:
             added, removed = names_changed(suspect, self._clues.names)
             if added != removed:
                 self._suspects[sha] = suspect
+
+    def _bumps(self) -> None:
+        """Changes of pinned versions, where a package that was on the stack is among them."""
+        packages = {_package(name) for name in self._clues.packages}
+        locks = [path for path in self._repository.paths(self._release) if is_lock(path)] if packages else []
+        touches = [touch.sha for found in self._history.touches(locks).values() for touch in found]
+        chosen = sorted({sha for sha in touches if sha in self._reachable})[:READ]
+        changes, files = self._history.changes(chosen), self._history.files(chosen)
+        for sha, hunks in (self._history.hunks(chosen, locks) if chosen else {}).items():
+            text = "\n".join(line for hunk in hunks for line in (*hunk.added, *hunk.removed))
+            spoken = {_package(word) for word in _PINNED.findall(text)}
+            named = packages & spoken
+            if named:
+                suspect = self._suspects.setdefault(sha, Suspect(changes[sha], tuple(files.get(sha, ()))))
+                suspect.bumps = tuple(sorted(named))
+                suspect.hunks = suspect.hunks or hunks
 
     def _settle_reverts(self) -> None:
         """Which suspects were taken back by a later change that the release contains as well."""
@@ -312,6 +328,13 @@ def _defined(line: str) -> str:
     return found[1] if found else ""
 
 
+_PINNED = re.compile(r"[A-Za-z][A-Za-z_-]+(?:\.[A-Za-z][A-Za-z_-]+)*")  # names as lock files write them
+
+
+def _package(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).strip("-").lower()
+
+
 def _unknown(sha: str) -> Change:
     return Change(sha, (), "", 0, 0, "")
 
@@ -324,7 +347,9 @@ def identifiers_of(suspects: Iterable[Suspect]) -> Counter[str]:
 def names_changed(suspect: Suspect, names: Sequence[str]) -> tuple[set[str], set[str]]:
     """Which of the names stand in lines that the change added, and which in lines that it took away."""
     added = {name for name in names for hunk in suspect.hunks if any(_has(line, name) for line in hunk.added)}
-    removed = {name for name in names for hunk in suspect.hunks if any(_has(line, name) for line in hunk.removed)}
+    removed = {
+        name for name in names for hunk in suspect.hunks if any(_has(line, name) for line in hunk.removed)
+    }
     return added, removed
 
 

@@ -46,6 +46,7 @@ def _alone(suspect: Suspect, scene: Scene) -> Vector:
         "fresh": exp(-days / 14),
         "reverted": float(suspect.reverted_by is not None),
         "reverts": float(bool(suspect.change.reverts)),
+        "bumps": float(bool(suspect.bumps)),
         "moved": float(bool(suspect.moved)),
         "merge": float(suspect.change.is_merge),
         **words_of(suspect.change.subject),

@@ -25,7 +25,9 @@ _REWORK = re.compile(
     r"switch\w*|chang\w*|remov\w*|drop\w*|optimi[sz]\w*|improv\w*|speed\w*|cach\w*|consolidat\w*|unify)\b",
     re.IGNORECASE,
 )
-_FEATURE = re.compile(r"\b(?:add(?:ed|s)?|new|support\w*|implement\w*|introduc\w*|allow\w*|feat)\b", re.IGNORECASE)
+_FEATURE = re.compile(
+    r"\b(?:add(?:ed|s)?|new|support\w*|implement\w*|introduc\w*|allow\w*|feat)\b", re.IGNORECASE
+)
 
 
 def is_prose(path: str) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from fixloop.reproduce.syntax import parse
 
 PYTHON = (".py", ".pyi", ".pyx")
-_PY_DEF = re.compile(r"^([ \t]*)(?:async[ \t]+)?(def|class|cdef|cpdef)[ \t]+(?:[\w.\[\]]+[ \t]+)*?(\w+)[ \t]*[(:\[]")
+_PY_DEF = re.compile(
+    r"^([ \t]*)(?:async[ \t]+)?(def|class|cdef|cpdef)[ \t]+(?:[\w.\[\]]+[ \t]+)*?(\w+)[ \t]*[(:\[]"
+)
 _OTHER_DEF = re.compile(
     r"^[ \t]*(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\(\w+\))?|override|"
     r"inline|virtual|unsafe|const|extern|open|suspend|declare)[ \t]+)*"
@@ -88,7 +90,9 @@ def _by_braces(lines: Sequence[str]) -> Iterator[Definition]:
         end = end_of_braces(lines, number)
         if end is not None:
             name = found[1].rpartition(".")[2]
-            yield Definition(name, found[1], number, end, re.search(r"\b(?:class|struct|interface)\b", line) is not None)
+            yield Definition(
+                name, found[1], number, end, re.search(r"\b(?:class|struct|interface)\b", line) is not None
+            )
 
 
 def end_of_braces(lines: Sequence[str], start: int) -> int | None:
@@ -114,14 +118,16 @@ def around(definitions: Sequence[Definition], line: int) -> Definition | None:
 
 def named(definitions: Sequence[Definition], lines: Sequence[str], name: str) -> Definition | None:
     """A definition by its dotted or bare name, or by the text of its first line."""
-    for test in (
-        lambda one: one.qualname == name,
-        lambda one: one.qualname.endswith("." + name),
-        lambda one: one.name == name.rpartition(".")[2],
-    ):
-        for one in definitions:
-            if test(one):
-                return one
+    bare = name.rpartition(".")[2]
+    best: tuple[int, Definition] | None = None
+    for one in definitions:
+        fits = (
+            3 if one.qualname == name else 2 if one.qualname.endswith("." + name) else int(one.name == bare)
+        )
+        if fits and (best is None or fits > best[0]):
+            best = (fits, one)
+    if best is not None:
+        return best[1]
     wanted = " ".join(name.split())
     for number, line in enumerate(lines, 1):
         if wanted and " ".join(line.split()).startswith(wanted):
@@ -133,5 +139,7 @@ def _at(definitions: Sequence[Definition], lines: Sequence[str], number: int, wa
     known = next((one for one in definitions if one.start == number), None)
     bare = re.search(r"([\w$]+)\s*[(\[:{=]", wanted)
     name = bare[1] if bare else wanted
-    end = end_of_braces(lines, number) or _end_of_indent(lines, number, len(lines[number - 1]) - len(lines[number - 1].lstrip()))
+    end = end_of_braces(lines, number) or _end_of_indent(
+        lines, number, len(lines[number - 1]) - len(lines[number - 1].lstrip())
+    )
     return known or Definition(name, name, number, end)

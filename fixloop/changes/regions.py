@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fixloop import History
+from fixloop import Repository
 from fixloop.changes.clues import Clues, Spot
+from fixloop.changes.kinds import runs
 from fixloop.changes.outline import Definition, around, named, outline
-from fixloop.situation import is_test
 
 CALLEE_NAMES = 24  # called names whose definitions are looked up
 DEFINITIONS = 3  # a name that is defined more often than that says little
@@ -101,33 +101,40 @@ def _used(line: str) -> list[str]:
 
 
 def callees_of(
-    called: Mapping[str, Called], own: Sequence[Region], history: History, release: str, read: Read
+    called: Mapping[str, Called], own: Sequence[Region], repository: Repository, release: str, read: Read
 ) -> list[Region]:
-    """Where the names are defined in one repository, tests aside."""
+    """Where the names are defined in one repository, tests and documentation aside."""
     known = {(region.path, region.name) for region in own}
     names = sorted(called, key=lambda name: (not called[name].on_line, called[name].depth))[:CALLEE_NAMES]
     return [
-        Region(path, one.start, one.end, name, one.qualname, called[name].depth, "callee", None, called[name].on_line)
-        for name, places in _definitions(names, history, release, read).items()
+        Region(
+            path,
+            one.start,
+            one.end,
+            name,
+            one.qualname,
+            called[name].depth,
+            "callee",
+            None,
+            called[name].on_line,
+        )
+        for name, places in _definitions(names, repository, release, read).items()
         for path, one in places
         if (path, name) not in known
     ]
 
 
 def _definitions(
-    names: Sequence[str], history: History, release: str, read: Read
+    names: Sequence[str], repository: Repository, release: str, read: Read
 ) -> Mapping[str, list[tuple[str, Definition]]]:
     if not names:
         return {}
-    either = "|".join(names)
-    pattern = (
-        rf"((def|func|function|fn|fun|const|let|var)( \([^)]*\))? +|^[ \t]*)({either})\b[ \t]*(\(|[:=][^=]|<)"
-    )
+    folders = sorted({path.partition("/")[0] for path in repository.paths(release) if runs(path)})
     lines: dict[str, list[tuple[str, int]]] = {}
-    for path, number, line in history.grep(release, pattern):
+    for path, number, line in repository.history.grep(release, "|".join(names), folders):
         found = _DEFINES.match(line)
-        name = found and next((group for group in found.groups() if group), "")
-        if name in names and not is_test(path):
+        name = next((group for group in found.groups() if group), "") if found else ""
+        if name in names and runs(path):
             lines.setdefault(name, []).append((path, number))
     outlines: dict[str, list[Definition]] = {}
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixloop.ranking import rank
+from fixloop.changes.ranking import rank
 from server.cli.output import NO, common, emit, open_house
 from server.cli.repairing import change_line, printer
 from server.repairs import repair

@@ -33,7 +33,6 @@ class Question:
     release: str
     at: int  # seconds since 1970
     trace: str | None
-    frames: tuple[tuple[str, int, str], ...]  # what the trace shows, for traces whose text is only a part of one
     functions: Mapping[str, tuple[str, ...]]
 
 
@@ -49,7 +48,9 @@ def read_cases(path: Path) -> list[tuple[Question, Answer]]:
     """The cases of a JSON lines file, or of all `*.jsonl` in a folder. Raises BadPayload, NotFound."""
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     if not files or not files[0].exists():
-        raise NotFound(f"There are no labelled changes in {path}: a file of JSON lines, or a folder with some.")
+        raise NotFound(
+            f"There are no labelled changes in {path}: a file of JSON lines, or a folder with some."
+        )
     cases = []
     for file in files:
         for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
@@ -66,7 +67,6 @@ def _case(line: str, where: str) -> tuple[Question, Answer]:
         question = Question(
             id=str(row["id"]), repo=row["repo"], release=row["incident_sha"], at=int(row["incident_time"]),
             trace=shown.get("text") or None,
-            frames=tuple((str(path), int(at), str(name)) for path, at, name in shown.get("app_frames") or ()),
             functions={path: tuple(names) for path, names in (row.get("functions") or {}).items()},
         )  # fmt: skip
         return question, Answer(frozenset(row["culprit_shas"]), str(row.get("label", "")))
@@ -129,4 +129,3 @@ def history_folder(repo: str, repos: Path) -> Path:
     if found is None:
         raise NotFound(f"There is no {repo.replace('/', '+')}/repo in {repos}.")
     return found / ".git" if (found / ".git").is_dir() else found
-
