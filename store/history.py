@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -107,12 +107,15 @@ class History:
         paths: dict[bytes, int] = dict(database.execute("SELECT path, id FROM paths"))
         first = len(paths)
         number = database.execute("SELECT COALESCE(MAX(id), 0) FROM changes").fetchone()[0]
+        known = {sha for (sha,) in database.execute("SELECT sha FROM changes")}
         rows, touched = [], []
 
         def path_number(path: str) -> int:
             return paths.setdefault(os.fsencode(path), len(paths) + 1)
 
         for change, touches in changes(printed):
+            if change.sha in known:  # after a forced push more is read than is new
+                continue
             number += 1
             rows.append((number, change.sha, " ".join(change.parents), change.author, change.authored,
                          change.committed, change.subject, change.pull_request, " ".join(change.reverts) or None,
@@ -150,7 +153,7 @@ class History:
                 query = (
                     "SELECT p.path, c.sha, t.kind, b.path FROM paths p JOIN touches t ON t.path = p.id "
                     "JOIN changes c ON c.id = t.change LEFT JOIN paths b ON b.id = t.before "
-                    f"WHERE p.path IN ({marks})"  # noqa: S608 - question marks only
+                    f"WHERE p.path IN ({marks})"
                 )
                 for path, sha, kind, before in database.execute(query, some):
                     touch = Touch(sha, kind, None if before is None else os.fsdecode(before))
@@ -164,7 +167,7 @@ class History:
             for marks, some in _batches(shas):
                 query = (
                     "SELECT c.sha, p.path FROM changes c JOIN touches t ON t.change = c.id "
-                    f"JOIN paths p ON p.id = t.path WHERE c.sha IN ({marks})"  # noqa: S608 - question marks only
+                    f"JOIN paths p ON p.id = t.path WHERE c.sha IN ({marks})"
                 )
                 for sha, path in database.execute(query, some):
                     found.setdefault(sha, []).append(os.fsdecode(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from fixloop.situation import is_test
 
@@ -42,6 +43,7 @@ def is_lock(path: str) -> bool:
     return _LOCKS.search(path) is not None
 
 
+@lru_cache(maxsize=1 << 16)
 def runs(path: str) -> bool:
     """Whether a file can have a part in production: neither test nor prose."""
     return not is_test(path) and not is_prose(path)
