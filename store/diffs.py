@@ -97,7 +97,7 @@ def hunks(printed: bytes) -> Iterator[tuple[str, Hunk]]:
             added, at = _take(lines, at, b"+", new_lines)
             symbol = found[5].decode("utf-8", "replace")
             yield commit, Hunk(path, old, old_lines, new, new_lines, symbol, added, removed)
-        elif (line.startswith(b"--- ") and line != b"--- /dev/null") or (line.startswith(b"+++ ") and line != b"+++ /dev/null"):
+        elif line[:4] in (b"--- ", b"+++ ") and line[4:] != b"/dev/null":
             path = _path(line[4:])
         elif len(line) in (40, 64) and b" " not in line:
             commit, path = line.decode(), ""

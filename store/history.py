@@ -6,6 +6,7 @@ Commits are kept by hash, so a branch that was rewritten leaves rows that nothin
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +33,6 @@ CREATE INDEX IF NOT EXISTS touches_by_change ON touches (change, path);
 _VERSION = 1
 _WAIT = 60.0  # seconds that one process waits while another brings the index up to date
 MISSING = 0.1  # share of changes whose content may be missing: some stored histories lack a few large files
-_MANY = 900  # parameters of one SQLite statement
 
 
 class History:
@@ -138,39 +138,34 @@ class History:
 
     def changes(self, shas: Iterable[str]) -> dict[str, Change]:
         """What is known of the commits named; those that are not in the index are left out."""
-        found = {}
+        query = "SELECT * FROM changes WHERE sha IN (SELECT value FROM json_each(?))"
         with closing(self._database()) as database:
-            for marks, some in _batches(shas):
-                query = f"SELECT * FROM changes WHERE sha IN ({marks})"  # noqa: S608 - question marks only
-                found.update({row[1]: _row(row) for row in database.execute(query, some)})
-        return found
+            return {row[1]: _row(row) for row in database.execute(query, (_listed(shas),))}
 
     def touches(self, paths: Iterable[str]) -> dict[str, list[Touch]]:
         """Every touch of the files named, in no order. Merges have none."""
+        query = """
+            SELECT c.sha, t.kind, b.path FROM paths p JOIN touches t ON t.path = p.id
+            JOIN changes c ON c.id = t.change LEFT JOIN paths b ON b.id = t.before WHERE p.path = ?
+        """
         found: dict[str, list[Touch]] = {}
         with closing(self._database()) as database:
-            for marks, some in _batches(os.fsencode(path) for path in paths):
-                query = (
-                    "SELECT p.path, c.sha, t.kind, b.path FROM paths p JOIN touches t ON t.path = p.id "
-                    "JOIN changes c ON c.id = t.change LEFT JOIN paths b ON b.id = t.before "
-                    f"WHERE p.path IN ({marks})"
-                )
-                for path, sha, kind, before in database.execute(query, some):
+            for path in dict.fromkeys(paths):
+                for sha, kind, before in database.execute(query, (os.fsencode(path),)):
                     touch = Touch(sha, kind, None if before is None else os.fsdecode(before))
-                    found.setdefault(os.fsdecode(path), []).append(touch)
+                    found.setdefault(path, []).append(touch)
         return found
 
     def files(self, shas: Iterable[str]) -> dict[str, list[str]]:
         """The files that each of the commits touched."""
+        query = """
+            SELECT c.sha, p.path FROM changes c JOIN touches t ON t.change = c.id JOIN paths p ON p.id = t.path
+            WHERE c.sha IN (SELECT value FROM json_each(?))
+        """
         found: dict[str, list[str]] = {}
         with closing(self._database()) as database:
-            for marks, some in _batches(shas):
-                query = (
-                    "SELECT c.sha, p.path FROM changes c JOIN touches t ON t.change = c.id "
-                    f"JOIN paths p ON p.id = t.path WHERE c.sha IN ({marks})"
-                )
-                for sha, path in database.execute(query, some):
-                    found.setdefault(sha, []).append(os.fsdecode(path))
+            for sha, path in database.execute(query, (_listed(shas),)):
+                found.setdefault(sha, []).append(os.fsdecode(path))
         return found
 
     # --- bulk reading ----------------------------------------------------------------------------------------------
@@ -191,7 +186,8 @@ class History:
                 pending += [some[:half], some[half:]] if half else []
         if unreadable > max(len(shas) * MISSING, 3):
             raise Unavailable(
-                f"The history of {self.name} lacks the content of {unreadable} of {len(shas)} changes; mirror a full clone."
+                f"The history of {self.name} lacks the content of {unreadable} of {len(shas)} changes; "
+                "mirror a full clone."
             )
         return found
 
@@ -261,11 +257,9 @@ def _blamed(printed: bytes) -> Iterator[BlameLine]:
             expects_head = True
 
 
-def _batches(values: Iterable[object]) -> Iterator[tuple[str, list[object]]]:
-    every = list(dict.fromkeys(values))
-    for at in range(0, len(every), _MANY):
-        some = every[at : at + _MANY]
-        yield ",".join("?" * len(some)), some
+def _listed(values: Iterable[str]) -> str:
+    """Many values as one parameter."""
+    return json.dumps(list(dict.fromkeys(values)))
 
 
 def _row(row: tuple[int, str, str, str, int, int, str, str | None, str | None, str | None]) -> Change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,16 +20,42 @@ NEAR = 3  # lines around the failing one
 BLAMED_CALLEES = 8  # regions of callees that are blamed
 RELATED = 6  # files that changed together with a test of the trace
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
+_MEANS = re.compile(r"[A-Za-z_]\w*|[<>=!]=|[-+*/%|&<>=]|\d+")
+_DECIDES = re.compile(
+    r"\b(?:if|elif|else|for|while|return|raise|throw|try|except|catch|not|and|or|in|is|None|null|nil|await|with|break|"
+    r"continue|yield|lambda)\b|==|!=|&&|\|\||<=|>="
+)
+_COMMENT = re.compile(r"\s*(?:#|//|\*|/\*|\"\"\"|'{3})")
 
 
 @dataclass
 class Touched:
     """What one change did to one region."""
 
-    added: int = 0
-    removed: int = 0
+    hunks: list[Hunk] = field(default_factory=list)
     defines: bool = False  # it wrote the first line of the definition
     redefines: bool = False  # and there was one before
+
+    @property
+    def added(self) -> int:
+        return sum(len(hunk.added) for hunk in self.hunks)
+
+    @property
+    def removed(self) -> int:
+        return sum(len(hunk.removed) for hunk in self.hunks)
+
+    @cached_property
+    def novel(self) -> int:
+        """Words that the change brought in or took out, beyond what it moved or renamed: what is new in meaning."""
+        came = Counter(_meaning(line for hunk in self.hunks for line in hunk.added))
+        went = Counter(_meaning(line for hunk in self.hunks for line in hunk.removed))
+        return (came - went).total() + (went - came).total()
+
+    @cached_property
+    def logic(self) -> int:
+        """Decisions that the change brought in or took out."""
+        lines = (line for hunk in self.hunks for line in (*hunk.added, *hunk.removed))
+        return sum(len(_DECIDES.findall(line)) for line in lines)
 
 
 @dataclass
@@ -305,14 +331,11 @@ def _touch(
     for name in {around, *added, *removed} - {""}:
         for number in by_name.get((path, name), ()):
             mark = suspect.touched.setdefault(number, Touched())
-            mark.added += len(hunk.added)
-            mark.removed += len(hunk.removed)
+            mark.hunks.append(hunk)
             mark.defines |= name in added
             mark.redefines |= name in added and name in removed
     for number in by_name.get((path, ""), ()):
-        mark = suspect.touched.setdefault(number, Touched())
-        mark.added += len(hunk.added)
-        mark.removed += len(hunk.removed)
+        suspect.touched.setdefault(number, Touched()).hunks.append(hunk)
 
 
 _DEFINED = re.compile(
@@ -333,6 +356,13 @@ _PINNED = re.compile(r"[A-Za-z][A-Za-z_-]+(?:\.[A-Za-z][A-Za-z_-]+)*")  # names 
 
 def _package(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).strip("-").lower()
+
+
+def _meaning(lines: Iterable[str]) -> Iterator[str]:
+    """The words and signs of lines that are no comments."""
+    for line in lines:
+        if not _COMMENT.match(line):
+            yield from _MEANS.findall(line)
 
 
 def _unknown(sha: str) -> Change:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import exp, log1p, sqrt
 
 from fixloop.changes.clues import Clues
 from fixloop.changes.evidence import Scene, Suspect, identifiers_of, names_changed
 from fixloop.changes.kinds import MASS, is_tidying, runs, words_of
+from fixloop.changes.regions import Region
+from fixloop.situation import is_test
 
 Vector = dict[str, float]
 DAY = 86400.0
+_SUBJECT = re.compile(r"[a-z_]\w{3,}")
 
 
 def vectors(scene: Scene, clues: Clues) -> dict[str, Vector]:
@@ -47,6 +51,7 @@ def _alone(suspect: Suspect, scene: Scene) -> Vector:
         "reverted": float(suspect.reverted_by is not None),
         "reverts": float(bool(suspect.change.reverts)),
         "bumps": float(bool(suspect.bumps)),
+        "tested": float(any(is_test(path) for path in suspect.files)),
         "moved": float(bool(suspect.moved)),
         "merge": float(suspect.change.is_merge),
         **words_of(suspect.change.subject),
@@ -70,6 +75,7 @@ def _by_region(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Ve
         length = max(region.end - region.start + 1, 1)
         prefix = {"body": "body", "file": "whole", "callee": "callee"}[region.kind]
         owners = touchers = 0
+        written = sum(one.body.get(number, 0) for one in suspects)
         for one in suspects:
             vector = table[one.change.sha]
             if number in one.lines:
@@ -81,6 +87,7 @@ def _by_region(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Ve
                 weight = near * (1.0 if region.kind != "callee" or region.on_line else 0.6)
                 _best(vector, f"{prefix}_share", weight * sqrt(one.body[number] / length))
                 _best(vector, f"{prefix}_newest", weight / owners)
+                _best(vector, f"{prefix}_part", weight * one.body[number] / written)
             mark = one.touched.get(number)
             if mark is None:
                 continue
@@ -91,11 +98,29 @@ def _by_region(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Ve
                 continue
             _best(vector, f"{prefix}_added", near * log1p(mark.added))
             _best(vector, f"{prefix}_removed", near * log1p(mark.removed))
+            _best(vector, f"{prefix}_novel", near * log1p(mark.novel))
+            _best(vector, f"{prefix}_logic", near * log1p(mark.logic))
+            _best(vector, "mended", near * log1p(_mended(one, number, suspects)))
             _best(vector, "defines", near * (mark.defines and not mark.redefines))
             _best(vector, "redefines", near * mark.redefines)
+    titles = {word for n in bodies for word in _title_words(scene.regions[n])}
     for one in suspects:
+        spoken = set(_SUBJECT.findall(one.change.subject.lower()))
+        table[one.change.sha]["says_place"] = float(bool(titles & spoken))
         met = [n for n in bodies if n in one.touched or one.body.get(n)]
         table[one.change.sha]["spread"] = len(met) / len(bodies) if len(bodies) > 1 else 0.0
+
+
+def _mended(suspect: Suspect, number: int, suspects: Sequence[Suspect]) -> int:
+    """How many later changes came back to the region within two weeks: what needs mending was not right."""
+    at = suspect.change.committed
+    return sum(number in one.touched and 0 < one.change.committed - at <= 14 * DAY for one in suspects)
+
+
+def _title_words(region: Region) -> set[str]:
+    """How a first line would speak of the place: its names and its file."""
+    stem = region.path.rpartition("/")[2].partition(".")[0]
+    return set(_SUBJECT.findall(f"{region.title} {stem}".lower())) - {"__init__", "main"}
 
 
 def _by_file(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Vector]) -> None:

@@ -1,4 +1,4 @@
-"""Where the definitions of a file begin and end, in whatever language: Python by its grammar, the rest by their shape."""
+"""Where the definitions of a file begin and end: Python's by its grammar, other languages' by their shape."""
 
 from __future__ import annotations
 
