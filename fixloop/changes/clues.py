@@ -32,7 +32,15 @@ _TYPES = frozenset(
     ]
 )
 _PLAIN = frozenset(
-    ["self", "assert", "assertEqual", "assertIs", "assertTrue", "assertFalse", "assertRaises", "assertRaisesMessage", "assertIn", "assertIsNone", "Error", "Exception", "Traceback", "File", "line", "most", "recent", "call", "last", "return", "None", "True", "False", "raise", "with", "from", "import", "object", "has", "attribute", "have", "been", "must", "cannot", "that", "this", "when", "should", "string", "args", "kwargs", "test", "tests", "super", "__init__", "__call__", "class", "func", "function", "method", "value", "name", "result", "data", "expected", "actual"]
+    re.findall(
+        r"\w+",
+        """
+        self assert assertEqual assertIs assertTrue assertFalse assertRaises assertRaisesMessage assertIn
+        assertIsNone Error Exception Traceback File line most recent call last return None True False raise with
+        from import object has attribute have been must cannot that this when should string args kwargs test
+        tests super __init__ __call__ class func function method value name result data expected actual
+        """,
+    )
 )
 
 

@@ -21,7 +21,16 @@ _DEFINES = re.compile(
     r"(?:(?:def|func|function|fn|fun|const|let|var)\s*(?:\([^)]*\)\s*)?([\w$]+)|([A-Z][A-Z0-9_]{3,})\s*[:=])"
 )
 _COMMON = frozenset(
-    ["super", "isinstance", "getattr", "setattr", "hasattr", "print", "range", "list", "dict", "tuple", "set", "str", "int", "len", "sorted", "format", "append", "join", "items", "keys", "values", "get", "update", "pop", "extend", "strip", "split", "replace", "startswith", "endswith", "encode", "decode", "copy", "type", "repr", "bool", "float", "any", "all", "map", "filter", "zip", "enumerate", "min", "max", "sum", "open", "close", "read", "write", "function", "return", "while", "switch", "for", "catch", "sizeof", "make", "panic", "string", "error", "require", "assert", "test", "add", "remove", "insert", "index", "sort"]
+    re.findall(
+        r"\w+",
+        """
+        super isinstance getattr setattr hasattr print range list dict tuple set str int len sorted format
+        append join items keys values get update pop extend strip split replace startswith endswith encode
+        decode copy type repr bool float any all map filter zip enumerate min max sum open close read write
+        function return while switch for catch sizeof make panic string error require assert test add remove
+        insert index sort
+        """,
+    )
 )
 
 
