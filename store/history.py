@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from store.borrowed import borrow, write_graph
 from store.commits import BlameLine, Change, Hunk, Touch
@@ -47,7 +48,7 @@ class History:
     def git_folder(self) -> Path:
         """The folder that git reads in. Raises Unavailable for a shallow clone."""
         if self._git is None:
-            self._git = borrow(self._folder, self._place / "git")
+            self._git = borrow(self._folder, self._place / f"{quote(self.name, safe='')}.git")
         return self._git
 
     # --- the index -----------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ class History:
             ends = "\n".join([release, *(f"^{sha}" for sha in known)]) + "\n"
             try:
                 printed = self._log("--find-renames", ends)
-            except Unavailable:  # a file's content is missing somewhere: moves without any edit need none
+            except (NotFound, Unavailable):  # a file's content is missing somewhere: moves without any edit need none
                 printed = self._log("--find-renames=100%", ends)
             self._insert(database, printed)
             database.execute("INSERT OR IGNORE INTO tips VALUES (?)", (release,))
@@ -180,7 +181,7 @@ class History:
             try:
                 for sha, hunk in hunks(self._diffs(some, paths)):
                     found.setdefault(sha, []).append(hunk)
-            except Unavailable:
+            except (NotFound, Unavailable):
                 half = len(some) // 2
                 unreadable += not half
                 pending += [some[:half], some[half:]] if half else []
