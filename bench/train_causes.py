@@ -12,7 +12,7 @@ import argparse
 import json
 import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,14 +22,15 @@ import numpy as np
 
 from fixloop.changes import features, model
 from fixloop.changes.evidence import look
-from server.evaluation.change_cases import FUNCTIONS, TRACE, asked, clues_for, history_folder, read_cases
+from fixloop.changes.model import FUNCTIONS, TRACE
+from server.evaluation.change_cases import asked, clues_for, history_folder, read_cases
 from store.errors import NightdeskError
 from store.mirrors import Mirror
 
 DAYS = 365
-CAP = 60  # cases of one repository that are looked at; evenly spread
+CAP = 60  # cases of one repository that are asked by function; evenly spread (there are few traces: all are asked)
 FULL = 45  # cases of one repository that count full; beyond, each counts less
-PENALTY = 3.0  # of large weights, on features scaled to one
+PENALTY = {FUNCTIONS: 3.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
 NOT_LEARNED = {"bumps": 2.0}  # no labelled case shows it: as much as a newest touch of the failing function
 # What speaks for a change may not speak against it, and the other way round: with a few hundred cases such a weight is
 # chance.
@@ -63,7 +64,8 @@ def gather(path: Path, repos: Path, cache: Path, kind: str, jobs: int) -> list[E
     by_repo: dict[str, list[str]] = {}
     for question, _ in cases:
         by_repo.setdefault(question.repo, []).append(question.id)
-    chosen = {one for ids in by_repo.values() for one in ids[:: max(1, -(-len(ids) // CAP))]}
+    spread = {repo: -(-len(ids) // CAP) if kind == FUNCTIONS else 1 for repo, ids in by_repo.items()}
+    chosen = {one for repo, ids in by_repo.items() for one in ids[:: spread[repo]]}
     made = b"".join(file.read_bytes() for file in sorted(Path(features.__file__).parent.glob("*.py")))
     kept = cache / f"{kind}-{sha256(made + path.read_bytes()).hexdigest()[:12]}.pickle"
     if kept.exists():
@@ -126,21 +128,44 @@ def importance(examples: Sequence[Example]) -> np.ndarray:
     return np.array([min(1.0, FULL / counts[one.repo, one.kind]) for one in examples])
 
 
-def learn(rows: Rows, chosen: Sequence[int], weight: np.ndarray) -> np.ndarray:
-    """The weights, refitted without those whose sign makes no sense until none is left."""
+def learn(examples: Sequence[Example], rows: Rows, chosen: Sequence[int]) -> dict[str, np.ndarray]:
+    """Both sets of weights. There are few traces, and nearly all are of one repository: their weights start from those
+    of the functions, and what a change says of itself keeps those."""
+    of_kind = {kind: [at for at in chosen if examples[at].kind == kind] for kind in (FUNCTIONS, TRACE)}
+    free = fit(
+        rows, of_kind[FUNCTIONS], importance(examples), np.zeros(len(rows.names)), PENALTY[FUNCTIONS], set()
+    )
+    told_by_itself = {name for name in rows.names if name.startswith("says_") or name == "tested"}
+    even = np.ones(len(examples))
+    return {FUNCTIONS: free, TRACE: fit(rows, of_kind[TRACE], even, free, PENALTY[TRACE], told_by_itself)}
+
+
+def fit(
+    rows: Rows, chosen: Sequence[int], weight: np.ndarray, prior: np.ndarray, penalty: float, held: set[str]
+) -> np.ndarray:
+    """The likeliest weights near `prior`, refitted without those whose sign makes no sense until none is left; what is
+    `held` stays."""
     some = [at for at in chosen if rows.right[at].any() and len(rows.right[at]) > 1]
+    if not some:
+        return prior
     every = np.vstack([rows.matrices[at] for at in some])
-    right = np.concatenate([rows.right[at] for at in some])
-    starts = np.r_[0, np.cumsum([len(rows.right[at]) for at in some])[:-1]]
-    of = np.repeat(np.arange(len(some)), [len(rows.right[at]) for at in some])
-    scale = every.std(0) + 1e-9
+    lengths = [len(rows.right[at]) for at in some]
+    cases = Cases(
+        np.concatenate([rows.right[at] for at in some]), np.r_[0, np.cumsum(lengths)[:-1]],
+        np.repeat(np.arange(len(some)), lengths), weight[some],
+    )  # fmt: skip
+    # Scaled by those that have it: a rare feature is not blown up.
+    scale = np.sqrt((every**2).sum(0) / np.maximum((every != 0).sum(0), 1))
+    scale[scale == 0] = 1.0
     kept = list(range(len(rows.names)))
     while True:
-        found = _climb(every[:, kept] / scale[kept], right, starts, of, weight[some])
+        stiff = np.array([1e6 if rows.names[column] in held else penalty for column in kept])
+        found = _climb(every[:, kept] / scale[kept], cases, (prior * scale)[kept], stiff)
         wrong = {
             column
             for column, value in zip(kept, found, strict=True)
-            if (value < 0 and rows.names[column] in FOR) or (value > 0 and rows.names[column] in AGAINST)
+            if (value < -1e-9 and rows.names[column] in FOR)
+            or (value > 1e-9 and rows.names[column] in AGAINST)
         }
         if not wrong:
             break
@@ -150,36 +175,42 @@ def learn(rows: Rows, chosen: Sequence[int], weight: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _climb(
-    x: np.ndarray, right: np.ndarray, starts: np.ndarray, of: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
-    """The most likely weights of a softmax over each case, penalised: Newton's steps, halved where they overshoot."""
+@dataclass(frozen=True)
+class Cases:
+    """Rows of many cases in one matrix: which are right, where each case starts, which case each row is of."""
+
+    right: np.ndarray
+    starts: np.ndarray
+    of: np.ndarray
+    weight: np.ndarray
+
+
+def _climb(x: np.ndarray, cases: Cases, prior: np.ndarray, stiff: np.ndarray) -> np.ndarray:
+    """The most likely weights of a softmax over each case: Newton's steps, halved where they overshoot."""
+    starts, of, each = cases.starts, cases.of, cases.weight[cases.of]
 
     def likely(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        z = x @ b
-        power = np.exp(z - np.maximum.reduceat(z, starts)[of])
+        z = np.clip(x @ b, -300, 300)
+        power = np.exp(np.maximum(z - np.maximum.reduceat(z, starts)[of], -600))
         total = np.add.reduceat(power, starts)
-        good = np.add.reduceat(power * right, starts)
-        value = float((weight * np.log(good / total)).sum() - PENALTY / 2 * b @ b)
-        return value, power / total[of], power * right / good[of]
+        good = np.add.reduceat(power * cases.right, starts)
+        value = float((cases.weight * np.log(good / total)).sum() - (stiff / 2 * (b - prior) ** 2).sum())
+        return value, power / total[of], power * cases.right / good[of]
 
-    b = np.zeros(x.shape[1])
+    b = prior.copy()
     value, p, q = likely(b)
     for _ in range(60):
-        w = weight[of]
-        slope = x.T @ ((q - p) * w) - PENALTY * b
+        slope = x.T @ ((q - p) * each) - stiff * (b - prior)
         means = np.add.reduceat(x * p[:, None], starts, axis=0)
-        curve = (
-            (x * (p * w)[:, None]).T @ x - (means * weight[:, None]).T @ means + PENALTY * np.eye(x.shape[1])
-        )
+        curve = (x * (p * each)[:, None]).T @ x - (means * cases.weight[:, None]).T @ means + np.diag(stiff)
         step = np.linalg.solve(curve, slope)
-        size = 1.0
+        size, new = 1.0, value
         while size > 1e-6:
             new, new_p, new_q = likely(b + size * step)
             if new > value:
                 break
             size /= 2
-        if size <= 1e-6 or new - value < 1e-6:
+        if new - value < 1e-6:
             break
         b, value, p, q = b + size * step, new, new_p, new_q
     return b
@@ -196,16 +227,22 @@ def rank_of(rows: Rows, at: int, weights: np.ndarray) -> int | None:
     return int((scores > scores[right].max() + 1e-12).sum()) + 1
 
 
-def elsewhere(examples: Sequence[Example], rows: Rows, weight: np.ndarray) -> list[int | None]:
-    """The rank of each case with weights learned without its repository."""
+def left_out(examples: Sequence[Example], rows: Rows, parts: Sequence[set[int]]) -> list[int | None]:
+    """The rank of each case in `parts`, with weights learned without the part that it is in."""
     ranks: list[int | None] = [None] * len(examples)
-    for repo in sorted({one.repo for one in examples}):
-        others = [at for at, one in enumerate(examples) if one.repo != repo]
-        weights = learn(rows, others, weight)
-        for at, one in enumerate(examples):
-            if one.repo == repo:
-                ranks[at] = rank_of(rows, at, weights)
+    for part in parts:
+        weights = learn(examples, rows, [at for at in range(len(examples)) if at not in part])
+        for at in part:
+            ranks[at] = rank_of(rows, at, weights[examples[at].kind])
     return ranks
+
+
+def folds(examples: Sequence[Example]) -> list[set[str]]:
+    """Which repositories are left out at a time: each large one alone, the small ones in four groups."""
+    counts = Counter(one.repo for one in examples)
+    small = sorted(repo for repo, count in counts.items() if count < 8)
+    alone = [{repo} for repo in sorted(counts) if counts[repo] >= 8]
+    return [*alone, *(set(small[at::4]) for at in range(4) if small[at::4])]
 
 
 def told(name: str, examples: Sequence[Example], ranks: Sequence[int | None]) -> None:
@@ -247,16 +284,16 @@ def main() -> None:
         for kind in (TRACE, FUNCTIONS)
         for one in gather(given.cases, given.repos, given.cache, kind, given.jobs)
     ]
-    rows, weight = rows_of(examples), importance(examples)
+    rows = rows_of(examples)
     for name in given.without:
         rows = without(rows, name)
-    report(examples, rows, weight)
+    report(examples, rows)
     if given.each:
         for family in ("line", "near", "body", "callee", "file", "words", "says", "age", "novel"):
             print(f"\nwithout {family}")
-            report(examples, without(rows, family), weight, parts=False)
+            report(examples, without(rows, family), parts=False)
     if given.write:
-        write(rows, learn(rows, range(len(examples)), weight), len(examples))
+        write(rows, learn(examples, rows, range(len(examples))), len(examples))
 
 
 def without(rows: Rows, name: str) -> Rows:
@@ -265,25 +302,32 @@ def without(rows: Rows, name: str) -> Rows:
     return Rows([rows.names[at] for at in kept], [matrix[:, kept] for matrix in rows.matrices], rows.right)
 
 
-def report(examples: Sequence[Example], rows: Rows, weight: np.ndarray, *, parts: bool = True) -> None:
-    ranks = elsewhere(examples, rows, weight)
-    for name, some in groups_of(examples).items():
-        if parts or ":" not in name:
-            told(name, [examples[at] for at in some], [ranks[at] for at in some])
+def report(examples: Sequence[Example], rows: Rows, *, parts: bool = True) -> None:
+    """Leave-one-repository-out. Nearly all traces are of one repository, and without it nothing learns what a failing
+    line weighs: so traces also by case, in eight parts, each with the same cases asked by function."""
+    by_repository = [{at for at, one in enumerate(examples) if one.repo in some} for some in folds(examples)]
+    ids = sorted({one.id for one in examples if one.kind == TRACE}, key=lambda name: name[::-1])
+    by_case = [{at for at, one in enumerate(examples) if one.id in ids[first::8]} for first in range(8)]
+    for how, split in (("", by_repository), (", by case", by_case)):
+        ranks = left_out(examples, rows, split)
+        for name, some in groups_of(examples).items():
+            if (parts and not how) or (":" not in name and (not how or name.startswith(TRACE))):
+                told(f"{name}{how}", [examples[at] for at in some], [ranks[at] for at in some])
 
 
-def write(rows: Rows, weights: np.ndarray, count: int) -> None:
+def write(rows: Rows, weights: Mapping[str, np.ndarray], count: int) -> None:
     learned = {
-        name: round(float(value), 3)
-        for name, value in zip(rows.names, weights, strict=True)
-        if abs(value) > 5e-4
+        kind: {
+            name: round(float(value), 3)
+            for name, value in zip(rows.names, found, strict=True)
+            if abs(value) >= 0.005
+        }
+        for kind, found in weights.items()
     }
     place = Path(model.__file__).with_name("weights.json")
     said = f"learned by `python -m bench.train_causes` from {count} labelled cases; see docs/results.md"
-    place.write_text(
-        json.dumps({"said": said, "learned": learned, "set_by_hand": NOT_LEARNED}, indent=1) + "\n"
-    )
-    print(f"\nwrote {len(learned)} weights to {place.name}")
+    place.write_text(json.dumps({"said": said, **learned, "set_by_hand": NOT_LEARNED}, indent=1) + "\n")
+    print(f"\nwrote {', '.join(f'{len(found)} weights by {kind}' for kind, found in learned.items())}")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,10 @@ class History:
             ends = "\n".join([release, *(f"^{sha}" for sha in known)]) + "\n"
             try:
                 printed = self._log("--find-renames", ends)
-            except (NotFound, Unavailable):  # a file's content is missing somewhere: moves without any edit need none
+            except (
+                NotFound,
+                Unavailable,
+            ):  # a file's content is missing somewhere: moves without any edit need none
                 printed = self._log("--find-renames=100%", ends)
             self._insert(database, printed)
             database.execute("INSERT OR IGNORE INTO tips VALUES (?)", (release,))

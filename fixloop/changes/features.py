@@ -14,6 +14,13 @@ from fixloop.situation import is_test
 
 Vector = dict[str, float]
 DAY = 86400.0
+FROM_HUNKS = frozenset(
+    f"{place}_{what}"
+    for place in ("body", "whole", "callee")
+    for what in ("touch", "added", "removed", "novel", "logic", "redefines")
+) | {
+    "words", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended", "spread",
+}  # fmt: skip
 _SUBJECT = re.compile(r"[a-z_]\w{3,}")
 
 
@@ -25,6 +32,10 @@ def vectors(scene: Scene, clues: Clues) -> dict[str, Vector]:
     _by_region(scene, suspects, table)
     _by_file(scene, suspects, table)
     _by_words(clues, suspects, table)
+    for one in suspects:
+        if is_tidying(one.change.subject, one.files):  # it speaks of everything, and means nothing by it
+            vector = table[one.change.sha]
+            table[one.change.sha] = {name: value for name, value in vector.items() if name not in FROM_HUNKS}
     return table
 
 

@@ -13,28 +13,30 @@ from math import exp
 from pathlib import Path
 from typing import TypeVar
 
+TRACE, FUNCTIONS = "trace", "functions"
 _FILE = Path(__file__).with_name("weights.json")
 
 
 @cache
-def weights() -> Mapping[str, float]:
-    """Feature -> weight, the learned ones and the few that are set by hand because no labelled case shows them."""
+def weights(kind: str) -> Mapping[str, float]:
+    """Feature -> weight, the learned ones and the few that are set by hand because no labelled case shows them. There
+    are two sets: a failing line says other things than the names of the functions at fault."""
     kept = json.loads(_FILE.read_text("utf-8"))
-    return {**kept["learned"], **kept["set_by_hand"]}
+    return {**kept[kind], **kept["set_by_hand"]}
 
 
-def raw(vector: Mapping[str, float]) -> float:
+def raw(vector: Mapping[str, float], kind: str) -> float:
     """The score of one change: only differences between changes of one incident mean something."""
-    weighs = weights()
+    weighs = weights(kind)
     return sum(weighs.get(name, 0.0) * value for name, value in vector.items())
 
 
 Key = TypeVar("Key")
 
 
-def shares(table: Mapping[Key, Mapping[str, float]]) -> dict[Key, float]:
+def shares(table: Mapping[Key, Mapping[str, float]], kind: str) -> dict[Key, float]:
     """Change -> how likely it is, by the model, that it is the cause; they add up to one."""
-    scores = {key: raw(vector) for key, vector in table.items()}
+    scores = {key: raw(vector, kind) for key, vector in table.items()}
     top = max(scores.values(), default=0.0)
     powers = {key: exp(score - top) for key, score in scores.items()}
     total = sum(powers.values())

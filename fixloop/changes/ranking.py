@@ -38,7 +38,8 @@ def order(clues: Clues, scenes: list[Scene]) -> list[Ranked]:
     by_repo = {scene.repo: scene for scene in scenes}
     for scene in scenes:
         table |= {(scene.repo, sha): vector for sha, vector in vectors(scene, clues).items()}
-    likely = model.shares(table)
+    traced = bool(clues.tests) or any(spot.line is not None for spot in clues.spots)
+    likely = model.shares(table, model.TRACE if traced else model.FUNCTIONS)
     ranked = [Ranked(repo, by_repo[repo].suspects[sha], share) for (repo, sha), share in likely.items()]
     ranked.sort(key=lambda one: (-one.share, -one.suspect.change.committed, one.suspect.change.sha))
     return ranked

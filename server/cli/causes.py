@@ -29,7 +29,9 @@ def command(incident: str, since: datetime | None, prove: bool, data: Path | Non
             changes = list(repair(house, incident, printer(as_json), until="causes").changes)
         else:
             prepared = prepare(house, incident)
-            changes = rank(prepared.situation, prepared.bench.repositories, prepared.bench.exposed, _aware(since))
+            changes = rank(
+                prepared.situation, prepared.bench.repositories, prepared.bench.exposed, _aware(since)
+            )
     if prove and since is not None:
         changes = [change for change in changes if _committed(change) >= since.astimezone()]
     emit(changes, "\n".join(map(change_line, changes)) or "No change was found.", as_json=as_json)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from fixloop.changes.model import FUNCTIONS, TRACE
 from server.cli.causes_tables import causes_tables
 from server.cli.evaluating import case_line, cases_json, crash_tables
 from server.cli.output import emit, json_option, visible
 from server.evaluation.cases import find_cases, hashed_name, public_case
-from server.evaluation.change_cases import FUNCTIONS, TRACE, asked, read_cases
+from server.evaluation.change_cases import asked, read_cases
 from server.evaluation.changes import Asked, Outcome, ask_all, score, summary
 from server.evaluation.crashes import CaseResult, Settings, run_cases
 from server.evaluation.labels import read_labels, score_case

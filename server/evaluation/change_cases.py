@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fixloop.changes.clues import Clues, Spot, clues_of
+from fixloop.changes.model import FUNCTIONS, TRACE
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout
 from store.errors import BadPayload, NotFound
@@ -20,7 +21,6 @@ from store.event import Event
 from store.mirrors import Mirror
 from triage.formats.traceback_text import TracebackText
 
-TRACE, FUNCTIONS = "trace", "functions"
 _HEAD = "Traceback (most recent call last):\n"
 
 
