@@ -31,7 +31,9 @@ DAYS = 365
 CAP = 60  # cases of one repository that are asked by function; evenly spread (there are few traces: all are asked)
 FULL = 45  # cases of one repository that count full; beyond, each counts less
 PENALTY = {FUNCTIONS: 3.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
-NOT_LEARNED = {"bumps": 2.0}  # no labelled case shows it: as much as a newest touch of the failing function
+# No labelled case shows them: a pinned package of the trace counts as much as a newest touch of the failing function;
+# a history's first commit took nothing away, however much of today's code it wrote.
+NOT_LEARNED = {"bumps": 2.0, "root": -2.0}
 # What speaks for a change may not speak against it, and the other way round: with a few hundred cases such a weight is
 # chance.
 FOR = frozenset(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fixloop import Change, History, Hunk, Repository, Touch
@@ -131,7 +131,12 @@ class _Search:
         files = {region.path: 1.0 for region in regions} or self._related(tests)
         regions += callees_of(called, regions, self._repository, self._release, self._read)
         if regions and not self._own:
-            regions += self._behind(regions)
+            behind = self._behind(regions)
+            # In a library the function that is called from outside stands where the failing one would.
+            regions = [
+                replace(one, kind="body", depth=one.depth + (0 if one.on_line else 1)) for one in regions
+            ] + behind
+            files = {one.path: 1 / (1 + one.depth) for one in reversed(regions)}
         self._touchers([*files, *tests, *(region.path for region in regions)], {*files, *tests})
         self._blame(regions)
         self._open(regions)

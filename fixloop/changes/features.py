@@ -64,6 +64,7 @@ def _alone(suspect: Suspect, scene: Scene) -> Vector:
         "bumps": float(bool(suspect.bumps)),
         "tested": float(any(is_test(path) for path in suspect.files)),
         "moved": float(bool(suspect.moved)),
+        "root": float(not suspect.change.parents),
         "merge": float(suspect.change.is_merge),
         **words_of(suspect.change.subject),
     }

@@ -48,6 +48,7 @@ class Region:
     kind: str
     line: int | None = None
     on_line: bool = False
+    called: bool = False  # reached by a call, not named by the clues
 
 
 Read = Callable[[str], str | None]
@@ -123,6 +124,7 @@ def callees_of(
             "callee",
             None,
             called[name].on_line,
+            True,
         )
         for name, places in _definitions(names, repository, release, read).items()
         for path, one in places

@@ -63,7 +63,7 @@ def _nearest(numbers: dict[int, object] | dict[int, int], scene: Scene) -> list[
 
 def _on_region(suspect: Suspect, region: Region, number: int) -> str:
     name = region.title if region.kind != "file" else f"the body of {region.path}"
-    where = f"{name}, which the trace calls" if region.kind == "callee" else name
+    where = f"{name}, which the trace calls" if region.called else name
     mark, wrote = suspect.touched.get(number), suspect.body.get(number, 0)
     length = region.end - region.start + 1
     if mark is not None and mark.defines and not mark.redefines:
