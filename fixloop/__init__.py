@@ -5,12 +5,12 @@ Blocking by design: the work is subprocesses. The doors call it in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from store.commits import BlameLine, CommitInfo
+from store.commits import BlameLine, Change, CommitInfo, Hunk, Touch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BlameLine",
+    "Change",
     "CommitInfo",
     "Forge",
+    "History",
+    "Hunk",
     "Job",
     "Mount",
     "Repositories",
@@ -30,6 +33,7 @@ __all__ = [
     "Sandbox",
     "SelfTest",
     "Session",
+    "Touch",
 ]
 
 
@@ -132,10 +136,51 @@ class Sandbox(Protocol):
 # --- repositories -------------------------------------------------------------------------------------------
 
 
+class History(Protocol):
+    """The index of one repository's history, read-only. Times are seconds since 1970."""
+
+    def reachable(self, release: str, since: int | None = None) -> list[str]:
+        """Hashes of what `release` contains, newest first, merges included; `since` is about committing."""
+        ...
+
+    def changes(self, shas: Iterable[str]) -> dict[str, Change]: ...
+
+    def touches(self, paths: Iterable[str]) -> dict[str, list[Touch]]:
+        """Every touch of the files named, in no order, by whatever commit. Merges have none."""
+        ...
+
+    def files(self, shas: Iterable[str]) -> dict[str, list[str]]:
+        """The files that each of the commits touched."""
+        ...
+
+    def hunks(self, shas: Sequence[str], paths: Sequence[str] = ()) -> dict[str, list[Hunk]]:
+        """What each of the commits changed against its first parent, blanks aside; with `paths`, only there."""
+        ...
+
+    def blame(
+        self,
+        release: str,
+        path: str,
+        ranges: Sequence[tuple[int, int]],
+        *,
+        since: int | None = None,
+        passed_over: Sequence[str] = (),
+    ) -> list[BlameLine]:
+        """Who last wrote the lines, through moves and blanks, and behind the commits that are `passed_over`."""
+        ...
+
+    def grep(self, release: str, pattern: str, folders: Sequence[str] = ()) -> list[tuple[str, int, str]]:
+        """(path, line number, line) of the lines in which an extended regular expression matches whole words."""
+        ...
+
+
 class Repository(Protocol):
     """A bare mirror, read-only. Every path is relative to the repository's root, with forward slashes."""
 
     name: str
+
+    @property
+    def history(self) -> History: ...
 
     def resolve(self, rev: str) -> str | None: ...
 

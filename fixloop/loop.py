@@ -18,6 +18,8 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
+from fixloop.changes.clues import missing_names
+from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.contract import contradicted
 from fixloop.findings import Findings, input_hash
@@ -27,7 +29,6 @@ from fixloop.fixers.rules import RuleFixer
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Prover
-from fixloop.ranking import missing_names, rank
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source

@@ -51,6 +51,7 @@ class ReleaseSources:
 
     def read_ahead(self, repo: str, paths: Sequence[str]) -> None:
         """Read many files by one process; what `text` is asked afterwards is there already."""
+        paths = [path for path in paths if (repo, path) not in self._texts]
         for path, content in self._repositories.get(repo).blobs(self._commits[repo], paths).items():
             try:
                 self._texts[(repo, path)] = None if content is None else content.decode("utf-8")
@@ -88,6 +89,7 @@ class Situation:
         error = event.exception
         if error is None:
             return Sighting(event, (), None)
+        self._read_ahead(event)
         located = locate(event, self.sources)
         own = tuple(
             own_frame
@@ -102,6 +104,17 @@ class Situation:
             line = own[-1].location.line
             text = lines[line - 1] if 0 < line <= len(lines) else None
         return Sighting(event, own, signature(event, [frame.frame for frame in own], text))
+
+    def _read_ahead(self, event: Event) -> None:
+        """Read by one process what `locate` will look into: every file that is called as a frame's is."""
+        paths = (
+            frame.abs_path or frame.filename or "" for error in event.exceptions for frame in error.frames
+        )
+        called = {path.replace("\\", "/").rpartition("/")[2] for path in paths}
+        for repo in self.sources.repositories():
+            self.sources.read_ahead(
+                repo, [p for p in self.sources.paths(repo) if p.rpartition("/")[2] in called]
+            )
 
     def _own(self, frame: Frame, place: CodeLocation, at: int) -> OwnFrame | None:
         text = self.sources.text(place.repo, place.path)

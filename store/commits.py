@@ -31,3 +31,49 @@ class BlameLine:
     original_line: int
     original_path: str
     text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One commit as the index of a history keeps it, merges included. Times are seconds since 1970.
+
+    `pull_request` is what its own message or the merge that brought it says ("#12", "!7"); `reverts` and
+    `picked_from` are the hashes its message names, as written there (they may be shortened)."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: str
+    authored: int
+    committed: int
+    subject: str
+    pull_request: str | None = None
+    reverts: tuple[str, ...] = ()
+    picked_from: tuple[str, ...] = ()
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A change to a file: added (A), modified (M), deleted (D) or renamed (R; `before` is the old path)."""
+
+    sha: str
+    kind: str
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """A piece of a change without context; blank-only differences left out. `symbol` is the line of the
+    definition that git names as around it. Line numbers are 1-based; a count of 0 stands before that line."""
+
+    path: str
+    old_start: int
+    old_lines: int
+    new_start: int
+    new_lines: int
+    symbol: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -22,6 +23,7 @@ from store.commits import BlameLine, CommitInfo
 from store.errors import NotAllowed, NotFound, Unavailable
 from store.git import FETCHING, UPLOAD_PACK, git, git_says, without_credentials
 from store.git import unquote as unquote_path
+from store.history import History
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOG = "--format=%H%x00%P%x00%an <%ae>%x00%at%x00%ct%x00%s"
@@ -36,9 +38,15 @@ class Mirror:
     full hashes are resolved first. Every method raises NotFound for a commit that is not there and
     Unavailable where the history is incomplete (a partial clone) or git fails."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, index: Path | None = None) -> None:
         self.name = name
         self.folder = folder
+        self._index = index or folder.with_suffix(".history")
+
+    @cached_property
+    def history(self) -> History:
+        """The index of this repository's history, beside the mirror unless another place was given."""
+        return History(self.name, self.folder, self._index)
 
     def resolve(self, rev: str) -> str | None:
         """The commit that a branch, tag, hash or expression means, or None."""

@@ -122,9 +122,15 @@ class _Finder:
                 location = self._place(frame, repo, exact, "path map", 0.9)
                 return [_Candidate(location, (location.confidence,))]
         package = installed(path)
-        found = []
+        found: list[_Candidate] = []
         for wanted in spellings(package.rest if package else path):
-            for repo, candidate in self._files.get(wanted.rsplit("/", 1)[-1], ()):
+            named = self._files.get(wanted.rsplit("/", 1)[-1], ())
+            ordered = sorted(
+                ((common_suffix(wanted, one[1]), one) for one in named), key=lambda each: -each[0]
+            )
+            for shared, (repo, candidate) in ordered:
+                if found and max(one.rank for one in found) > (True, shared + 1):
+                    break  # what is verified and shares more cannot be outranked; a thousand files take time
                 judged = self._judged(frame, repo, candidate, wanted, package)
                 if judged is not None:
                     found.append(judged)
@@ -194,7 +200,13 @@ class _Finder:
 
     def _has_symbol(self, source: str, lines: list[str], frame: Frame) -> bool:
         name = re.split(r"[.:#>]", frame.function or "")[-1].removesuffix("()")
-        if not name or name.startswith("<") or not frame.lineno or frame.lineno > len(lines):
+        if (
+            not name
+            or name.startswith("<")
+            or not frame.lineno
+            or frame.lineno > len(lines)
+            or name not in source
+        ):
             return False
         if self._language is None:
             word = re.compile(rf"\b{re.escape(name)}\b")

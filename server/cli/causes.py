@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixloop.ranking import rank
+from fixloop.changes.ranking import rank
 from server.cli.output import NO, common, emit, open_house
 from server.cli.repairing import change_line, printer
 from server.repairs import repair
@@ -29,12 +29,18 @@ def command(incident: str, since: datetime | None, prove: bool, data: Path | Non
             changes = list(repair(house, incident, printer(as_json), until="causes").changes)
         else:
             prepared = prepare(house, incident)
-            changes = rank(prepared.situation, prepared.bench.repositories, prepared.bench.exposed)
-    if since is not None:
+            changes = rank(
+                prepared.situation, prepared.bench.repositories, prepared.bench.exposed, _aware(since)
+            )
+    if prove and since is not None:
         changes = [change for change in changes if _committed(change) >= since.astimezone()]
     emit(changes, "\n".join(map(change_line, changes)) or "No change was found.", as_json=as_json)
     if not changes and not as_json:
         raise SystemExit(NO)
+
+
+def _aware(since: datetime | None) -> datetime | None:
+    return None if since is None else since.astimezone()
 
 
 def _committed(change: CandidateChange) -> datetime:

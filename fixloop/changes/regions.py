@@ -1,0 +1,164 @@
+"""From clues to pieces of the running release: the lines and functions of the trace, and what those functions call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fixloop import Repository
+from fixloop.changes.clues import Clues, Spot
+from fixloop.changes.kinds import runs
+from fixloop.changes.outline import Definition, around, named, outline
+
+CALLEE_NAMES = 24  # called names whose definitions are looked up
+DEFINITIONS = 3  # a name that is defined more often than that says little
+INNERMOST = 3  # regions whose calls are followed
+_CALLED = re.compile(r"([A-Za-z_]\w{2,})\s*\(")
+_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b")
+_DEFINES = re.compile(
+    r"\s*(?:(?:export|default|public|private|protected|static|async|pub|cdef|cpdef)\s+)*"
+    r"(?:(?:def|func|function|fn|fun|const|let|var)\s*(?:\([^)]*\)\s*)?([\w$]+)|([A-Z][A-Z0-9_]{3,})\s*[:=])"
+)
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        super isinstance getattr setattr hasattr print range list dict tuple set str int len sorted format
+        append join items keys values get update pop extend strip split replace startswith endswith encode
+        decode copy type repr bool float any all map filter zip enumerate min max sum open close read write
+        function return while switch for catch sizeof make panic string error require assert test add remove
+        insert index sort
+        """,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Lines of one file that matter. `kind`: body (a function of the clues), file (all that is outside functions, where
+    no function is named) or callee. `on_line`: the callee is named on the failing line itself."""
+
+    path: str
+    start: int
+    end: int
+    name: str
+    title: str
+    depth: int
+    kind: str
+    line: int | None = None
+    on_line: bool = False
+    called: bool = False  # reached by a call, not named by the clues
+
+
+Read = Callable[[str], str | None]
+
+
+def regions_of(clues: Clues, repo: str, read: Read) -> list[Region]:
+    """The pieces that the clues name directly, in one repository."""
+    found: dict[tuple[str, int, int], Region] = {}
+    outlines: dict[str, tuple[list[Definition], list[str]]] = {}
+    for spot in clues.spots:
+        if spot.repo != repo:
+            continue
+        if spot.path not in outlines:
+            text = read(spot.path) or ""
+            outlines[spot.path] = (outline(spot.path, text), text.splitlines())
+        definitions, lines = outlines[spot.path]
+        region = _region(spot, definitions, lines)
+        found.setdefault((region.path, region.start, region.line or 0), region)
+    return list(found.values())
+
+
+def _region(spot: Spot, definitions: Sequence[Definition], lines: Sequence[str]) -> Region:
+    place = around(definitions, spot.line) if spot.line else None
+    if place is None and spot.name:
+        place = named(definitions, lines, spot.name)
+    line = spot.line if spot.line and spot.line <= len(lines) else None
+    if place is None:
+        return Region(spot.path, 1, len(lines), "", spot.path, spot.depth, "file", line)
+    return Region(spot.path, place.start, place.end, place.name, place.qualname, spot.depth, "body", line)
+
+
+@dataclass(frozen=True)
+class Called:
+    """A name that code of the clues calls or reads: how far from the failure, and whether on its very line."""
+
+    depth: int
+    on_line: bool
+
+
+def called_by(regions: Sequence[Region], read: Read) -> dict[str, Called]:
+    """The names that the innermost regions call, and the constants they read."""
+    found: dict[str, Called] = {}
+    for region in sorted(regions, key=lambda one: one.depth)[:INNERMOST]:
+        text = (read(region.path) or "").splitlines()
+        if region.kind == "file":
+            continue
+        on_line = set(_used(text[region.line - 1])) if region.line else set()
+        for number in range(region.start, min(region.end, len(text)) + 1):
+            for name in _used(text[number - 1]):
+                if name != region.name:
+                    found.setdefault(name, Called(region.depth, name in on_line))
+    return found
+
+
+def _used(line: str) -> list[str]:
+    return [name for name in (*_CALLED.findall(line), *_CONSTANT.findall(line)) if name not in _COMMON]
+
+
+def callees_of(
+    called: Mapping[str, Called], own: Sequence[Region], repository: Repository, release: str, read: Read
+) -> list[Region]:
+    """Where the names are defined in one repository, tests and documentation aside."""
+    known = {(region.path, region.name) for region in own}
+    names = sorted(called, key=lambda name: (not called[name].on_line, called[name].depth))[:CALLEE_NAMES]
+    return [
+        Region(
+            path,
+            one.start,
+            one.end,
+            name,
+            one.qualname,
+            called[name].depth,
+            "callee",
+            None,
+            called[name].on_line,
+            True,
+        )
+        for name, places in _definitions(names, repository, release, read).items()
+        for path, one in places
+        if (path, name) not in known
+    ]
+
+
+def _definitions(
+    names: Sequence[str], repository: Repository, release: str, read: Read
+) -> Mapping[str, list[tuple[str, Definition]]]:
+    if not names:
+        return {}
+    folders = sorted({path.partition("/")[0] for path in repository.paths(release) if runs(path)})
+    lines: dict[str, list[tuple[str, int]]] = {}
+    for path, number, line in repository.history.grep(release, "|".join(names), folders):
+        found = _DEFINES.match(line)
+        name = next((group for group in found.groups() if group), "") if found else ""
+        if name in names and runs(path):
+            lines.setdefault(name, []).append((path, number))
+    outlines: dict[str, list[Definition]] = {}
+    return {
+        name: [_defined_at(name, path, number, outlines, read) for path, number in places]
+        for name, places in lines.items()
+        if len(places) <= DEFINITIONS
+    }
+
+
+def _defined_at(
+    name: str, path: str, number: int, outlines: dict[str, list[Definition]], read: Read
+) -> tuple[str, Definition]:
+    """The definition whose first line this is; a constant is that line alone."""
+    if path not in outlines:
+        outlines[path] = outline(path, read(path) or "")
+    for one in outlines[path]:
+        if one.name == name and one.start <= number <= one.start + 20 and number <= one.end:
+            return path, one
+    return path, Definition(name, name, number, number)
