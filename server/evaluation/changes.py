@@ -25,6 +25,7 @@ from store.mirrors import Mirror
 DAY = 86_400
 LISTED = 30  # candidates that are kept of a case
 OURS = "nightdesk"
+PLACED = "with a place in the code"
 BASELINES = ("blame of the lines", "blame of the functions", "newest over the files")
 
 
@@ -156,15 +157,16 @@ def rates(outcomes: Sequence[Outcome], method: str = OURS) -> dict[str, Any]:
 
 
 def groups(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
-    """The rates of parts: by label, by repository, and with or without a frame in code that runs."""
+    """The rates of parts: by label, by repository, and with or without a frame in code that runs (there with the
+    baselines beside it)."""
     parts: dict[str, list[Outcome]] = {}
     for one in outcomes:
         parts.setdefault(f"label {one.label}", []).append(one)
         parts.setdefault(f"repository {one.repo}", []).append(one)
-        parts.setdefault(
-            "with a place in the code" if one.frames else "without a place in the code", []
-        ).append(one)
-    return {name: rates(some) for name, some in sorted(parts.items())}
+        parts.setdefault(PLACED if one.frames else "without a place in the code", []).append(one)
+    found = {name: rates(some) for name, some in sorted(parts.items())}
+    placed = parts.get(PLACED, [])
+    return found | {f"{PLACED}, {method}": rates(placed, method) for method in BASELINES if placed}
 
 
 def summary(outcomes: Sequence[Outcome], days: int | None) -> dict[str, Any]:
