@@ -87,7 +87,7 @@ def _label(house: House, incident_id: str, matters: bool) -> Label | None:
     events = queries.events(house.database, incident.id, limit=1)
     if not events:
         return None
-    before = past(house.database, incident)
+    before = past(house.database, incident, events[0])
     done = triage(
         events[0], History(past=before), house.sources_for(events[0]), Rules(), lambda: incident.last_seen
     )
@@ -99,7 +99,9 @@ def _lane(house: House, incident: Incident, classifier: object) -> Lane | None:
     if not events or not isinstance(classifier, Learned | Rules):
         return None
     history = History(
-        event_count=incident.event_count, user_count=incident.user_count, past=past(house.database, incident)
+        event_count=incident.event_count,
+        user_count=incident.user_count,
+        past=past(house.database, incident, events[0]),
     )
     return triage(
         events[0], history, house.sources_for(events[0]), classifier, lambda: incident.last_seen

@@ -107,7 +107,7 @@ class House:
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
         sources = self.sources_for(events[0])
-        history = replace(history_of(incident), past=past(self.database, incident))
+        history = replace(history_of(incident), past=past(self.database, incident, events[0]))
         result = triage(events[0], history, sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})

@@ -9,9 +9,10 @@ from pathlib import Path
 from store import queries
 from store.database import Database
 from store.errors import Unavailable
+from store.event import Event
 from store.incident import Incident
 from triage.learned import Part, read_part, written_part
-from triage.learning.alerts import Past, past_of
+from triage.learning.alerts import NO_PAST, Past, is_alert, past_of
 from triage.learning.team import Calibration
 
 _FOLDER = "calibrations"
@@ -48,8 +49,10 @@ def forget(data: Path, project: str) -> bool:
     return known
 
 
-def past(database: Database, incident: Incident) -> Past:
-    """What the alert of this incident did before its newest event."""
+def past(database: Database, incident: Incident, newest: Event) -> Past:
+    """What the alert of this incident did before its newest event; nothing where it is no alert."""
+    if not is_alert(newest):
+        return NO_PAST
     return past_of(reversed(queries.events(database, incident.id)[1:]))
 
 

@@ -117,6 +117,15 @@ def test_the_first_event_of_a_release_is_told_from_the_next(db: Database, artifa
     assert queries.incident(db, "INC-1").releases == ("1.0", "1.1")
 
 
+def test_an_incident_that_has_grown_a_hundredfold_is_triaged_again(
+    db: Database, artifacts: Artifacts
+) -> None:
+    recorded = journal.record(db, artifacts, [report(str(number)) for number in range(150)])
+
+    assert [at for at, each in enumerate(recorded, 1) if each.wants_triage] == [1, 100]
+    assert [at for at, each in enumerate(recorded, 1) if each.grown] == [100]
+
+
 def test_of_every_event_the_row_is_kept_and_of_some_the_body(db: Database, artifacts: Artifacts) -> None:
     for start in range(0, 200, 40):
         journal.record(db, artifacts, [report(str(start + n + 1)) for n in range(40)])

@@ -8,7 +8,7 @@ import pytest
 
 from store.event import Breadcrumb
 from store.incident import Kind, Lane
-from tests.unit.triage_samples import NOW, event, frame, raised
+from tests.unit.triage_samples import NOW, Files, event, frame, raised
 from triage.analyse import History
 from triage.learned import Learned
 from triage.pipeline import triage
@@ -159,3 +159,12 @@ def test_a_web_frameworks_own_refusal_is_set_aside_whatever_the_framework(module
 def test_a_server_error_of_a_web_framework_is_not_set_aside():
     found = raised("InternalServerException", "500", OWN, module="litestar.exceptions", handled=False)
     assert judge(event(found)).lane is Lane.FOCUS
+
+
+def test_a_place_that_is_ambiguous_is_said_to_be_and_the_others_are_named():
+    sources = Files({"shop": {"src/utils.py": "x = 1\n"}, "bank": {"src/utils.py": "y = 2\n"}})
+    found = event(raised("E", "", frame("/build/src/utils.py", 1, "<module>"), handled=False))
+    done = triage(found, History(), sources, Learned(), lambda: NOW)
+    assert "Ambiguous: " in done.steps[0].said
+    assert {done.location.repo, *(other.repo for other in done.alternatives)} == {"shop", "bank"}
+    assert done.location.confidence <= 0.6
