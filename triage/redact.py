@@ -21,6 +21,8 @@ from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
+# Texts in which nothing can have to go are remembered: names, paths and lines of source come with each event again.
+CALM_TEXTS, CALM_LENGTH = 20_000, 200
 LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
@@ -34,6 +36,7 @@ class Redactor:
         self._rules = rules
         self._tokens = Tokens(key, rules)
         self._detectors = detectors(rules)
+        self._calm: set[str] = set()
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
@@ -51,7 +54,17 @@ class Redactor:
         return self._walk([value]).text(value)
 
     def _walk(self, texts: list[str], parts: _Texts | None = None) -> _Walk:
-        return _Walk(self._tokens, self._rules, self._detectors, texts, parts)
+        walk = _Walk(
+            self._tokens,
+            self._rules,
+            self._detectors,
+            [text for text in texts if text not in self._calm],
+            parts,
+        )
+        if len(self._calm) > CALM_TEXTS:
+            self._calm = set()
+        self._calm.update(walk.calm)
+        return walk
 
 
 def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
@@ -110,6 +123,7 @@ class _Walk:
         self._rows: list[Redaction] = []
         self._path: list[str] = []
         self._wanted = wanted(texts, every)
+        self.calm = [text for text in texts if text not in self._wanted and len(text) <= CALM_LENGTH]
         self._parts = parts
         self._known: dict[
             tuple[str, bool], tuple[str, list[Hit]]
