@@ -26,6 +26,8 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
     with bench.runner(bench.world()) as runner, bench.runner(parents or bench.world()) as before:
 
         def fails(inputs: Any) -> bool:
+            if bench.budget.tight:  # a larger test that is written beats a smaller one that is not
+                return False
             candidate = found.recipe.model_copy(update={"inputs": inputs})
             try:
                 source = call_source(candidate)
