@@ -25,6 +25,7 @@ if "SENTRY_DSN" in os.environ:
         environment=os.environ.get("ENVIRONMENT"),
         auto_enabling_integrations=False,
         integrations=[FlaskIntegration()],
+        shutdown_timeout=30,
     )
 app = Flask(__name__)
 

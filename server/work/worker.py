@@ -150,6 +150,7 @@ class Worker:
         alive = self._leases.alive()
         leader = min(alive, key=lambda name: (alive[name] != QUEUES, name), default=self.name)
         if leader != self.name:
+            self._see_to_own(alive)
             return
         active = self._engine.known([])  # read first: what is asked for from here on cannot look forgotten
         every = tasks.waiting(self._house.database)
@@ -174,9 +175,20 @@ class Worker:
             except NightdeskError as problem:
                 log.warning("The draft of %s waits on: %s", task.incident_id, problem)
 
+    def _see_to_own(self, alive: dict[str, str]) -> None:
+        """A repair at a terminal whose former worker was still believed alive when it came: nobody else can bring
+        it here."""
+        if self._only is None or QUEUES in alive.values():
+            return
+        task, name = self._only, self._only.name
+        workflow = self._engine.known([name]).get(name)
+        if workflow is not None and tasks.is_waiting(self._house.database, task.subject):
+            self._see_to(task, workflow, alive, held=False)
+
     def _see_to(self, task: Task, workflow: WorkflowStatus | None, alive: dict[str, str], held: bool) -> None:
         """Bring what the engine knows of one task to what it should be."""
-        queue, status = _QUEUE[task.kind], workflow.status if workflow else None
+        here = self._only is not None and task.name == self._only.name and QUEUES not in alive.values()
+        queue, status = HERE if here else _QUEUE[task.kind], workflow.status if workflow else None
         if held:
             if status in ACTIVE:
                 self._engine.cancel(task.name)

@@ -21,7 +21,7 @@ from server import detached
 from server.config import load
 from server.house import House
 from server.progress import STEPS, follow
-from server.work.leases import FILE, QUEUES, Leases
+from server.work.leases import FILE, ONE, QUEUES, Leases
 from server.work.triaging import wants_repair
 from server.work.worker import Worker
 from store import journal, queries, tasks
@@ -122,15 +122,25 @@ def test_a_repair_at_a_terminal_is_given_up_by_an_interrupt_and_its_sandbox_ends
     assert tasks.waiting(house.database) == []
 
 
-def test_a_repair_at_a_terminal_that_was_killed_is_finished_by_the_next_one(data: Path, house: House) -> None:
+@pytest.mark.parametrize("believed_alive", [True, False], ids=["believed alive", "known to be dead"])
+def test_a_repair_at_a_terminal_that_was_killed_is_finished_by_the_next_one(
+    data: Path, house: House, believed_alive: bool
+) -> None:
     argv = [sys.executable, "-m", "nightdesk", "repair", "INC-1", "--data", str(data)]
+    leases = Leases(data / FILE)
     with subprocess.Popen(
         argv, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as repairing:
         assert repairing.stderr is not None
         first = [repairing.stderr.readline() for _ in range(2)]
+        (name,) = leases.alive()
         repairing.kill()
         repairing.wait(PATIENCE)
+    if believed_alive:
+        with leases._writing() as connection:  # its last sign of life outlasts the start of the next one
+            leases._put(connection, name, ONE, 6.0)
+    else:
+        leases.leave(name)
     done = nightdesk(data, "repair", "INC-1")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[:2] == [line.rstrip("\n") for line in first]
