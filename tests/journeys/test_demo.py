@@ -41,7 +41,10 @@ def _ten() -> list[int]:
 
 
 SEEDS = _ten()
-WORLDS = [*SEEDS[:3], *(pytest.param(seed, marks=pytest.mark.heavy) for seed in SEEDS[3:])]  # twenty seconds each
+WORLDS = [
+    *SEEDS[:3],
+    *(pytest.param(seed, marks=pytest.mark.heavy) for seed in SEEDS[3:]),
+]  # twenty seconds each
 
 
 def _python(
