@@ -108,6 +108,8 @@ def _brotli(body: bytes) -> Iterator[bytes]:
             yield stream.process(piece, output_buffer_limit=_STEP)
             while not stream.can_accept_more_data():
                 yield stream.process(b"", output_buffer_limit=_STEP)
+        while not stream.is_finished() and (rest := stream.process(b"", output_buffer_limit=_STEP)):
+            yield rest  # it has taken all of the body, and holds more than one step of what was in it
     except library.error as error:
         raise BadPayload("The body is not valid br.") from error
     if not stream.is_finished():

@@ -140,11 +140,15 @@ def _mistakes(world: World, client: httpx.Client) -> int:
 
 
 def _hang_up_early(world: World, port: int) -> int:
-    """A client that announces a body and goes away in the middle of it."""
+    """A client that announces a body and goes away in the middle of it. It listens on until the service has noticed:
+    else the service may be told to end before, and nobody hears of it."""
     head = (
         f"POST /{world.plan.plural} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         'Content-Length: 4096\r\n\r\n{"created": "20'
     )
     with socket.create_connection(("127.0.0.1", port), timeout=_SECONDS) as connection:
         connection.sendall(head.encode())
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
     return 1
