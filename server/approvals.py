@@ -29,6 +29,7 @@ from store.tasks import Task
 log = logging.getLogger("nightdesk.drafts")
 
 WAITING = "waiting"  # the state of a draft whose forge did not answer
+_OPENED = frozenset({"open", "merged", "closed"})
 
 
 @runtime_checkable
@@ -90,34 +91,33 @@ def open_drafts(house: House, ref: str, by: str | None = None) -> list[DraftPull
 
 
 def go_on(house: House, task: Task) -> None:
-    """Open the drafts of an attempt that wait for their forge. Raises what keeps them from it; one that will never
-    be opened waits no more."""
+    """Open the drafts of an attempt that wait for their forge. Raises what keeps them from it; what will not be
+    opened without a person waits no more, as if it had never been asked for."""
     incident = queries.incident(house.database, task.incident_id)
     attempt = queries.attempt(house.database, task.subject)
-    if attempt is None or attempt.patch is None or attempt.proof is None:
+    waiting = [] if attempt is None else [draft for draft in attempt.drafts if draft.state == WAITING]
+    if attempt is None or not waiting:
         tasks.settle(house.database, task)
         return
     try:
-        drafts = [
-            _opened(house, incident, attempt, draft.repo, draft.approved_by)
-            if draft.state == WAITING
-            else draft
-            for draft in attempt.drafts
-        ]
+        opened = {
+            draft.repo: _opened(house, incident, attempt, draft.repo, draft.approved_by) for draft in waiting
+        }
     except NightdeskError:
+        _keep(house, attempt, [draft for draft in attempt.drafts if draft.state != WAITING])
         tasks.settle(house.database, task)
         raise
-    _keep(house, attempt, drafts)
-    if not any(draft.state == WAITING for draft in drafts):
+    _keep(house, attempt, [opened.get(draft.repo, draft) for draft in attempt.drafts])
+    if not any(draft.state == WAITING for draft in opened.values()):
         tasks.settle(house.database, task)
 
 
 def _keep(house: House, attempt: Attempt, drafts: Sequence[DraftPullRequest]) -> None:
-    waits = any(draft.state == WAITING for draft in drafts)
-    ended = attempt.ended if waits else Ended.DRAFTED
-    journal.keep_attempt(house.database, attempt.model_copy(update={"drafts": tuple(drafts), "ended": ended}))
-    if waits:
+    """What became of the drafts. The task goes first: killed in between, it finds nothing that waits and goes."""
+    if any(draft.state == WAITING for draft in drafts):
         tasks.await_forge(house.database, attempt.id)
+    ended = Ended.DRAFTED if drafts and all(draft.state in _OPENED for draft in drafts) else attempt.ended
+    journal.keep_attempt(house.database, attempt.model_copy(update={"drafts": tuple(drafts), "ended": ended}))
 
 
 def proposed(house: House, ref: str) -> tuple[Attempt, Decision, list[DraftPullRequest]]:
@@ -144,13 +144,13 @@ def _opened(
     draft = opened(
         draft_of(incident, attempt, RepoLayout(repo, base), forge.name), by or "policy", datetime.now(UTC)
     )
-    if by in {None, "policy"} and isinstance(forge, Discloses) and forge.is_public():
-        raise NotAllowed(f"{repo} can be read by anybody: a person decides about its drafts.")
     commits = [fix_commit(draft.title, draft.body, mirror, base, patch.diffs[repo])]
     test = attempt.reproducer
     if test is not None and test.repo == repo:
         commits.insert(0, test_commit(draft.title, {test.test_path: test.source}))
     try:
+        if by in {None, "policy"} and isinstance(forge, Discloses) and forge.is_public():
+            raise NotAllowed(f"{repo} can be read by anybody: a person decides about its drafts.")
         return forge.open_draft(draft, commits)
     except Unavailable as problem:
         if not problem.retry:
@@ -170,11 +170,9 @@ def _cap(house: House, row: RepositoryConfig) -> int:
 
 
 def _open_drafts(house: House, repo: str) -> int:
-    attempts: Sequence[Attempt | None] = [
-        queries.latest_attempt(house.database, incident.id)
-        for incident in queries.incidents(house.database, repo=repo)
-    ]
-    return sum(draft.repo == repo and draft.state == "open" for a in attempts if a for draft in a.drafts)
+    """Of whichever incident: the fix of a crash here may be drafted there. One that waits for its forge counts."""
+    drafts = queries.drafts(house.database)
+    return len({draft.branch for draft in drafts if draft.repo == repo and draft.state in {"open", WAITING}})
 
 
 def _row(house: House, name: str) -> RepositoryConfig:

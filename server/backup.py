@@ -1,7 +1,8 @@
 """All that a data folder keeps, as one file, while it is in use; and a folder made from such a file.
 
-In it: the database as it is at one moment, payloads, proofs, the key of redaction, the settings. Not in it: mirrors and
-environments, which are fetched and made again, and where repairs stood, which begin again at their first step.
+In it: the database as it is at one moment, payloads, proofs, key and rules of redaction, calibrations, the settings.
+Not in it: mirrors and environments, which are fetched and made again, and where repairs stood, which begin again at
+their first step.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from server import proofs
+from server import proofs, teams
 from server.config import Config
 from server.house import make_folder
+from server.redaction import RULES_FILE
 from store.errors import BadPayload, NotFound, Unavailable
 from store.upgrade import snapshot, stands_at
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _DATABASE = "nightdesk.sqlite"
-_FILES = ("redaction.key", "nightdesk.toml")
-_FOLDERS = ("artifacts", proofs.FOLDER)
+_FILES = ("redaction.key", RULES_FILE, "nightdesk.toml")
+_FOLDERS = ("artifacts", proofs.FOLDER, teams.FOLDER)
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,14 @@ def restore(config: Config, place: Path) -> Backup:
         ):
             manifest, files, size = _unpack(archive, Path(new), place)
             _check(Path(new, _DATABASE), place)
-            for path in sorted(Path(new).iterdir()):
-                if path.name == _MANIFEST:
-                    continue
-                target = config.data / path.name
-                if target.is_dir() and not any(target.iterdir()):
-                    target.rmdir()
-                path.replace(target)
+            parts = [path for path in sorted(Path(new).iterdir()) if path.name != _MANIFEST]
+            there = [path.name for path in parts if _holds(config.data / path.name)]
+            if there:
+                raise Unavailable(
+                    f"{config.data} has {', '.join(there)} already: name an empty folder with --data."
+                )
+            for path in parts:
+                path.replace(config.data / path.name)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {place}.") from error
     except (tarfile.TarError, EOFError) as error:
@@ -95,6 +98,13 @@ def restore(config: Config, place: Path) -> Backup:
     except OSError as error:
         raise Unavailable(f"{place} cannot be restored to {config.data}: {error.strerror}.") from error
     return Backup(str(manifest["made_at"]), str(manifest["schema"]), files, size)
+
+
+def _holds(target: Path) -> bool:
+    """Whether something is there that a restore would take away; a folder without anything in it goes."""
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    return target.exists()
 
 
 def _kept(data: Path) -> list[tuple[str, Path]]:

@@ -15,13 +15,13 @@ from triage.learned import Part, read_part, written_part
 from triage.learning.alerts import NO_PAST, Past, is_alert, past_of
 from triage.learning.team import Calibration
 
-_FOLDER = "calibrations"
+FOLDER = "calibrations"
 
 
 def teams(data: Path) -> dict[str, Part]:
     """The calibrations in force, by project. Raises Unavailable, naming a file that is damaged."""
     found = {}
-    for path in sorted((data / _FOLDER).glob("*.json")):
+    for path in sorted((data / FOLDER).glob("*.json")):
         try:
             written = json.loads(path.read_text("utf-8"))
             found[str(written["project"])] = read_part(written)
@@ -57,4 +57,4 @@ def past(database: Database, incident: Incident, newest: Event) -> Past:
 
 
 def _path(data: Path, project: str) -> Path:
-    return data / _FOLDER / f"{re.sub(r'[^A-Za-z0-9_-]', '_', project)}.json"
+    return data / FOLDER / f"{re.sub(r'[^A-Za-z0-9_-]', '_', project)}.json"

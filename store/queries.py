@@ -28,7 +28,7 @@ from store.incident import (
 )
 from store.narrowing import narrowed
 from store.project import Act, Key, Project, Release, RepositoryConfig
-from store.repair import Attempt, Ended
+from store.repair import Attempt, DraftPullRequest, Ended
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -269,6 +269,14 @@ def attempt(db: Database, attempt_id: str) -> Attempt | None:
     with db.read() as session:
         row = session.get(AttemptRow, attempt_id)
         return None if row is None else attempt_value(session, row)
+
+
+def drafts(db: Database) -> list[DraftPullRequest]:
+    """Every draft of every repair, as its attempt knows it."""
+    with db.read() as session:
+        some = col(AttemptRow.body).contains('"drafts":[{', autoescape=True)
+        bodies = session.exec(select(AttemptRow.body).where(some))
+        return [draft for body in bodies for draft in Attempt.model_validate_json(body).drafts]
 
 
 def latest_attempt(db: Database, incident_id: str) -> Attempt | None:

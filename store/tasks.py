@@ -60,9 +60,11 @@ def of_incident(db: Database, incident_id: str, kind: TaskKind) -> Task | None:
 
 
 def is_waiting(db: Database, subject: str) -> bool:
-    """Whether the task of this subject is not done yet."""
+    """Whether the work on this subject is not done yet. A draft that waits for its forge is none: the repair has
+    ended."""
     with db.read() as session:
-        return session.exec(select(TaskRow.id).where(TaskRow.subject == subject)).first() is not None
+        places = (TaskRow.subject == subject, TaskRow.kind != TaskKind.DRAFT.value)
+        return session.exec(select(TaskRow.id).where(*places)).first() is not None
 
 
 def request_repair(db: Database, incident_id: str) -> tuple[Attempt, bool]:
@@ -127,7 +129,8 @@ def drop(session: Session, task: Task) -> None:
 def cancel_repair(db: Database, attempt_id: str, by: str, said: str) -> bool:
     """Give a repair up: it ends as cancelled, and whoever is at work on it stops. False where it had ended."""
     with db.write() as session:
-        row = session.exec(select(TaskRow).where(TaskRow.subject == attempt_id)).first()
+        places = (TaskRow.subject == attempt_id, TaskRow.kind == TaskKind.REPAIR.value)
+        row = session.exec(select(TaskRow).where(*places)).first()
         if row is None:
             return False
         kept = session.get_one(AttemptRow, attempt_id)

@@ -63,4 +63,6 @@ def _action(params: Any) -> Action | None:
         return _ACTIONS.get(name)
     arguments = params.get("arguments")
     state: Any = arguments.get("state") if isinstance(arguments, dict) else None
+    if state == "kept":  # an unknown trace becomes an incident
+        return Action.STATE
     return action_of(state) if state in get_args(State) else None
