@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from server.approvals import open_drafts, proposed
+from server.approvals import WAITING, open_drafts, proposed
 from server.cli.output import common, emit, open_house
 from server.cli.states import who
+from store.repair import DraftPullRequest
 
 
 @click.command()
@@ -20,8 +21,7 @@ def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
     with open_house(data) as house:
         if yes:
             drafts = open_drafts(house, incident, by=who())
-            text = "\n".join(f"{draft.branch} is in {draft.url} (draft of {draft.repo})" for draft in drafts)
-            emit(drafts, text, as_json=as_json)
+            emit(drafts, "\n".join(_line(draft) for draft in drafts), as_json=as_json)
             return
         attempt, decision, drafts = proposed(house, incident)
     shown = [
@@ -36,3 +36,11 @@ def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
         "\n\n".join(shown),
         as_json=as_json,
     )
+
+
+def _line(draft: DraftPullRequest) -> str:
+    if draft.state == WAITING:
+        return (
+            f"{draft.branch} waits for the forge of {draft.repo}: it is opened there as soon as that answers."
+        )
+    return f"{draft.branch} is in {draft.url} (draft of {draft.repo})"

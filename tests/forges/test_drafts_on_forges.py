@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fixloop.forges.rest import Api, place_of
 from server import approvals
 from server.approvals import go_on, open_drafts
 from server.checks import State, examine
+from server.cli import cli
 from server.config import load
 from server.house import House
 from store import journal, queries, tasks
 from store.errors import NotAllowed, Unavailable
+from store.event import ExceptionValue
 from store.project import RepositoryConfig
 from store.repair import Ended
 from store.tasks import TaskKind
@@ -99,6 +102,54 @@ def test_while_the_forge_is_down_the_draft_waits_and_goes_on_by_itself(desk: Hou
     assert attempt is not None
     assert [(draft.state, draft.approved_by) for draft in attempt.drafts] == [("open", "ann")]
     assert len(forge.pulls) == 1
+
+
+def test_a_repair_has_ended_while_its_draft_waits_for_the_forge(desk: House, forge: Fake) -> None:
+    forge.down = True
+    open_drafts(desk, "INC-1", by="ann")
+    attempt = queries.latest_attempt(desk.database, "INC-1")
+    assert attempt is not None
+    assert not tasks.is_waiting(desk.database, attempt.id)
+    assert not tasks.cancel_repair(desk.database, attempt.id, "ann", "not now")
+    assert len(tasks.waiting(desk.database, TaskKind.DRAFT)) == 1
+    known = {"NIGHTDESK_FORGES": f"{forge.address.removeprefix('http://')}={forge.kind}"}
+    done = CliRunner().invoke(cli, ["draft", "INC-1", "--yes", "--data", str(desk.config.data)], env=known)
+    assert "waits for the forge of shop" in done.stdout
+
+
+def test_a_draft_opened_by_the_policy_waits_too_where_nobody_can_say_who_may_read_it(
+    desk: House, forge: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approvals, "decide", lambda *_: approvals.Decision(True, "the policy is 'proven'"))
+    forge.down = True
+    (waiting,) = open_drafts(desk, "INC-1")
+    assert waiting.state == "waiting"
+    forge.down, forge.public = False, True
+    (task,) = tasks.waiting(desk.database, TaskKind.DRAFT)
+    with pytest.raises(NotAllowed, match="anybody"):
+        go_on(desk, task)
+    attempt = queries.latest_attempt(desk.database, "INC-1")
+    assert attempt is not None
+    assert (attempt.drafts, tasks.waiting(desk.database, TaskKind.DRAFT)) == ((), [])
+    assert forge.pulls == []
+
+
+def test_a_draft_that_waits_counts_to_the_cap_of_its_repository_whichever_incident_it_is_of(
+    desk: House, forge: Fake
+) -> None:
+    config = desk.config.model_copy(update={"drafts": "proven", "draft_cap": 1})
+    house = House(config, desk.database, desk.redaction)
+    desk.receive([samples.event(2, exceptions=(ExceptionValue(type="OSError", value="gone"),))])
+    attempt = queries.latest_attempt(desk.database, "INC-1")
+    assert attempt is not None
+    (incident,) = [found for found in queries.incidents(desk.database) if found.id != "INC-1"]
+    first = approvals.decide(house, incident, attempt)
+    assert (first.opens, first.why) == (True, "the policy is 'proven' and the proof is complete")
+    elsewhere = samples.attempt_with(desk, incident.id, "its cause is in the library")
+    draft = elsewhere.drafts[0].model_copy(update={"repo": "shop", "state": "waiting"})
+    journal.keep_attempt(desk.database, elsewhere.model_copy(update={"drafts": (draft,)}))
+    second = approvals.decide(house, incident, attempt)
+    assert (second.opens, second.why) == (False, "shop has as many open drafts as its cap allows")
 
 
 def test_an_interrupted_push_is_gone_on_with(

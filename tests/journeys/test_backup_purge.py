@@ -88,6 +88,18 @@ def test_a_backup_while_events_come_in_restores_to_a_folder_that_works(data: Pat
         assert queries.incident(house.database, "INC-1").event_count > 5
 
 
+def test_a_restore_takes_nothing_away_that_is_in_the_folder(data: Path, tmp_path: Path) -> None:
+    (data / "nightdesk.toml").write_text("draft_cap = 2\n", "utf-8")
+    nightdesk(data, "backup", str(tmp_path / "all.tar"))
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "nightdesk.toml").write_text("draft_cap = 9\n", "utf-8")
+    done = nightdesk(new, "restore", str(tmp_path / "all.tar"))
+    assert (done.exit_code, "has nightdesk.toml already" in done.stderr) == (1, True)
+    assert (new / "nightdesk.toml").read_text("utf-8") == "draft_cap = 9\n"
+    assert not (new / "nightdesk.sqlite").exists()
+
+
 def test_a_folder_in_use_is_never_overwritten(data: Path, tmp_path: Path) -> None:
     nightdesk(data, "backup", str(tmp_path / "all.tar"))
     done = nightdesk(data, "restore", str(tmp_path / "all.tar"))
