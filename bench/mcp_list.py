@@ -30,6 +30,7 @@ from mcp import Client
 from server.config import load
 from server.house import House
 from server.mcp_tools import make_server
+from server.memory import settle
 from store import journal
 
 MARK = "<!-- mcp-list -->"
@@ -117,6 +118,7 @@ async def timed(house: House, calls: int) -> dict[str, list[tuple[float, float]]
     """Milliseconds of each call, by question, and of processor time; three of four calls ask for a later page."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in QUESTIONS}
     cursors: dict[str, str | None] = {}
+    settle()  # as `serve` and `mcp` do
     async with Client(make_server(lambda: house)) as client:
         for name, asked in QUESTIONS.items():
             await client.call_tool("list_incidents", asked)  # the first call imports what answers

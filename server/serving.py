@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from server.app import make_app
 from server.config import Config, load
 from server.house import House
+from server.memory import settle
 
 
 def configure_logging() -> None:
@@ -44,6 +45,7 @@ def application() -> Starlette:
     async def lifespan(starting: Starlette) -> AsyncIterator[None]:
         try:
             async with inner(starting):
+                settle()
                 yield
         finally:
             await to_thread.run_sync(opened.__exit__, None, None, None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from server.mcp_tools import make_server
+from server.memory import settle
 
 if TYPE_CHECKING:
     from server.house import House
@@ -61,4 +62,5 @@ class _Opened:
                 config = import_module("server.config").load(self._data)
                 house: House = self._closing.enter_context(import_module("server.house").House.open(config))
                 self._house = house
+                settle()
             return self._house

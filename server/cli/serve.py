@@ -18,6 +18,7 @@ from server.cli.project import project_row
 from server.cli.user import login_link
 from server.config import Config, load
 from server.house import House
+from server.memory import settle
 from server.presence import announced
 from server.serving import configure_logging, environment
 from store import queries
@@ -49,7 +50,9 @@ def command(host: str | None, port: int | None, workers: int, data: Path | None)
         with House.open(config) as house, announced(config.data, config.address):
             click.echo(welcome(house))
             if workers == 1:
-                uvicorn.Server(_settings(make_app(house))).run(sockets=[listener])
+                app = make_app(house)
+                settle()
+                uvicorn.Server(_settings(app)).run(sockets=[listener])
                 return
             os.environ.update(environment(config))
             settings = _settings("server.serving:application", factory=True, workers=workers)
