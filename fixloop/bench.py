@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from fixloop import Repositories, Sandbox
+from fixloop.changes.pull_requests import Asked, nobody
 from fixloop.environments import Environment
 from fixloop.runner import Runner
 from fixloop.worlds import Layout, Trees, World
@@ -50,6 +51,7 @@ class Bench:
     trees: Trees
     now: Callable[[], datetime]
     exposed: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    asked: Asked = nobody  # which pull request brought a commit, where a forge can be asked
     protected: tuple[str, ...] = ()  # paths that a patch may not touch, by configuration
     runs: int = 200
     budget: Budget = field(default_factory=Budget)

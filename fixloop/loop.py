@@ -154,7 +154,8 @@ class Repair:
         }  # fmt: skip
 
     def _causes(self, known: Findings) -> Landed:
-        candidates = rank(self._situation, self._bench.repositories, self._bench.exposed)
+        bench = self._bench
+        candidates = rank(self._situation, bench.repositories, bench.exposed, asked=bench.asked)
         search = Prover(self._situation, _reproduced(known), self._bench).search(candidates)
         after = known.model_copy(update={"search": search})
         if search.yesterday:

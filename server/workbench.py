@@ -15,6 +15,7 @@ from fixloop.bench import Bench, Budget
 from fixloop.environments import Environment, Environments
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
+from server.forge_lookups import asked_of
 from server.house import House
 from server.repository_part import RepositoryPart
 from store import queries
@@ -124,6 +125,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
         exposed=_exposed(house, incident.project, mirrors),
+        asked=asked_of(house, names),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         runs=house.config.runs,
         budget=Budget(house.config.repair_seconds - spent),

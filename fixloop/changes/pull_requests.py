@@ -1,14 +1,15 @@
 """Which pull or merge request brought a commit: by its own message, by the merge that contains it, by what it was
-picked from."""
+picked from, and where none of these tells (a squash without a number), by the forge."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fixloop import Change, History
 
 DAY = 86_400
+ASKED = 10  # commits of a list that a forge is asked about: the first, which people read
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,27 @@ class Brought:
 
     pull_request: str | None = None
     merged: int | None = None
+
+
+Asked = Callable[[str, str], Brought | None]  # (repository, commit) -> what its forge knows of it
+
+
+def nobody(repo: str, commit: str) -> None:
+    """Where no forge is to be asked."""
+
+
+def completed(
+    found: Mapping[tuple[str, str], Brought], first: Sequence[tuple[str, str]], asked: Asked
+) -> dict[tuple[str, str], Brought]:
+    """The same, with what the forge knows of the `first` of which git tells nothing. The forge's moment of merging is
+    taken only where git has none: a push to the forge is no merge."""
+    known = dict(found)
+    for repo, sha in first[:ASKED]:
+        how = known[repo, sha]
+        told = asked(repo, sha) if how.pull_request is None else None
+        if told is not None:
+            known[repo, sha] = Brought(told.pull_request, told.merged if how.merged is None else how.merged)
+    return known
 
 
 def brought(history: History, release: str, listed: Sequence[Change]) -> dict[str, Brought]:

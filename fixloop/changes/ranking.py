@@ -14,7 +14,7 @@ from fixloop.changes import model
 from fixloop.changes.clues import Clues, clues_of
 from fixloop.changes.evidence import Scene, Suspect, look
 from fixloop.changes.features import vectors
-from fixloop.changes.pull_requests import Brought, brought
+from fixloop.changes.pull_requests import Asked, Brought, brought, completed, nobody
 from fixloop.changes.words import reasons, timeline, touching
 from fixloop.situation import Situation
 from store.repair import CandidateChange
@@ -46,10 +46,15 @@ def order(clues: Clues, scenes: list[Scene]) -> list[Ranked]:
 
 
 def rank(
-    situation: Situation, repositories: Repositories, exposed: Exposed, since: datetime | None = None
+    situation: Situation,
+    repositories: Repositories,
+    exposed: Exposed,
+    since: datetime | None = None,
+    asked: Asked = nobody,
 ) -> list[CandidateChange]:
     """The candidate changes, likeliest first. `exposed`: (repository, commit) -> when a release with it first ran;
-    `since` narrows to what was committed after it. Raises Unavailable for a history that is not complete."""
+    `since` narrows to what was committed after it; `asked` is what a forge knows of a commit, by which nothing is
+    ranked. Raises Unavailable for a history that is not complete."""
     clues = clues_of(situation)
     places = [(repositories.get(one.name), one.commit) for one in situation.layout.repositories]
     scenes = look(clues, places, None if since is None else int(since.timestamp()))
@@ -62,6 +67,7 @@ def rank(
             repository.history, release, [one.suspect.change for one in listed if one.repo == repository.name]
         ).items()
     }
+    came = completed(came, [(one.repo, one.suspect.change.sha) for one in listed], asked)
     failed = [event.timestamp for event in situation.events]
     return [
         _candidate(one, by_repo[one.repo], clues, came[one.repo, one.suspect.change.sha], exposed, failed)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fixloop.forges.commits import Commit
-from fixloop.forges.rest import Api, Place, Refused, place_of, token
+from fixloop.forges.rest import Api, Place, Refused, first_merged, place_of, token
 from store.errors import NotAllowed, NotFound, Unavailable
 from store.repair import DraftPullRequest
 
@@ -57,6 +57,11 @@ class GitHub:
         if draft.number is None:
             raise NotFound(f"{draft.branch} has no pull request yet.")
         return _read(draft, self._api.get(f"{self._path}/pulls/{draft.number}"))
+
+    def merged_by(self, commit: str) -> tuple[str, int] | None:
+        """The pull request that brought a commit, and when it was merged (seconds since 1970): the first, if more."""
+        pulls = self._api.get(f"{self._path}/commits/{commit}/pulls")
+        return first_merged((f"#{pull['number']}", pull.get("merged_at")) for pull in pulls)
 
     def _push(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> None:
         """Make the branch. One whose files are as proposed stays; a person's commits on it are never taken away."""

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fixloop.forges.commits import Commit
-from fixloop.forges.rest import Api, place_of, token
+from fixloop.forges.rest import Api, first_merged, place_of, token
 from store.errors import NotFound, Unavailable
 from store.repair import DraftPullRequest
 
@@ -60,6 +60,11 @@ class GitLab:
         if draft.number is None:
             raise NotFound(f"{draft.branch} has no merge request yet.")
         return _read(draft, self._api.get(f"{self._path}/merge_requests/{draft.number}"))
+
+    def merged_by(self, commit: str) -> tuple[str, int] | None:
+        """The merge request that brought a commit, and when it was merged (seconds since 1970): the first, if more."""
+        requests = self._api.get(f"{self._path}/repository/commits/{commit}/merge_requests")
+        return first_merged((f"!{request['iid']}", request.get("merged_at")) for request in requests)
 
     def _push(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> None:
         """Make the branch, a commit for each call. What an interrupted run has left is gone on with: the commits that

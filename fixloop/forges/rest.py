@@ -6,8 +6,9 @@ The token goes to the forge's own address and nowhere else (no redirect is follo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,6 +124,12 @@ class Refused(Unavailable):
     def __init__(self, message: str, said: str) -> None:
         super().__init__(message)
         self.said = said
+
+
+def first_merged(requests: Iterable[tuple[str, str | None]]) -> tuple[str, int] | None:
+    """Of (name, moment of merging): the one that was merged first, in seconds since 1970; None where none was."""
+    merged = [(int(datetime.fromisoformat(at).timestamp()), name) for name, at in requests if at]
+    return None if not merged else (min(merged)[1], min(merged)[0])
 
 
 def said(answer: httpx.Response) -> str:

@@ -29,8 +29,9 @@ def command(incident: str, since: datetime | None, prove: bool, data: Path | Non
             changes = list(repair(house, incident, printer(as_json), until="causes").changes)
         else:
             prepared = prepare(house, incident)
+            bench = prepared.bench
             changes = rank(
-                prepared.situation, prepared.bench.repositories, prepared.bench.exposed, _aware(since)
+                prepared.situation, bench.repositories, bench.exposed, _aware(since), asked=bench.asked
             )
     if prove and since is not None:
         changes = [change for change in changes if _committed(change) >= since.astimezone()]

@@ -31,6 +31,7 @@ class Fake:
         self.calls: list[str] = []
         self.unknown: list[str] = []
         self.down, self.drafts, self.public = False, True, False
+        self.brought: dict[str, list[tuple[int, str | None]]] = {}  # commit -> number and moment of merging
         self.address = ""
 
     def routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
@@ -108,7 +109,11 @@ class FakeGitHub(Fake):
             ("POST", repo + "/pulls", self.new_pull),
             ("GET", repo + "/pulls/([0-9]+)", self.pull),
             ("POST", repo + "/issues/([0-9]+)/labels", self.label),
+            ("GET", repo + "/commits/([0-9a-f]{40})/pulls", self.pulls_of),
         ]
+
+    def pulls_of(self, sha: str, query: Any, body: Any) -> Answer:
+        return 200, [{"number": number, "merged_at": at} for number, at in self.brought.get(sha, [])]
 
     def about(self, query: Any, body: Any) -> Answer:
         return 200, {"default_branch": "main", "visibility": "public" if self.public else "private"}
@@ -187,7 +192,11 @@ class FakeGitLab(Fake):
             ("GET", project + "/merge_requests", self.list_requests),
             ("POST", project + "/merge_requests", self.new_request),
             ("GET", project + "/merge_requests/([0-9]+)", self.request),
+            ("GET", project + "/repository/commits/([0-9a-f]{40})/merge_requests", self.requests_of),
         ]
+
+    def requests_of(self, sha: str, query: Any, body: Any) -> Answer:
+        return 200, [{"iid": number, "merged_at": at} for number, at in self.brought.get(sha, [])]
 
     def about(self, query: Any, body: Any) -> Answer:
         return 200, {"default_branch": "main", "visibility": "public" if self.public else "private"}

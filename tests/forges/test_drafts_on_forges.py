@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fixloop.changes.pull_requests import Brought
 from fixloop.forges.rest import Api, place_of
 from server import approvals
 from server.approvals import go_on, open_drafts
 from server.checks import State, examine
 from server.cli import cli
 from server.config import load
+from server.forge_lookups import asked_of
 from server.house import House
 from store import journal, queries, tasks
 from store.errors import NotAllowed, Unavailable
@@ -209,6 +211,28 @@ def test_a_plan_without_drafts_gets_a_branch_and_nothing_else(desk: House, forge
     with pytest.raises(NotAllowed, match="no draft pull requests"):
         open_drafts(desk, "INC-1", by="ann")
     assert forge.pulls == []
+
+
+def test_a_forge_tells_which_request_brought_a_commit_and_when_it_was_merged(
+    desk: House, forge: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = desk.mirrors.get("shop").head()
+    forge.brought[sha] = [(9, None), (8, "2024-03-02T00:00:00Z"), (7, "2024-03-01T00:00:00Z")]
+    sign = "#" if forge.kind == "github" else "!"
+    asked = asked_of(desk, ["shop"])
+    assert asked("shop", sha) == Brought(f"{sign}7", 1_709_251_200)
+    assert asked("shop", "f" * 40) is None
+    assert forge.unknown == []
+    forge.down = True
+    assert asked("shop", sha) is None
+    forge.down = False
+    called = len(forge.calls)
+    assert asked("shop", sha) is None  # whoever failed once is not waited for again
+    for name in ("GITHUB", "GITLAB"):
+        monkeypatch.delenv(f"NIGHTDESK_{name}_TOKEN")
+        monkeypatch.delenv(f"{name}_TOKEN", raising=False)
+    assert asked_of(desk, ["shop"])("shop", sha) is None
+    assert len(forge.calls) == called
 
 
 def test_no_token_is_sent_over_a_plain_line_or_after_a_redirect() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixloop.changes.pull_requests import Brought, completed
 from fixloop.changes.ranking import rank
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout
@@ -220,3 +221,20 @@ def test_the_time_line_says_since_when_the_change_ran_and_when_it_first_failed(t
     said = "merged 2024-04-29, in production since 2024-06-09 21:00, first failed 2024-06-10 00:00, 3 hours after it first ran"
     assert best.reasons[-1] == said
     assert best.first_exposed_at == datetime(2024, 6, 9, 21, tzinfo=UTC)
+
+
+def test_only_of_the_first_commits_that_git_says_nothing_of_the_forge_is_asked() -> None:
+    found = {("shop", "a"): Brought("#41", 5), ("shop", "b"): Brought(None, 7), ("shop", "c"): Brought()}
+    found |= {("shop", str(number)): Brought() for number in range(20)}
+    calls = []
+
+    def asked(repo: str, commit: str) -> Brought | None:
+        calls.append(commit)
+        return None if commit == "0" else Brought("#7", 9)
+
+    known = completed(found, list(found), asked)
+    assert calls == ["b", "c", "0", "1", "2", "3", "4", "5", "6"]
+    assert known["shop", "a"] == Brought("#41", 5)
+    assert known["shop", "b"] == Brought("#7", 7)  # the merge is git's
+    assert known["shop", "c"] == Brought("#7", 9)
+    assert known["shop", "0"] == Brought()
