@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fixloop import Change, History, Hunk, Repository, Touch
 from fixloop.changes.clues import Clues
 from fixloop.changes.kinds import MASS, is_lock, is_tidying, runs
+from fixloop.changes.pins import Bump, bumps, canonical
 from fixloop.changes.regions import Called, Region, called_by, callees_of, regions_of
 
 NAMED = 150  # further changes, the newest, in which a missing name is looked for
 READ = 350  # changes whose hunks are read, those with evidence first, then the newest
+PINS = 200  # changes of lock files that are read, the newest
 NEAR = 3  # lines around the failing one
 BLAMED_CALLEES = 8  # regions of callees that are blamed
 RELATED = 6  # files that changed together with a test of the trace
@@ -74,7 +76,7 @@ class Suspect:
     moved: set[str] = field(default_factory=set)
     hunks: list[Hunk] = field(default_factory=list)
     reverted_by: str | None = None
-    bumps: tuple[str, ...] = ()  # pinned packages of the trace that it changes
+    bumps: tuple[Bump, ...] = ()  # packages of the trace that it pins at another version
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -297,19 +299,26 @@ class _Search:
 
     def _bumps(self) -> None:
         """Changes of pinned versions, where a package that was on the stack is among them."""
-        packages = {_package(name) for name in self._clues.packages}
+        packages = {canonical(name) for name in self._clues.packages}
         locks = [path for path in self._repository.paths(self._release) if is_lock(path)] if packages else []
-        touches = [touch.sha for found in self._history.touches(locks).values() for touch in found]
-        chosen = sorted({sha for sha in touches if sha in self._reachable})[:READ]
+        touched = {touch.sha for found in self._history.touches(locks).values() for touch in found}
+        chosen = [sha for sha in self._reached if sha in touched][:PINS]
         changes, files = self._history.changes(chosen), self._history.files(chosen)
         for sha, hunks in (self._history.hunks(chosen, locks) if chosen else {}).items():
-            text = "\n".join(line for hunk in hunks for line in (*hunk.added, *hunk.removed))
-            spoken = {_package(word) for word in _PINNED.findall(text)}
-            named = packages & spoken
+            named = self._pinned(sha, hunks, packages)
             if named:
                 suspect = self._suspects.setdefault(sha, Suspect(changes[sha], tuple(files.get(sha, ()))))
-                suspect.bumps = tuple(sorted(named))
+                suspect.bumps = named
                 suspect.hunks = suspect.hunks or hunks
+
+    def _pinned(self, sha: str, hunks: Sequence[Hunk], packages: Collection[str]) -> tuple[Bump, ...]:
+        found: dict[str, Bump] = {}
+        for path in sorted({hunk.path for hunk in hunks}):
+            text = self._repository.text(sha, path) or ""
+            for bump in bumps([hunk for hunk in hunks if hunk.path == path], text):
+                if bump.package in packages:
+                    found.setdefault(bump.package, bump)
+        return tuple(found.values())
 
     def _settle_reverts(self) -> None:
         """Which suspects were taken back by a later change that the release contains as well."""
@@ -354,13 +363,6 @@ def _defined(line: str) -> str:
     """The name that a line defines, or nothing."""
     found = _DEFINED.match(line) or _DEFINED_C.match(line)
     return found[1] if found else ""
-
-
-_PINNED = re.compile(r"[A-Za-z][A-Za-z_-]+(?:\.[A-Za-z][A-Za-z_-]+)*")  # names as lock files write them
-
-
-def _package(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).strip("-").lower()
 
 
 def _meaning(lines: Iterable[str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ def _for(suspect: Suspect, scene: Scene, clues: Clues) -> Iterator[str]:
     for number in _nearest({**suspect.body, **suspect.touched}, scene)[:3]:
         yield _on_region(suspect, scene.regions[number], number)
     if suspect.bumps:
-        yield f"changes pinned dependencies: {', '.join(suspect.bumps[:3])}"
+        yield f"changes pinned dependencies: {', '.join(map(str, suspect.bumps[:3]))}"
     files = sorted(suspect.in_files)
     if files:
         what = "a test of the trace" if set(files) <= scene.tests else "a file of the trace"

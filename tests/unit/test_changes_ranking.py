@@ -187,7 +187,7 @@ def test_a_lock_file_that_changes_a_package_of_the_trace_is_a_candidate_of_its_o
     raised = event.exceptions[0].model_copy(update={"frames": (*event.exceptions[0].frames, library)})
     found, commits = ranked(tmp_path, [history], event.model_copy(update={"exceptions": (raised,)}))
     bump = next(change for change in found if change.commit == commits["shop"][2])
-    assert "changes pinned dependencies: names" in bump.reasons
+    assert "changes pinned dependencies: names 1.0 → 2.0" in bump.reasons
     assert commits["shop"][3] not in [change.commit for change in found]
 
 
