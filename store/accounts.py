@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session, col, delete, select
 
+from store.acts import note_act
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.people import Role, Scope, Token, User
 from store.queries import project_row
-from store.recording import note_act
 from store.tables import (
     GrantRow,
     LoginLinkRow,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +24,14 @@ from sqlmodel import Session, select
 
 from store import migrations
 from store.errors import Unavailable
-from store.grouping import Grouped, Work
+from store.grouping import Grouped, Joint, Work, attempt
 from store.tables import KeyRow, ProjectRow
 from store.turns import turn
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a statement waits for another process's transaction
 DEFAULT_PROJECT = "default"
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -85,13 +86,14 @@ class Database:
         ):
             yield session
 
-    def submit(self, work: Callable[[Session], T]) -> T:
-        """Do `work` in a writing transaction that it may share with others who wait at the same time: they
-        are on disk by one sync. Each is kept or rolled back on its own, and has its own answer or exception.
+    def submit(self, joint: Joint[P, T], part: P) -> T:
+        """Do a part of a writing transaction that is shared with others who wait at the same time: they are on disk
+        by one sync, and those with the same `joint` are done by one call of it. Each is kept or rolled back on its
+        own, and has its own answer or exception.
 
-        `work` may be called again where somebody else's part kept all of them from being committed. Raises
-        what `work` raises, and Unavailable as `write` does. Not to be nested."""
-        return self._grouped.submit(work)
+        `joint` is called again for each part alone where the parts cannot be kept together. Raises what it raises,
+        and Unavailable as `write` does. Not to be nested."""
+        return self._grouped.submit(joint, part)
 
     def _commit_all(self, batch: Sequence[Work[Any]]) -> None:
         """Do the works of a batch, each in a savepoint of one transaction; their answers count once it is
@@ -103,8 +105,7 @@ class Database:
             self._writer.connect() as connection,
             connection.begin(),
         ):
-            for work in batch:
-                work.attempt(connection)
+            attempt(batch, connection)
 
     def migrate(self) -> None:
         """Bring the schema to head. Does nothing, and takes no write lock, where it is there already."""

@@ -18,11 +18,11 @@ from enum import StrEnum
 from sqlmodel import Session, col, delete, select
 
 from store.accounts import digest, user_row, user_value
+from store.acts import note_act
 from store.clients import mark_used
 from store.database import Database
 from store.errors import NotFound
 from store.people import Client, Grant, Scope
-from store.recording import note_act
 from store.tables import CodeRow, GrantRow, GrantTokenRow, UserRow
 
 CODE = timedelta(minutes=5)  # how long a code can be brought

@@ -8,39 +8,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, cast
+from itertools import groupby
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection
-from sqlmodel import Session
 
 LARGEST = 64  # works of one transaction: the lock is held for them all
 
+P = TypeVar("P")
 T = TypeVar("T")
+Joint: TypeAlias = Callable[[Connection, Sequence[P]], Sequence[T]]  # parts of callers -> an answer for each
 
 
 class Work(Generic[T]):
-    """One caller's part of a transaction, and what came of it."""
+    """One caller's part of a transaction, and what came of it. `joint` does the parts of several callers at once."""
 
-    def __init__(self, do: Callable[[Session], T]) -> None:
-        self._do = do
+    def __init__(self, joint: Joint[Any, T], part: Any) -> None:
+        self.joint, self.part = joint, part
         self._answer: T | None = None
         self._error: BaseException | None = None
         self.done = threading.Event()
 
-    def attempt(self, connection: Connection) -> None:
-        """Do it in a savepoint. What it raises is kept for its caller; the others of the batch go on."""
-        self._answer = self._error = None
-        session = Session(
-            connection, autoflush=False, expire_on_commit=False, join_transaction_mode="create_savepoint"
-        )
-        try:
-            with session, session.begin():
-                self._answer = self._do(session)
-        except Exception as error:
-            if connection.in_transaction() and not connection.invalidated:
-                self._error = error
-            else:
-                raise
+    def answer(self, answer: T) -> None:
+        """It is done, and counts once the transaction is committed."""
+        self._answer, self._error = answer, None
 
     def fail(self, error: BaseException) -> None:
         """The transaction was not committed: nothing of this was kept."""
@@ -53,6 +44,27 @@ class Work(Generic[T]):
         return cast(T, self._answer)
 
 
+def attempt(works: Sequence[Work[Any]], connection: Connection) -> None:
+    """Do the works of a batch inside the caller's transaction: those of one kind together, in a savepoint. Where that
+    fails, each by itself: what one raises is kept for its caller, and the others go on."""
+    for joint, some in groupby(works, lambda work: work.joint):
+        together = list(some)
+        try:
+            with connection.begin_nested():
+                answers = joint(connection, [work.part for work in together])
+        except Exception as error:
+            if connection.invalidated or not connection.in_transaction():
+                raise
+            if len(together) == 1:
+                together[0].fail(error)
+            else:
+                for work in together:
+                    attempt([work], connection)
+            continue
+        for work, answer in zip(together, answers, strict=True):
+            work.answer(answer)
+
+
 class Grouped:
     """Callers that wait for the same commit. `commit` does a batch in one transaction, or raises."""
 
@@ -62,9 +74,9 @@ class Grouped:
         self._gathering = threading.Lock()
         self._leading = threading.Lock()
 
-    def submit(self, do: Callable[[Session], T]) -> T:
+    def submit(self, joint: Joint[P, T], part: P) -> T:
         """Have it done with the next commit, and wait for that."""
-        work = Work(do)
+        work: Work[T] = Work(joint, part)
         with self._gathering:
             self._gathered.append(work)
         with self._leading:

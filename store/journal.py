@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from store.acts import note_act, plain
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.incident import Lane, Status, Step, Triage
@@ -26,7 +27,7 @@ from store.queries import (
     project_value,
     release_value,
 )
-from store.recording import Recorded, note_act, plain, record
+from store.recording import Recorded, record
 from store.regrouping import merge, split
 from store.repair import Attempt
 from store.tables import (

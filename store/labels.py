@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from store.acts import note_act
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.event import Value
 from store.queries import incident_name, incident_row
-from store.recording import note_act
 from store.tables import ActRow
 from store.undoing import take_back, taken_back
 

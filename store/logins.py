@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, delete, select
 
 from store.accounts import digest, user_row, user_value
+from store.acts import note_act
 from store.database import Database
 from store.people import Login, User
-from store.recording import note_act
 from store.tables import LoginLinkRow, SessionRow, TallyRow, UserRow
 
 LINK = timedelta(hours=1)  # how long a link is good

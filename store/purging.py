@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +17,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, col, func
 
+from store.acts import note_act
 from store.artifacts import Artifacts
+from store.bodies import unpacked
 from store.database import Database
-from store.recording import note_act
 from store.tables import EventRow, FacetRow, MoveRow
 
 BATCH = 500  # events of one transaction: others write in between
@@ -125,7 +125,7 @@ def _references(db: Database) -> Iterator[str]:
         if not rows:
             return
         for row in rows:
-            raw = json.loads(zlib.decompress(row.body)).get("raw")
+            raw = json.loads(unpacked(row.body)).get("raw")
             if isinstance(raw, str):
                 yield raw
         last = rows[-1].id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import product
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from store.bodies import unpacked
 from store.database import Database
 from store.errors import NotFound
 from store.event import Event
@@ -532,7 +532,7 @@ def _incident(row: IncidentRow, project: str, fingerprints: Iterable[Fingerprint
 
 
 def _event(body: bytes) -> Event:
-    return Event.model_validate_json(zlib.decompress(body))
+    return Event.model_validate_json(unpacked(body))
 
 
 def _is_number(text: str) -> bool:

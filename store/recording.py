@@ -1,29 +1,29 @@
 """How events become rows: the hot path of `journal`, on its own because it is written for many events at
 once.
 
-Of every event the id, times, release and environment are kept for ever; of the bodies a sample: the first
-ones, the newest, and a spread between that thins out, so that a storm of a million costs eighty bodies and
-not a million.
+Callers who come at the same time are one batch and one transaction. What the batch needs is read in a handful of
+statements, counted in memory, and written in a handful: a storm costs each event a few microseconds of the database.
+Which bodies are kept is said in `bodies`.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
-from pydantic_core import PydanticSerializationError
-from sqlalchemy import delete, update
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlmodel import col
 
+from store.acts import act_values, plain
 from store.artifacts import Artifacts
+from store.bodies import NEARBY, TOGETHER, Passed, entity_of, is_sampled, packed, together
 from store.database import Database
+from store.errors import NotFound
 from store.event import Event
 from store.incident import Fingerprint, Lane, Status
-from store.queries import incident_name, project_row, resolved
 from store.tables import (
     ActRow,
     BranchRow,
@@ -33,17 +33,20 @@ from store.tables import (
     IncidentRow,
     ProjectRow,
     ReleaseRow,
+    Row,
     TaskKind,
     TaskRow,
 )
 
-FIRST_BODIES = 20  # of an incident are all kept
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
-_TEXT = 500  # characters of a title, a culprit, a name
+AT_ONCE = 500  # events that are read about in one statement
 _RECORDER = "ingest"
 _MILESTONES = frozenset(
     10**power for power in range(2, 10)
 )  # counts at which how it spreads is looked at again
+
+Report: TypeAlias = tuple[Event, Fingerprint, str, str]  # with title and culprit
+Part: TypeAlias = tuple[Artifacts, Passed, Sequence[Report]]
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class Recorded:
         return self.new_incident or self.first_in_release or self.regressed or self.grown
 
 
-def record(
-    db: Database, artifacts: Artifacts, events: Sequence[tuple[Event, Fingerprint, str, str]]
-) -> list[Recorded]:
+_PASSED: WeakKeyDictionary[Database, Passed] = WeakKeyDictionary()
+
+
+def record(db: Database, artifacts: Artifacts, events: Sequence[Report]) -> list[Recorded]:
     """Keep events, each with its fingerprint, title and culprit, all or none of them; answers in the same
     order. What wants triage is written down as a task in the same transaction, which several callers at the
     same time may share.
@@ -74,289 +78,367 @@ def record(
     An event id that its project has sent before is a duplicate and is not counted again. A reference to a raw
     payload that `artifacts` does not hold is left out: nobody could open it. Raises NotFound for an unknown
     project."""
-
-    def keep(session: Session) -> list[Recorded]:
-        batch = _Batch(session, artifacts)
-        recorded = [batch.add(*each) for each in events]
-        _request_triage(session, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
-        return recorded
-
-    return db.submit(keep)
+    return db.submit(_record_all, (artifacts, _PASSED.setdefault(db, Passed()), events))
 
 
-def _request_triage(session: Session, numbers: Collection[int]) -> None:
+def _record_all(connection: Connection, parts: Sequence[Part]) -> list[list[Recorded]]:
+    """The events of several callers, in one go."""
+    recorded: list[Recorded] = []
+    artifacts, passed, _ = parts[0]
+    reports = [report for _, _, events in parts for report in events]
+    for start in range(0, len(reports), AT_ONCE):
+        recorded += _Batch(connection, artifacts, passed).record(reports[start : start + AT_ONCE])
+    _request_triage(connection, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
+    answers = iter(recorded)
+    return [[next(answers) for _ in events] for _, _, events in parts]
+
+
+def _request_triage(connection: Connection, numbers: Collection[int]) -> None:
     """Have incidents triaged. One that waits for it already gets a new task: who is at work on the old one has
     not seen what changed."""
     if not numbers:
         return
-    places = (col(TaskRow.kind) == TaskKind.TRIAGE.value, col(TaskRow.incident_id).in_(numbers))
-    session.execute(delete(TaskRow).where(*places).execution_options(synchronize_session=False))
-    for number in sorted(numbers):
-        subject, now = f"INC-{number}", datetime.now(UTC)
-        session.add(TaskRow(kind=TaskKind.TRIAGE.value, incident_id=number, subject=subject, created_at=now))
-
-
-def note_act(
-    session: Session, who: str, what: str, subject: str, before: Any, after: Any, reason: str = ""
-) -> ActRow:
-    """Append to the acts, inside the transaction that does what they tell of."""
-    act = ActRow(
-        at=datetime.now(UTC),
-        who=plain(who),
-        what=what,
-        subject=subject,
-        before=before,
-        after=after,
-        reason=plain(reason),
+    kind, now = TaskKind.TRIAGE.value, datetime.now(UTC)
+    connection.execute(_DROP_TASKS, {"ids": list(numbers)})
+    connection.execute(
+        insert(_table(TaskRow)),
+        [
+            {"kind": kind, "incident_id": number, "subject": f"INC-{number}", "created_at": now}
+            for number in sorted(numbers)
+        ],
     )
-    session.add(act)
-    return act
 
 
-def plain(text: str) -> str:
-    """Hostile text as a database takes it: bounded, without NULs and without half characters."""
-    return text[:_TEXT].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+@dataclass(slots=True)
+class _Counted:
+    """An incident's row while the batch counts."""
+
+    id: int
+    project_id: int
+    event_count: int
+    user_count: int
+    first_seen: datetime
+    last_seen: datetime
+    environments: list[str]
+    releases: list[str]
+    status: str
+    split_by: str | None
+    merged_into: int | None
 
 
-def is_sampled(number: int) -> bool:
-    """Whether the body of an incident's n-th event (from 1) outlives being the newest: four in each doubling
-    do."""
-    return number <= FIRST_BODIES or number % (1 << (number.bit_length() - 3)) == 0
+@dataclass(slots=True)
+class _Arrival:
+    """An event on its way into its incident."""
+
+    event: Event
+    event_id: str
+    project: int
+    print_id: int
+    incident: _Counted
+    new: bool
+    user_key: str | None
+    entity: str | None
+    number: int = 0
+    body: bool = False
 
 
+@dataclass
 class _Batch:
-    """The events of one transaction. Rows that several of them touch are read once and written once."""
+    """The events of one transaction: read about, placed, counted, written, in that order."""
 
-    def __init__(self, session: Session, artifacts: Artifacts) -> None:
-        self._session = session
-        self._artifacts = artifacts
-        self._projects: dict[str, ProjectRow] = {}
-        self._events: dict[tuple[int, str], EventRow] = {}
-        self._newest: dict[int, EventRow] = {}
-        self._facets: set[tuple[int, str, str]] = set()
-        self._prints: dict[tuple[int, str, str], tuple[int, int]] = {}  # -> (fingerprint, incident)
-        self._branches: dict[tuple[int, str], int] = {}
-        self._releases: set[tuple[int, str, str]] = set()
+    connection: Connection
+    artifacts: Artifacts
+    passed: Passed
+    incidents: dict[int, _Counted] = field(default_factory=dict)
+    prints: dict[tuple[int, str, str], tuple[int, int]] = field(
+        default_factory=dict
+    )  # -> fingerprint, incident
+    facets: set[tuple[int, str, str]] = field(default_factory=set)
+    new_facets: list[dict[str, Any]] = field(default_factory=list)
+    acts: list[dict[str, Any]] = field(default_factory=list)
+    races: list[tuple[int, Event]] = field(default_factory=list)  # what passed, and is one half of a race
 
-    def add(self, event: Event, fingerprint: Fingerprint, title: str, culprit: str) -> Recorded:
-        """Count one event in, unless it was counted before."""
-        project = self._project(event.project)
-        known = self._known(project, plain(event.event_id))
-        if known is not None:
-            return Recorded(f"INC-{known}", event.event_id, False, True, False)
-        print_id, incident, new = self._incident(project, fingerprint, event, title, culprit)
-        first_in_release = self._absorb(incident, event)
-        if first_in_release:
-            self._note_release(project, event)
-        self._keep(project, incident, event, print_id)
-        regressed = incident.status == Status.RESOLVED
-        if regressed:
-            incident.status = Status.REGRESSED.value
-            name, reason = (
-                incident_name(incident),
-                f"event {plain(event.event_id)} came in after it was resolved",
-            )
-            note_act(
-                self._session,
-                _RECORDER,
-                "status",
-                name,
-                Status.RESOLVED.value,
-                Status.REGRESSED.value,
-                reason,
-            )
-        return Recorded(
-            incident_name(incident),
-            event.event_id,
-            new,
-            False,
-            first_in_release,
-            regressed,
-            grown=incident.event_count in _MILESTONES,
+    def record(self, reports: Sequence[Report]) -> list[Recorded]:
+        """Count the events in, each unless it was counted before."""
+        projects = self._projects({report[0].project for report in reports})
+        ids = [(projects[report[0].project], plain(report[0].event_id)) for report in reports]
+        known = self._known(ids)
+        self._read_prints(projects.values(), reports)
+        arrivals: dict[tuple[int, str], _Arrival] = {}
+        for place, report in zip(ids, reports, strict=True):
+            if place not in known and place not in arrivals:
+                arrivals[place] = self._place(*place, report)
+        self._read_facets(arrivals.values())
+        counted = {place: self._absorb(arrival) for place, arrival in arrivals.items()}
+        self._write(list(arrivals.values()))
+        answers = []
+        for place, report in zip(ids, reports, strict=True):
+            first = counted.pop(place, None)
+            number = known[place] if place in known else arrivals[place].incident.id
+            again = Recorded(f"INC-{number}", report[0].event_id, False, True, False)
+            answers.append(first or again)
+        return answers
+
+    # --- reading ---
+
+    def _projects(self, refs: Collection[str]) -> dict[str, int]:
+        """The number of each project that is named, by name before number. Raises NotFound."""
+        numbers = [int(ref) for ref in refs if ref.isascii() and ref.isdigit() and len(ref) < 10]
+        found = self.connection.execute(_PROJECTS, {"names": list(refs), "ids": numbers}).all()
+        by_name, by_number = {row.name: row.id for row in found}, {str(row.id): row.id for row in found}
+        for ref in refs:
+            if ref not in by_name and ref not in by_number:
+                raise NotFound(f"There is no project {ref[:100]!r}; `nightdesk project list` lists them.")
+        return {ref: by_name.get(ref) or by_number[ref] for ref in refs}
+
+    def _known(self, ids: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+        """The numbers of the incidents in which events were counted already."""
+        found = self.connection.execute(_KNOWN, {"ids": [event_id for _, event_id in ids]})
+        return {(project, event_id): incident for project, event_id, incident in found}
+
+    def _read_prints(self, projects: Collection[int], reports: Sequence[Report]) -> None:
+        prints = {(report[1].mechanism, report[1].key) for report in reports}
+        found = self.connection.execute(
+            _PRINTS,
+            {
+                "projects": list(set(projects)),
+                "mechanisms": list({mechanism for mechanism, _ in prints}),
+                "keys": list({key for _, key in prints}),
+            },
         )
+        for row in found:
+            self.prints[row.project_id, row.mechanism, row.key] = row.id, row.incident_id
+        self._read_incidents({number for _, number in self.prints.values()})
 
-    def _project(self, ref: str) -> int:
-        if ref not in self._projects:
-            self._projects[ref] = project_row(self._session, ref)
-        return self._projects[ref].id or 0
+    def _read_incidents(self, numbers: Collection[int]) -> None:
+        if wanted := [number for number in numbers if number not in self.incidents]:
+            for row in self.connection.execute(_INCIDENTS, {"ids": wanted}):
+                self.incidents[row.id] = _Counted(*row)
 
-    def _known(self, project: int, event_id: str) -> int | None:
-        """The number of the incident in which this event was counted already, or None."""
-        if (project, event_id) in self._events:
-            return self._events[project, event_id].incident_id
-        statement = select(EventRow.incident_id)
-        return self._session.exec(
-            statement.where(EventRow.project_id == project, EventRow.event_id == event_id)
-        ).first()
+    def _incident_of(self, number: int) -> _Counted:
+        """An incident by number, or the one it was merged into."""
+        self._read_incidents([number])
+        found = self.incidents[number]
+        return found if found.merged_into is None else self._incident_of(found.merged_into)
 
-    def _incident(
-        self, project: int, fingerprint: Fingerprint, event: Event, title: str, culprit: str
-    ) -> tuple[int, IncidentRow, bool]:
+    def _read_facets(self, arrivals: Collection[_Arrival]) -> None:
+        """Which of the values of these events their incidents were seen with before."""
+        values = {value for arrival in arrivals for _, value in _facets(arrival)}
+        numbers = {arrival.incident.id for arrival in arrivals if arrival.incident.event_count}
+        if values and numbers:
+            found = self.connection.execute(_FACETS, {"ids": list(numbers), "values": list(values)})
+            self.facets.update((row.incident_id, row.kind, row.value) for row in found)
+
+    # --- placing ---
+
+    def _place(self, project: int, event_id: str, report: Report) -> _Arrival:
         """The fingerprint's row and its incident; a new one, in the backlog until its triage, where there is
         none. Where a person has split the incident, the part that the event belongs to."""
+        event, fingerprint, title, culprit = report
         place = (project, fingerprint.mechanism, fingerprint.key)
-        if place not in self._prints:
-            found = self._session.exec(
-                select(FingerprintRow.id, FingerprintRow.incident_id).where(
-                    FingerprintRow.project_id == project,
-                    FingerprintRow.mechanism == fingerprint.mechanism,
-                    FingerprintRow.key == fingerprint.key,
-                )
-            ).first()
-            if found is None:
-                incident = self._new_incident(project, event, title, culprit)
-                self._prints[place] = self._new_print(project, fingerprint, incident), incident.id or 0
-                return self._prints[place][0], incident, True
-            self._prints[place] = found[0] or 0, found[1]
-        print_id, number = self._prints[place]
-        incident = self._session.get_one(IncidentRow, number)
-        part, new = self._part(incident, event, title, culprit)
-        return print_id, part, new
+        if new := place not in self.prints:
+            incident = self._new_incident(project, event, title, culprit)
+            self.prints[place] = self._new_print(project, fingerprint, incident.id), incident.id
+        else:
+            incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
+        user = _user_key(event)
+        return _Arrival(
+            event, event_id, project, self.prints[place][0], incident, new, user, entity_of(event, user)
+        )
 
-    def _part(
-        self, incident: IncidentRow, event: Event, title: str, culprit: str
-    ) -> tuple[IncidentRow, bool]:
+    def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
         """Follow the rules by which incidents were split; a value that was not seen before gets a part of its
         own."""
         passed: set[int] = set()
         while incident.split_by is not None and incident.id not in passed:
-            passed.add(incident.id or 0)
-            branch = (incident.id or 0, plain(getattr(event, incident.split_by) or ""))
-            if branch not in self._branches:
-                row = self._session.get(BranchRow, branch)
-                if row is None:
-                    part = self._new_incident(incident.project_id, event, title, culprit)
-                    self._session.add(
-                        BranchRow(incident_id=branch[0], value=branch[1], target_id=part.id or 0)
-                    )
-                    self._branches[branch] = part.id or 0
-                    return part, True
-                self._branches[branch] = row.target_id
-            incident = resolved(self._session, self._session.get_one(IncidentRow, self._branches[branch]))
+            passed.add(incident.id)
+            value = plain(getattr(event, incident.split_by) or "")
+            target = self.connection.execute(_BRANCH, {"id": incident.id, "value": value}).scalar()
+            if target is None:
+                part = self._new_incident(incident.project_id, event, title, culprit)
+                row = {"incident_id": incident.id, "value": value, "target_id": part.id}
+                self.connection.execute(insert(_table(BranchRow)), row)
+                return part, True
+            incident = self._incident_of(target)
         return incident, False
 
-    def _note_release(self, project: int, event: Event) -> None:
-        """A release that nobody has told of is known from its first event on."""
-        place = (project, plain(event.release or ""), plain(event.environment or ""))
-        if place in self._releases:
-            return
-        self._releases.add(place)
-        row = self._session.exec(
-            select(ReleaseRow).where(
-                ReleaseRow.project_id == project,
-                ReleaseRow.version == place[1],
-                ReleaseRow.environment == place[2],
-            )
-        ).first()
-        if row is None:
-            row = ReleaseRow(
-                project_id=project, version=place[1], environment=place[2], created_at=datetime.now(UTC)
-            )
-            self._session.add(row)
-        row.first_seen = min(row.first_seen or event.timestamp, event.timestamp)
-
-    def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> IncidentRow:
-        incident = IncidentRow(
-            project_id=project,
-            title=plain(title),
-            culprit=plain(culprit),
-            first_seen=event.timestamp,
-            last_seen=event.timestamp,
-            status=Status.OPEN.value,
-            lane=Lane.BACKLOG.value,
+    def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> _Counted:
+        found = _Counted(
+            0, project, 0, 0, event.timestamp, event.timestamp, [], [], Status.OPEN.value, None, None
         )
-        self._session.add(incident)
-        self._session.flush()
-        return incident
+        row = {
+            "project_id": project, "title": plain(title), "culprit": plain(culprit), "first_seen": event.timestamp,
+            "last_seen": event.timestamp, "event_count": 0, "user_count": 0, "environments": [], "releases": [],
+            "status": Status.OPEN.value, "lane": Lane.BACKLOG.value, "priority": 0.0, "why": "",
+        }  # fmt: skip
+        found.id = self._number_of(IncidentRow, row)
+        self.incidents[found.id] = found
+        return found
 
-    def _new_print(self, project: int, fingerprint: Fingerprint, incident: IncidentRow) -> int:
-        row = FingerprintRow(
-            project_id=project,
-            incident_id=incident.id or 0,
-            mechanism=fingerprint.mechanism,
-            key=fingerprint.key,
-            parts=[plain(part) for part in fingerprint.parts],
-        )
-        self._session.add(row)
-        self._session.flush()
-        return row.id or 0
+    def _new_print(self, project: int, fingerprint: Fingerprint, incident: int) -> int:
+        row = {
+            "project_id": project, "incident_id": incident, "mechanism": fingerprint.mechanism,
+            "key": fingerprint.key, "parts": [plain(part) for part in fingerprint.parts],
+        }  # fmt: skip
+        return self._number_of(FingerprintRow, row)
 
-    def _absorb(self, incident: IncidentRow, event: Event) -> bool:
-        """Let the incident's own row count the event in. Returns whether it is the first of its release."""
+    def _number_of(self, table: type[Row], row: dict[str, Any]) -> int:
+        """Insert a row; its number."""
+        key = self.connection.execute(insert(_table(table)), row).inserted_primary_key
+        assert key is not None  # noqa: S101 - one row was inserted
+        return int(key[0])
+
+    # --- counting ---
+
+    def _absorb(self, arrival: _Arrival) -> Recorded:
+        """Let the incident count the event in."""
+        incident, event = arrival.incident, arrival.event
         incident.event_count += 1
+        arrival.number = incident.event_count
         incident.first_seen = min(incident.first_seen, event.timestamp)
         incident.last_seen = max(incident.last_seen, event.timestamp)
-        if self._is_new(incident, "user", _user_key(event)):
-            incident.user_count += 1
-        if self._is_new(incident, "environment", event.environment):
-            incident.environments = [*incident.environments, plain(event.environment or "")][-SHOWN_VALUES:]
-        first_in_release = self._is_new(incident, "release", event.release)
-        if first_in_release:
-            incident.releases = [*incident.releases, plain(event.release or "")][-SHOWN_VALUES:]
-        self._is_new(incident, "service", event.service)
-        return first_in_release
+        first = {kind: value for kind, value in _facets(arrival) if self._is_new(incident.id, kind, value)}
+        incident.user_count += "user" in first
+        if "environment" in first:
+            incident.environments = [*incident.environments, first["environment"]][-SHOWN_VALUES:]
+        if "release" in first:
+            incident.releases = [*incident.releases, first["release"]][-SHOWN_VALUES:]
+        if regressed := incident.status == Status.RESOLVED:
+            self._regress(arrival)
+        return Recorded(
+            f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
+            grown=incident.event_count in _MILESTONES,
+        )  # fmt: skip
 
-    def _is_new(self, incident: IncidentRow, kind: str, value: str | None) -> bool:
+    def _regress(self, arrival: _Arrival) -> None:
+        before, after = Status.RESOLVED.value, Status.REGRESSED.value
+        reason = f"event {arrival.event_id} came in after it was resolved"
+        arrival.incident.status = after
+        self.acts.append(act_values(_RECORDER, "status", f"INC-{arrival.incident.id}", before, after, reason))
+
+    def _is_new(self, incident: int, kind: str, value: str) -> bool:
         """Whether the incident was never seen with this value before; from now on it was."""
-        if not value:
+        if (incident, kind, value) in self.facets:
             return False
-        facet = (incident.id or 0, kind, plain(value))
-        if facet in self._facets:
-            return False
-        self._facets.add(facet)
-        if self._session.get(FacetRow, facet) is not None:
-            return False
-        self._session.add(FacetRow(incident_id=facet[0], kind=kind, value=facet[2]))
+        self.facets.add((incident, kind, value))
+        self.new_facets.append({"incident_id": incident, "kind": kind, "value": value})
         return True
 
-    def _keep(self, project: int, incident: IncidentRow, event: Event, print_id: int) -> None:
-        """Add the event's row with its body, and drop the body of the one that was the newest, unless
-        sampled."""
-        number = incident.event_count
-        self._drop_body(incident.id or 0, number - 1)
-        row = EventRow(
-            project_id=project,
-            incident_id=incident.id or 0,
-            event_id=plain(event.event_id),
-            number=number,
-            received_at=event.received_at,
-            seen_at=event.timestamp,
-            release=event.release and plain(event.release),
-            environment=event.environment and plain(event.environment),
-            service=event.service and plain(event.service),
-            user_key=_user_key(event),
-            transaction=event.transaction and plain(event.transaction),
-            fingerprint_id=print_id,
-            body=self._body(event),
-        )
-        self._session.add(row)
-        self._events[project, row.event_id] = row
-        self._newest[row.incident_id] = row
+    # --- writing ---
 
-    def _drop_body(self, incident: int, number: int) -> None:
-        if is_sampled(number):
+    def _write(self, arrivals: list[_Arrival]) -> None:
+        if not arrivals:
             return
-        if incident in self._newest:
-            self._newest[incident].body = None
-            return
-        statement = update(EventRow).where(
-            col(EventRow.incident_id) == incident, col(EventRow.number) == number
-        )
-        self._session.execute(statement.values(body=None).execution_options(synchronize_session=False))
+        touched = {arrival.incident.id: arrival.incident for arrival in arrivals}
+        self._choose_bodies(arrivals)
+        self.connection.execute(insert(_table(EventRow)), [self._row(arrival) for arrival in arrivals])
+        self.connection.execute(_COUNT, [_counts(incident) for incident in touched.values()])
+        if self.new_facets:
+            self.connection.execute(insert(_table(FacetRow)), self.new_facets)
+        if self.acts:
+            self.connection.execute(insert(_table(ActRow)), self.acts)
+        self._drop_bodies(arrivals)
+        self._keep_races()
+        if any(facet["kind"] == "release" for facet in self.new_facets):
+            self._note_releases(arrivals)
+
+    def _choose_bodies(self, arrivals: Sequence[_Arrival]) -> None:
+        """Whose body is written: what is sampled, the newest of each incident, and races within the batch."""
+        newest = {arrival.incident.id: arrival for arrival in arrivals}
+        last: dict[tuple[int, str], _Arrival] = {}
+        for arrival in arrivals:
+            arrival.body |= is_sampled(arrival.number) or newest[arrival.incident.id] is arrival
+            if arrival.entity is not None:
+                place = (arrival.incident.id, arrival.entity)
+                if place in last and together(arrival.event, last[place].event):
+                    arrival.body = last[place].body = True
+                last[place] = arrival
+                if passed := self.passed.near(*place, arrival.event):
+                    arrival.body = True
+                    self.races += [(arrival.incident.id, event) for event in passed]
+        for arrival in arrivals:
+            if not arrival.body and arrival.entity is not None:
+                self.passed.add(arrival.incident.id, arrival.entity, arrival.event)
+
+    def _row(self, arrival: _Arrival) -> dict[str, Any]:
+        event = arrival.event
+        return {
+            "project_id": arrival.project, "incident_id": arrival.incident.id, "event_id": arrival.event_id,
+            "number": arrival.number, "received_at": event.received_at, "seen_at": event.timestamp,
+            "release": event.release and plain(event.release),
+            "environment": event.environment and plain(event.environment),
+            "service": event.service and plain(event.service), "user_key": arrival.user_key,
+            "transaction": event.transaction and plain(event.transaction), "fingerprint_id": arrival.print_id,
+            "entity": arrival.entity, "body": self._body(event) if arrival.body else None,
+        }  # fmt: skip
+
+    def _drop_bodies(self, arrivals: Sequence[_Arrival]) -> None:
+        """Take the body of what was the newest of an incident before this batch, unless it is sampled or may be one
+        half of a race."""
+        first = {arrival.incident.id: arrival.number for arrival in reversed(arrivals)}
+        gone = [(incident, number - 1) for incident, number in first.items() if not is_sampled(number - 1)]
+        for incident, number in gone:
+            near = self.connection.execute(
+                _NEIGHBOURS, {"incident": incident, "low": number - NEARBY, "high": number + NEARBY}
+            ).all()
+            own = next((row for row in near if row.number == number), None)
+            if own is not None and not any(
+                row.number != number
+                and row.entity == own.entity
+                and abs(row.seen_at - own.seen_at) <= TOGETHER
+                for row in near
+                if own.entity is not None
+            ):
+                self.connection.execute(_DROP_BODY, {"row": own.id})
+
+    def _keep_races(self) -> None:
+        """Write the bodies of what passed within the last second, now that its other half has come."""
+        for incident, event in self.races:
+            kept = {"incident": incident, "event": plain(event.event_id), "kept": self._body(event)}
+            self.connection.execute(_ADD_BODY, kept)
+
+    def _note_releases(self, arrivals: Sequence[_Arrival]) -> None:
+        """A release that nobody has told of is known from its first event on."""
+        places: dict[tuple[int, str, str], datetime] = {}
+        for arrival in arrivals:
+            event = arrival.event
+            if event.release:
+                place = (arrival.project, plain(event.release), plain(event.environment or ""))
+                places[place] = min(places.get(place, event.timestamp), event.timestamp)
+        for (project, version, environment), seen in places.items():
+            named = {"project": project, "version": version, "environment": environment}
+            row = self.connection.execute(_RELEASE, named).first()
+            if row is None:
+                made = {
+                    "project_id": project, "version": version, "environment": environment, "commits": {},
+                    "created_at": datetime.now(UTC), "first_seen": seen,
+                }  # fmt: skip
+                self.connection.execute(insert(_table(ReleaseRow)), made)
+            elif row.first_seen is None or seen < row.first_seen:
+                self.connection.execute(_RELEASE_SEEN, {"row": row.id, "seen": seen})
 
     def _body(self, event: Event) -> bytes:
-        if event.raw is not None and not self._artifacts.has(event.raw):
+        if event.raw is not None and not self.artifacts.has(event.raw):
             event = event.model_copy(update={"raw": None})
-        return zlib.compress(_json(event))
+        return packed(event)
 
 
-def _json(event: Event) -> bytes:
-    """The event as JSON. Half characters, which JSON can carry and UTF-8 cannot, become question marks."""
-    try:
-        return event.model_dump_json().encode()
-    except (PydanticSerializationError, UnicodeEncodeError):
-        loose = json.dumps(event.model_dump(mode="python"), ensure_ascii=False, default=str)
-        return loose.encode("utf-8", "replace")
+def _counts(incident: _Counted) -> dict[str, Any]:
+    return {
+        "row": incident.id, "count": incident.event_count, "users": incident.user_count,
+        "first": incident.first_seen, "last": incident.last_seen, "places": incident.environments,
+        "versions": incident.releases, "state": incident.status,
+    }  # fmt: skip
+
+
+def _facets(arrival: _Arrival) -> list[tuple[str, str]]:
+    """What an incident is seen with in one event."""
+    event = arrival.event
+    named = (
+        ("environment", event.environment), ("release", event.release), ("service", event.service),
+    )  # fmt: skip
+    found = [(kind, plain(value)) for kind, value in named if value]
+    return [("user", arrival.user_key), *found] if arrival.user_key else found
 
 
 def _user_key(event: Event) -> str | None:
@@ -366,3 +448,65 @@ def _user_key(event: Event) -> str | None:
         if isinstance(value, str | int) and value != "":
             return plain(f"{kind}:{value}")
     return None
+
+
+def _table(row: type[Row]) -> Table:
+    found: Table = row.__table__  # type: ignore[attr-defined]
+    return found
+
+
+def _listed(name: str) -> Any:
+    return bindparam(name, expanding=True)
+
+
+# Statements are made once: SQLAlchemy finds what it has compiled of them by identity.
+_events, _incidents, _releases = _table(EventRow).c, _table(IncidentRow).c, _table(ReleaseRow).c
+_PROJECTS = select(_table(ProjectRow).c.id, _table(ProjectRow).c.name).where(
+    _table(ProjectRow).c.name.in_(_listed("names")) | _table(ProjectRow).c.id.in_(_listed("ids"))
+)
+_KNOWN = select(_events.project_id, _events.event_id, _events.incident_id).where(
+    _events.event_id.in_(_listed("ids"))
+)
+_PRINTS = select(_table(FingerprintRow)).where(
+    col(FingerprintRow.project_id).in_(_listed("projects")),
+    col(FingerprintRow.mechanism).in_(_listed("mechanisms")),
+    col(FingerprintRow.key).in_(_listed("keys")),
+)
+_INCIDENTS = select(*(_incidents[name] for name in _Counted.__slots__)).where(  # type: ignore[attr-defined]
+    _incidents.id.in_(_listed("ids"))
+)
+_FACETS = select(_table(FacetRow)).where(
+    col(FacetRow.incident_id).in_(_listed("ids")), col(FacetRow.value).in_(_listed("values"))
+)
+_BRANCH = select(col(BranchRow.target_id)).where(
+    col(BranchRow.incident_id) == bindparam("id"), col(BranchRow.value) == bindparam("value")
+)
+_COUNT = (
+    update(_table(IncidentRow))
+    .where(_incidents.id == bindparam("row"))
+    .values(
+        event_count=bindparam("count"), user_count=bindparam("users"), first_seen=bindparam("first"),
+        last_seen=bindparam("last"), environments=bindparam("places"), releases=bindparam("versions"),
+        status=bindparam("state"),
+    )
+)  # fmt: skip
+_NEIGHBOURS = select(_events.id, _events.number, _events.entity, _events.seen_at).where(
+    _events.incident_id == bindparam("incident"), _events.number.between(bindparam("low"), bindparam("high"))
+)
+_DROP_BODY = update(_table(EventRow)).where(_events.id == bindparam("row")).values(body=None)
+_ADD_BODY = (
+    update(_table(EventRow))
+    .where(_events.incident_id == bindparam("incident"), _events.event_id == bindparam("event"))
+    .values(body=bindparam("kept"))
+)
+_RELEASE = select(_releases.id, _releases.first_seen).where(
+    _releases.project_id == bindparam("project"),
+    _releases.version == bindparam("version"),
+    _releases.environment == bindparam("environment"),
+)
+_RELEASE_SEEN = (
+    update(_table(ReleaseRow)).where(_releases.id == bindparam("row")).values(first_seen=bindparam("seen"))
+)
+_DROP_TASKS = delete(_table(TaskRow)).where(
+    col(TaskRow.kind) == TaskKind.TRIAGE.value, col(TaskRow.incident_id).in_(_listed("ids"))
+)

@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, delete, func, insert, literal, select, upd
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
+from store.acts import note_act
 from store.database import Database
 from store.errors import BadPayload, OverLimit
 from store.queries import incident_name, incident_row
-from store.recording import SHOWN_VALUES, note_act
+from store.recording import SHOWN_VALUES
 from store.tables import BranchRow, EventRow, FacetRow, FingerprintRow, IncidentRow, MoveRow
 
 MOST_PARTS = 100  # incidents that one split may make

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
+from store.bodies import unpacked
 from store.git import without_credentials
 from store.queries import project_row
 from store.tables import (
@@ -70,7 +70,7 @@ def artifact_of(row: dict[str, Any]) -> str | None:
     """The hash of the raw payload that an event's body refers to, if it does."""
     if not row.get("body"):
         return None
-    found = json.loads(zlib.decompress(base64.b64decode(row["body"]))).get("raw")
+    found = json.loads(unpacked(base64.b64decode(row["body"]))).get("raw")
     return found if isinstance(found, str) else None
 
 

@@ -173,6 +173,7 @@ class EventRow(Row, table=True):
     user_key: str | None = None
     transaction: str | None = None
     fingerprint_id: int | None = None
+    entity: str | None = None  # the key or the user that a race would be about
     body: bytes | None = None
 
 

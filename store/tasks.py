@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from sqlmodel import Session, col, delete, func, select
 
+from store.acts import note_act
 from store.database import Database
 from store.errors import NotAllowed
 from store.queries import attempt_value, incident_name, incident_row
-from store.recording import note_act
 from store.repair import Attempt, Ended
 from store.tables import AttemptRow, SwitchRow, TaskKind, TaskRow
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
+from store.acts import note_act
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.project import Act
 from store.queries import incident_name
-from store.recording import note_act
 from store.regrouping import move_all, move_events, recount
 from store.tables import ActRow, BranchRow, EventRow, FingerprintRow, IncidentRow, MoveRow
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
-from sqlmodel import Session, select
+from sqlalchemy import Connection, event, insert
+from sqlmodel import select
 
 from store.database import Database
 from store.errors import NotFound
@@ -31,12 +31,12 @@ def switched_on(database: Database) -> set[str]:
         return set(session.exec(select(SwitchRow.name)))
 
 
-def put(name: str, session: Session) -> str:
-    session.add(SwitchRow(name=name, at=NOW, by="t"))
-    if name.startswith("bad"):
-        session.flush()
-        raise NotFound(name)
-    return name.upper()
+def put(connection: Connection, names: Sequence[str]) -> list[str]:
+    for name in names:
+        connection.execute(insert(SwitchRow), {"name": name, "at": NOW, "by": "t"})
+        if name.startswith("bad"):
+            raise NotFound(name)
+    return [name.upper() for name in names]
 
 
 def together(database: Database, names: list[str]) -> tuple[dict[str, Future[str]], int]:
@@ -45,11 +45,11 @@ def together(database: Database, names: list[str]) -> tuple[dict[str, Future[str
     with ThreadPoolExecutor(len(names)) as threads:
         with database._writing:
             event.listen(database._writer, "commit", commits.append)
-            first = threads.submit(database.submit, lambda session: put(names[0], session))
+            first = threads.submit(database.submit, put, names[0])
             waiting = threading.Event()
             while not database._grouped._leading.locked():
                 assert waiting.wait(0.001) is False
-            rest = {n: threads.submit(database.submit, lambda s, n=n: put(n, s)) for n in names[1:]}  # type: ignore[misc]
+            rest = {name: threads.submit(database.submit, put, name) for name in names[1:]}
             while len(database._grouped._gathered) < len(rest):
                 assert waiting.wait(0.001) is False
         futures = {names[0]: first, **rest}
@@ -83,11 +83,11 @@ def test_a_commit_that_fails_is_told_to_everybody_in_it_and_nothing_is_kept(data
 
     event.listen(database._writer, "commit", refuse)
     with pytest.raises(OSError, match="the disk is gone"):
-        database.submit(lambda session: put("n1", session))
+        database.submit(put, "n1")
     event.remove(database._writer, "commit", refuse)
 
     assert switched_on(database) == set()
-    assert database.submit(lambda session: put("n2", session)) == "N2"
+    assert database.submit(put, "n2") == "N2"
 
 
 def test_more_than_one_transaction_takes_are_written_all_the_same(

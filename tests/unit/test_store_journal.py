@@ -11,12 +11,12 @@ import pytest
 
 from store import journal, queries
 from store.artifacts import Artifacts
+from store.bodies import FIRST_BODIES, is_sampled
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.event import Event
 from store.incident import CodeLocation, Fingerprint, Kind, Lane, Status, Step, Triage, Verdict
 from store.project import Release, RepositoryConfig
-from store.recording import FIRST_BODIES, is_sampled
 from store.repair import Ended
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
