@@ -1,4 +1,5 @@
-"""All that a data folder keeps, as one file, while it is in use; and a folder made from such a file.
+"""All that an installation keeps, as one file, while it is in use; and an installation made from such a file. The
+database in it is a file of SQLite also where it came from PostgreSQL, and goes to whichever the settings name.
 
 In it: the database as it is at one moment, payloads, proofs, key and rules of redaction, calibrations, the settings.
 Not in it: mirrors and environments, which are fetched and made again, and where repairs stood, which begin again at
@@ -22,8 +23,10 @@ from server import proofs, teams
 from server.config import Config
 from server.house import make_folder
 from server.redaction import RULES_FILE
+from store.database import backend_of
 from store.errors import BadPayload, NotFound, Unavailable
-from store.upgrade import snapshot, stands_at
+from store.postgres import Postgres
+from store.upgrade import put_back, snapshot, stands_at
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -89,8 +92,11 @@ def restore(config: Config, place: Path) -> Backup:
                 raise Unavailable(
                     f"{config.data} has {', '.join(there)} already: name an empty folder with --data."
                 )
+            if on_server := isinstance(backend_of(config.database_url), Postgres):
+                put_back(Path(new, _DATABASE), config.database_url)
             for path in parts:
-                path.replace(config.data / path.name)
+                if not (on_server and path.name.startswith(_DATABASE)):
+                    path.replace(config.data / path.name)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {place}.") from error
     except (tarfile.TarError, EOFError) as error:

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
@@ -60,14 +59,14 @@ def purge(db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: st
     """Take the events away, then what nothing refers to any more, then give the room back. Done in small
     transactions: interrupted, it goes on from there when it is called again."""
     found = count(db, which)
-    before = _size(db.path)
+    before = db.size()
     while _some(db, which):
         pass
     with db.write() as session:
         note_act(session, by, "purge", "events", {"events": found.events, "bodies": found.bodies}, None, why)
     gone, freed = _unreferenced(db, artifacts)
     db.compact()
-    return Purged(found.events, found.bodies, gone, freed + max(0, before - _size(db.path)))
+    return Purged(found.events, found.bodies, gone, freed + max(0, before - db.size()))
 
 
 def _some(db: Database, which: ColumnElement[bool]) -> int:
@@ -129,10 +128,6 @@ def _references(db: Database) -> Iterator[str]:
             if isinstance(raw, str):
                 yield raw
         last = rows[-1].id
-
-
-def _size(path: Path) -> int:
-    return sum(part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists())
 
 
 __all__ = ["Purged", "count", "of_user", "older_than", "purge"]

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from store import journal, migrations, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
+from store.sqlite import Sqlite
 from store.errors import Unavailable
 from store.event import Event
 from store.incident import Fingerprint
@@ -70,8 +71,8 @@ def test_a_new_database_has_the_default_project_with_a_key(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "100%25", "what?mode=memory", "#1", "ä"])
 def test_a_path_with_signs_that_mean_something_in_a_url_is_that_path(tmp_path: Path, name: str) -> None:
-    Database(tmp_path / name).close()
-    database = Database(tmp_path / name)
+    Database(Sqlite(tmp_path / name)).close()
+    database = Database(Sqlite(tmp_path / name))
     database.migrate()
     database.close()
 
@@ -146,7 +147,7 @@ def test_what_the_first_schema_held_is_there_after_the_way_to_the_newest_and_wai
     for script in (first / "versions").glob("*.py"):
         if script.name != "baseline.py":
             script.unlink()
-    database = Database(path)
+    database = Database(Sqlite(path))
     path.parent.mkdir(parents=True)
     with database._writer.connect() as connection, connection.begin():
         migrations.upgrade(connection, first)
