@@ -131,7 +131,13 @@ def _run(folder: Path, name: str, *words: str) -> None:
     if (user := _user()) is not None:
         shutil.chown(folder, user)
     done = subprocess.run(
-        [str(_binary(name)), *words], cwd="/", capture_output=True, text=True, timeout=PATIENCE, user=user, check=False
+        [str(_binary(name)), *words],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        user=user,
+        check=False,
     )
     if done.returncode != 0:
         raise NoServer(f"{name} failed: {(done.stderr or done.stdout).strip()[-300:]}")

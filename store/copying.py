@@ -45,4 +45,3 @@ def advance(connection: Connection, table: Table) -> None:
     last = connection.execute(select(func.max(number))).scalar()
     if last is not None:
         connection.execute(text("SELECT setval(:sequence, :last)"), {"sequence": sequence, "last": last})
-

@@ -179,9 +179,7 @@ class Database:
 
 def backend_of(url: str) -> Backend:
     """What a URL names. Raises Unavailable, without repeating a password, where it names none."""
-    wanted = (
-        "The database must be a file, as in sqlite:///nightdesk.sqlite, or PostgreSQL, as in postgresql://user@host/name"
-    )
+    wanted = "The database must be a file, as in sqlite:///nightdesk.sqlite, or PostgreSQL, as in postgresql://user@host/name"
     try:
         parsed = make_url(url)
     except ArgumentError as error:

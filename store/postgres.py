@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from psycopg.abc import Buffer
+from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 
@@ -33,6 +35,14 @@ _ARGUMENTS = {
     "tcp_user_timeout": 20_000,  # milliseconds after which a cut network is an error and not silence
 }
 _LARGE = ("events", "facets", "moves")  # tables that a purge empties
+
+
+class _Text(StrDumper):
+    """PostgreSQL keeps no NUL in a text: it becomes the sign for what cannot be shown, as it does on a screen. So
+    hostile text is kept, and looked for in vain, instead of being an error."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
 
 
 class Postgres:
@@ -65,6 +75,7 @@ class Postgres:
                 cursor.execute(f"SET lock_timeout = '{PATIENCE}s'")
                 cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
             connection.commit()
+            connection.adapters.register_dumper(str, _Text)
             connection.read_only = read_only
 
         if not read_only:
@@ -122,7 +133,6 @@ _STATES = (
     ("42501", "The user of {} may not do this; it has to own the database.", False),
     ("25006", "The database {} cannot be written: its server is a standby, or read-only.", False),
     ("28", _REFUSED, False),
-    ("22021", "PostgreSQL ({}) cannot keep or look for text with a NUL in it.", False),
 )  # fmt: skip
 
 # an error of connecting comes without a SQLSTATE: words of it, what to say, whether to try again

@@ -35,9 +35,7 @@ class Sqlite:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(
-                f"The folder {self.path.parent} cannot be made: {error.strerror}."
-            ) from error
+            raise Unavailable(f"The folder {self.path.parent} cannot be made: {error.strerror}.") from error
 
     def engine(self, *, read_only: bool) -> Engine:
         """An engine whose transactions begin as ours have to; the driver's own idea of when to start one is switched

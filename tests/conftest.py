@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from bench.postgres_server import NoServer, PostgresServer
 from server.config import load
 from server.house import House
+from store.database import Database, backend_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -41,10 +43,20 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(str(reason))
 
 
-@pytest.fixture
-def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    """A fresh database on PostgreSQL."""
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a database that has the schema and nothing else: a copy is had in a tenth of the time."""
     url = postgres.new_database()
+    database = Database(backend_of(url))
+    database.migrate()
+    database.close()
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A fresh database on PostgreSQL."""
+    url = postgres.new_database(postgres_template)
     yield url
     postgres.drop(url)
 

@@ -44,7 +44,13 @@ class Engine:
     repair of this attempt is done. All are blocking and are called in threads of their own."""
 
     def __init__(
-        self, place: Path | URL, name: str, queues: Sequence[str], advance: Advance, triage: Triage, settle: Settle
+        self,
+        place: Path | URL,
+        name: str,
+        queues: Sequence[str],
+        advance: Advance,
+        triage: Triage,
+        settle: Settle,
     ) -> None:
         self._place = place
         self._name, self._queues = name, queues

@@ -119,7 +119,9 @@ class Leases:
     def _now(self, connection: Connection) -> tuple[float, str]:
         """The time, and since which start of what it is counted."""
         if isinstance(self._place, URL):
-            return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()), ""
+            return float(
+                connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+            ), ""
         return self._clock(), _BOOT.read_text().strip() if _BOOT.is_file() else ""
 
     @contextmanager

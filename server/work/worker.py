@@ -47,7 +47,9 @@ class Worker:
         self._leases = Leases.of(house.config)
         self._steps = Steps(house)
         queues = [HERE] if only else [REPAIRS, TRIAGES]
-        self._engine = Engine(place_of(house.config), self.name, queues, self._advance, self._triage, self._settle)
+        self._engine = Engine(
+            place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
+        )
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._tick, self._stopping = threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)

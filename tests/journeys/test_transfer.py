@@ -19,10 +19,10 @@ from server.house import House
 from server.incident_json import incident_json
 from store import journal, migrations, queries
 from store.database import Database
-from store.sqlite import Sqlite
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
 from store.rows_out import TABLES
+from store.sqlite import Sqlite
 from tests.journeys import mcp_samples as samples
 
 

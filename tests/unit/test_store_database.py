@@ -17,10 +17,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from store import journal, migrations, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
-from store.sqlite import Sqlite
 from store.errors import Unavailable
 from store.event import Event
 from store.incident import Fingerprint
+from store.sqlite import Sqlite
 from store.tables import Row
 
 REBUILD = """
@@ -200,9 +200,10 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(folder: str) -> N
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "postgresql://u:secret@host/db", "nonsense"]
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "postgresql://u:secret@host", "mysql://u:secret@host/db", "nonsense"],
 )
-def test_a_database_that_is_no_file_is_refused_without_its_password(url: str) -> None:
+def test_a_database_of_no_kind_that_is_known_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(Unavailable, match="must be a file") as refused:
         Database.open(url)
 

@@ -14,12 +14,12 @@ import pytest
 from store import journal, migrations, queries
 from store.artifacts import Artifacts
 from store.database import Database
-from store.sqlite import Sqlite
 from store.errors import BadPayload, NotFound, OverLimit
 from store.event import Event
 from store.incident import Fingerprint, Incident, Lane, Status
 from store.journal import Recorded
 from store.regrouping import MOST_PARTS
+from store.sqlite import Sqlite
 from store.tables import Row
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
