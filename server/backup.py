@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from server import proofs, teams
+from server import teams
 from server.config import Config
 from server.house import make_folder
 from server.redaction import RULES_FILE
@@ -32,7 +32,7 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 _DATABASE = "nightdesk.sqlite"
 _FILES = ("redaction.key", RULES_FILE, "nightdesk.toml")
-_FOLDERS = ("artifacts", proofs.FOLDER, teams.FOLDER)
+_FOLDERS = ("artifacts", teams.FOLDER)  # proofs are below the artifacts
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def back_up(config: Config, place: Path) -> Backup:
     database goes first, so that every payload it refers to is there. Raises Unavailable."""
     schema = stands_at(config.database_url).current
     if schema is None:
-        raise NotFound(f"There is no database in {config.data} yet: nothing to back up.")
+        raise NotFound(f"There is no database in {config.database_shown} yet: nothing to back up.")
     fresh = place.with_name(f".{place.name}.new")
     made = datetime.now(UTC).isoformat()
     files = size = 0
@@ -77,7 +77,10 @@ def restore(config: Config, place: Path) -> Backup:
     """Make a data folder from a backup. Raises NotFound, BadPayload; Unavailable where the folder is in use already:
     nothing that is there is ever overwritten."""
     if stands_at(config.database_url).current is not None:
-        raise Unavailable(f"There is a database in {config.data} already: name an empty folder with --data.")
+        raise Unavailable(
+            f"There is a database in {config.database_shown} already: name an empty folder with --data, or an empty "
+            "database."
+        )
     make_folder(config.data)
     try:
         with (

@@ -142,10 +142,14 @@ class Database:
             with self._reader.connect() as connection:
                 if migrations.is_current(connection):
                     return
-            with self._writing, self._writer.connect() as connection, self.backend.migrating(connection):
-                with connection.begin():
-                    if not migrations.is_current(connection):
-                        migrations.upgrade(connection)
+            with (
+                self._writing,
+                self._writer.connect() as connection,
+                self.backend.migrating(connection),
+                connection.begin(),
+            ):
+                if not migrations.is_current(connection):
+                    migrations.upgrade(connection)
 
     def compact(self) -> None:
         """Give the room of what was deleted back to the disk. Nobody else writes meanwhile."""

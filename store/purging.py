@@ -7,7 +7,6 @@ from outside: ids, times, users and bodies of events, and the payloads that no o
 from __future__ import annotations
 
 import json
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,9 +54,12 @@ def count(db: Database, which: ColumnElement[bool]) -> Purged:
         return Purged(session.execute(events).scalar_one(), session.execute(bodies).scalar_one(), 0, 0)
 
 
-def purge(db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str) -> Purged:
-    """Take the events away, then what nothing refers to any more, then give the room back. Done in small
-    transactions: interrupted, it goes on from there when it is called again."""
+def purge(
+    db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str, *, compact: bool = True
+) -> Purged:
+    """Take the events away, then what nothing refers to any more, then give the room back (without `compact` it is
+    kept for events to come, and nobody has to wait). Done in small transactions: interrupted, it goes on from there
+    when it is called again."""
     found = count(db, which)
     before = db.size()
     while _some(db, which):
@@ -65,7 +67,8 @@ def purge(db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: st
     with db.write() as session:
         note_act(session, by, "purge", "events", {"events": found.events, "bodies": found.bodies}, None, why)
     gone, freed = _unreferenced(db, artifacts)
-    db.compact()
+    if compact:
+        db.compact()
     return Purged(found.events, found.bodies, gone, freed + max(0, before - db.size()))
 
 
@@ -106,11 +109,10 @@ def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
     """Remove payloads that no kept event refers to; how many, and their bytes on disk."""
     referred = set(_references(db))
     gone = freed = 0
-    for digest, place in artifacts.all():
-        size, age = place.stat().st_size, time.time() - place.stat().st_mtime
-        if digest not in referred and age > SETTLED:
-            place.unlink(missing_ok=True)
-            gone, freed = gone + 1, freed + size
+    for kept in artifacts.all():
+        if kept.digest not in referred and kept.age > SETTLED:
+            artifacts.remove(kept.digest)
+            gone, freed = gone + 1, freed + kept.size
     return gone, freed
 
 

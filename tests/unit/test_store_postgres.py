@@ -156,7 +156,7 @@ def test_a_migration_that_breaks_changes_nothing(
 def test_a_schema_that_says_more_than_is_there_is_told_in_a_sentence(db: Database, postgres_url: str) -> None:
     with db.write() as session:
         session.connection().execute(text("DROP TABLE switches"))
-    with pytest.raises(Unavailable, match="has no table 'switches'.*Restore a backup"):
+    with pytest.raises(Unavailable, match=r"has no table 'switches'.*Restore a backup"):
         Database.open(postgres_url)
 
 

@@ -15,16 +15,15 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_WORDS = "lower({0}.title || ' ' || {0}.culprit || ' ' || {0}.why)"
 _SEARCH = (
     "CREATE FUNCTION nightdesk_trigrams(words text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
     "$$ SELECT array_agg(DISTINCT substr(words, place, 3)) FROM generate_series(1, length(words) - 2) AS place $$",
     "CREATE TABLE incident_words (incident_id integer PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE, "
     "words text NOT NULL)",
-    f"INSERT INTO incident_words SELECT id, {_WORDS.format('incidents')} FROM incidents",
+    "INSERT INTO incident_words SELECT id, lower(title || ' ' || culprit || ' ' || why) FROM incidents",
     "CREATE INDEX ix_incident_words ON incident_words USING gin (nightdesk_trigrams(words))",
     "CREATE FUNCTION nightdesk_words() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-    f"INSERT INTO incident_words VALUES (NEW.id, {_WORDS.format('NEW')}) "
+    "INSERT INTO incident_words VALUES (NEW.id, lower(NEW.title || ' ' || NEW.culprit || ' ' || NEW.why)) "
     "ON CONFLICT (incident_id) DO UPDATE SET words = excluded.words; RETURN NULL; END $$",
     "CREATE TRIGGER incident_words_new AFTER INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION nightdesk_words()",
     "CREATE TRIGGER incident_words_changed AFTER UPDATE OF title, culprit, why ON incidents FOR EACH ROW "
