@@ -1,4 +1,5 @@
-"""All that a data folder keeps, as one file, while it is in use; and a folder made from such a file.
+"""All that an installation keeps, as one file, while it is in use; and an installation made from such a file. The
+database in it is a file of SQLite also where it came from PostgreSQL, and goes to whichever the settings name.
 
 In it: the database as it is at one moment, payloads, proofs, key and rules of redaction, calibrations, the settings.
 Not in it: mirrors and environments, which are fetched and made again, and where repairs stood, which begin again at
@@ -18,18 +19,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from server import proofs, teams
+from server import teams
 from server.config import Config
 from server.house import make_folder
 from server.redaction import RULES_FILE
+from store.database import backend_of
 from store.errors import BadPayload, NotFound, Unavailable
-from store.upgrade import snapshot, stands_at
+from store.postgres import Postgres
+from store.upgrade import put_back, snapshot, stands_at
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _DATABASE = "nightdesk.sqlite"
 _FILES = ("redaction.key", RULES_FILE, "nightdesk.toml")
-_FOLDERS = ("artifacts", proofs.FOLDER, teams.FOLDER)
+_FOLDERS = ("artifacts", teams.FOLDER)  # proofs are below the artifacts
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def back_up(config: Config, place: Path) -> Backup:
     database goes first, so that every payload it refers to is there. Raises Unavailable."""
     schema = stands_at(config.database_url).current
     if schema is None:
-        raise NotFound(f"There is no database in {config.data} yet: nothing to back up.")
+        raise NotFound(f"There is no database in {config.database_shown} yet: nothing to back up.")
     fresh = place.with_name(f".{place.name}.new")
     made = datetime.now(UTC).isoformat()
     files = size = 0
@@ -74,7 +77,10 @@ def restore(config: Config, place: Path) -> Backup:
     """Make a data folder from a backup. Raises NotFound, BadPayload; Unavailable where the folder is in use already:
     nothing that is there is ever overwritten."""
     if stands_at(config.database_url).current is not None:
-        raise Unavailable(f"There is a database in {config.data} already: name an empty folder with --data.")
+        raise Unavailable(
+            f"There is a database in {config.database_shown} already: name an empty folder with --data, or an empty "
+            "database."
+        )
     make_folder(config.data)
     try:
         with (
@@ -89,8 +95,11 @@ def restore(config: Config, place: Path) -> Backup:
                 raise Unavailable(
                     f"{config.data} has {', '.join(there)} already: name an empty folder with --data."
                 )
+            if on_server := isinstance(backend_of(config.database_url), Postgres):
+                put_back(Path(new, _DATABASE), config.database_url)
             for path in parts:
-                path.replace(config.data / path.name)
+                if not (on_server and path.name.startswith(_DATABASE)):
+                    path.replace(config.data / path.name)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {place}.") from error
     except (tarfile.TarError, EOFError) as error:

@@ -83,7 +83,7 @@ def around(config: Config, sandbox: Sandbox) -> Iterator[Check]:
 def configuration(config: Config) -> list[Check]:
     """Every setting with its value and where it came from."""
     values = {"data": config.data, **{name: getattr(config, name) for name in SETTINGS}}
-    values["database"] = config.database_url
+    values["database"] = config.database_shown
     return [
         Check(name, State.SETTING, f"{'unset' if value in (None, '') else value} ({config.source(name)})")
         for name, value in values.items()
@@ -95,7 +95,7 @@ def _database(house: House) -> Check:
         counts = queries.lane_counts(house.database)
     except NightdeskError as error:
         return Check("database", State.BROKEN, str(error))
-    said = f"{sum(counts.values())} incidents in {house.config.database_url}."
+    said = f"{sum(counts.values())} incidents in {house.config.database_shown}."
     return Check("database", State.OK, said)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -47,7 +48,9 @@ class Config(BaseModel):
 
     data: Path = Field(description="The data folder: everything Nightdesk keeps is in here.")
     database: str = Field(
-        default="", description="Database URL. Empty: `sqlite:///` and `nightdesk.sqlite` in the data folder."
+        default="",
+        description="Database URL: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`. Empty: `sqlite:///` and "
+        "`nightdesk.sqlite` in the data folder.",
     )
     host: str = Field(default="127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(
@@ -129,6 +132,11 @@ class Config(BaseModel):
     def database_url(self) -> str:
         """The database to open, with the default filled in."""
         return self.database or f"sqlite:///{self.data / 'nightdesk.sqlite'}"
+
+    @property
+    def database_shown(self) -> str:
+        """The database to open, without its password."""
+        return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", self.database_url)
 
     @property
     def address(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.work.leases import FILE, Leases, new_name
+from server.work.leases import Leases, new_name
 from store import queries, tasks
 from store.errors import NotFound
 
@@ -44,7 +44,7 @@ def start_repair(house: House, incident_id: str) -> Started:
 def ensure_worker(house: House, argv: Sequence[str] | None = None) -> bool:
     """See to it that somebody works: start `nightdesk worker --until-idle` where nobody does. Whether it did."""
     name = new_name()
-    if not Leases(house.config.data / FILE).reserve(name):
+    if not Leases.of(house.config).reserve(name):
         return False
     folder = house.config.data / "running"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ from store.event import Event
 from store.incident import Incident, Status, Step, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
+from store.postgres import Postgres
 from store.project import RepositoryConfig
 from store.tasks import Task, TaskKind
 from triage import Classifier
@@ -53,7 +54,8 @@ class House:
     def __init__(self, config: Config, database: Database, redaction: Redaction) -> None:
         self.config = config
         self.database = database
-        self.artifacts = Artifacts(config.data / "artifacts")
+        shared = database if isinstance(database.backend, Postgres) else None
+        self.artifacts = Artifacts(config.data / "artifacts", shared)
         self.mirrors = Mirrors(config.data / "mirrors")
         self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None

@@ -1,7 +1,8 @@
 """Blobs by the hash of their content: redacted payloads, transcripts, logs, diffs.
 
 A name that is the hash can be cited in a proof, and writing the same thing twice costs nothing. Files and not
-rows, because they may be large and are read rarely.
+rows, because they may be large and are read rarely. Where several hosts share a database on PostgreSQL, each blob is a
+row as well, and the files of a host are what it has read or written before.
 """
 
 from __future__ import annotations
@@ -10,20 +11,39 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Connection, delete, insert
+from sqlmodel import col, func, select
+
+from store.database import Database
 from store.errors import NotFound, Unavailable
+from store.tables import BlobRow
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-class Artifacts:
-    """A folder of compressed blobs. Safe for several processes: a blob appears whole or not at all."""
+@dataclass(frozen=True)
+class Kept:
+    """A blob as it is kept: its bytes on disk, and its age in seconds."""
 
-    def __init__(self, folder: Path) -> None:
+    digest: str
+    size: int
+    age: float
+
+
+class Artifacts:
+    """A folder of compressed blobs. Safe for several processes: a blob appears whole or not at all. `shared` is the
+    database that several hosts have in common."""
+
+    def __init__(self, folder: Path, shared: Database | None = None) -> None:
         self.folder = Path(folder)
+        self._shared = shared
 
     def put(self, content: bytes) -> str:
         """Keep a blob and return its SHA-256 in hex. It is on disk when this returns. Raises Unavailable."""
@@ -31,19 +51,28 @@ class Artifacts:
         path = self._path(digest)
         if path.exists():
             return digest
+        packed = zlib.compress(content)
+        if self._shared is not None:
+            self._shared.submit(_add_all, (digest, packed))
+        self._write(path, packed)
+        return digest
+
+    def _write(self, path: Path, packed: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, zlib.compress(content))
+            _write_whole(path, packed)
         except OSError as error:
             raise Unavailable(f"Cannot write to {self.folder}: {error.strerror}.") from error
-        return digest
 
     def get(self, digest: str) -> bytes:
         """The blob of this hash. Raises NotFound; Unavailable where what lies there is not what was kept."""
         if not self.has(digest):
             raise NotFound(f"There is no artifact {digest[:64]}.")
+        path = self._path(digest)
+        if not path.is_file() and (packed := self._row(digest)) is not None:
+            self._write(path, packed)
         try:
-            content = zlib.decompress(self._path(digest).read_bytes())
+            content = zlib.decompress(path.read_bytes())
         except (OSError, zlib.error) as error:
             raise Unavailable(f"The artifact {digest} cannot be read; restore it from a backup.") from error
         if hashlib.sha256(content).hexdigest() != digest:
@@ -52,16 +81,55 @@ class Artifacts:
 
     def has(self, digest: str) -> bool:
         """Whether a blob of this hash is kept. Anything that is not a hash is not."""
-        return _HASH.fullmatch(digest) is not None and self._path(digest).is_file()
+        if _HASH.fullmatch(digest) is None:
+            return False
+        return self._path(digest).is_file() or self._row(digest) is not None
 
-    def all(self) -> Iterator[tuple[str, Path]]:
-        """Every blob: its hash and its file."""
+    def all(self) -> Iterator[Kept]:
+        """Every blob, of all hosts."""
+        now, told = time.time(), set()
         for path in self.folder.glob("??/??/*"):
             if _HASH.fullmatch(path.name):
-                yield path.name, path
+                told.add(path.name)
+                yield Kept(path.name, path.stat().st_size, now - path.stat().st_mtime)
+        if self._shared is not None:
+            with self._shared.read() as session:
+                size = func.octet_length(BlobRow.content)
+                rows = session.exec(select(BlobRow.digest, size, BlobRow.kept_at)).all()
+            for digest, bytes_, kept_at in rows:
+                if digest not in told:
+                    yield Kept(digest, bytes_, (datetime.now(UTC) - kept_at).total_seconds())
+
+    def remove(self, digest: str) -> None:
+        """Forget a blob; other hosts forget their files when they purge."""
+        self._path(digest).unlink(missing_ok=True)
+        if self._shared is not None:
+            self._shared.submit(_remove_all, digest)
+
+    def _row(self, digest: str) -> bytes | None:
+        if self._shared is None:
+            return None
+        with self._shared.read() as session:
+            row = session.get(BlobRow, digest)
+            return None if row is None else row.content
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest[2:4] / digest
+
+
+def _add_all(connection: Connection, blobs: Sequence[tuple[str, bytes]]) -> list[None]:
+    """Those that are not there yet; nobody else writes meanwhile."""
+    wanted, now = dict(blobs), datetime.now(UTC)
+    there = set(connection.scalars(select(BlobRow.digest).where(col(BlobRow.digest).in_(wanted))))
+    rows = [{"digest": digest, "kept_at": now, "content": wanted[digest]} for digest in wanted.keys() - there]
+    if rows:
+        connection.execute(insert(BlobRow), rows)
+    return [None] * len(blobs)
+
+
+def _remove_all(connection: Connection, digests: Sequence[str]) -> list[None]:
+    connection.execute(delete(BlobRow).where(col(BlobRow.digest).in_(digests)))
+    return [None] * len(digests)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

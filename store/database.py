@@ -1,62 +1,92 @@
 """The engine, and the two ways into it: `read()` and `write()`.
 
-SQLite is shared by several processes (server, command line, assistants over stdio). What makes that work, all
-of it measured: the busy timeout is set before anything else, the journal is a write-ahead log, a writing
-transaction takes its lock at the start instead of failing half-way, and each process writes from one thread
-at a time.
+What is the same on SQLite and on PostgreSQL stands here, what differs in `sqlite` and `postgres`.
 """
 
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlmodel import Session, select
 
 from store import migrations
 from store.errors import Unavailable
 from store.grouping import Grouped, Joint, Work, attempt
+from store.postgres import Postgres
+from store.sqlite import Sqlite
 from store.tables import KeyRow, ProjectRow
-from store.turns import turn
 
-BUSY_TIMEOUT = 30_000  # milliseconds that a statement waits for another process's transaction
 DEFAULT_PROJECT = "default"
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-class Database:
-    """One SQLite file. Safe to use from several threads; transactions are short and never nested."""
+class Backend(Protocol):
+    """What SQLite and PostgreSQL do in their own ways."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    @property
+    def name(self) -> str:
+        """SQLAlchemy's name of the dialect."""
+        ...
+
+    def prepare(self) -> None:
+        """What has to be there before the first connection. Raises Unavailable."""
+        ...
+
+    def engine(self, *, read_only: bool) -> Engine:
+        """An engine for readers, which see one state and cannot write, or for whoever writes, one at a time."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Held by whoever writes, so that nobody waits for ever."""
+        ...
+
+    def migrating(self, connection: Connection) -> AbstractContextManager[None]:
+        """Held around a migration."""
+        ...
+
+    def compact(self, writer: Engine) -> None:
+        """Give the room of what was deleted back to the disk."""
+        ...
+
+    def size(self, reader: Engine) -> int:
+        """Bytes on disk."""
+        ...
+
+    def worded(self, error: DatabaseError) -> Unavailable | None:
+        """An error in a sentence that says what to do; None where the mistake is in our own statements."""
+        ...
+
+
+class Database:
+    """One database. Safe to use from several threads; transactions are short and never nested."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self._writing = threading.Lock()
-        self._writer = _engine(path, "BEGIN IMMEDIATE", read_only=False)
-        self._reader = _engine(path, "BEGIN", read_only=True)
+        self._writer = backend.engine(read_only=False)
+        self._reader = backend.engine(read_only=True)
         self._grouped = Grouped(self._commit_all)
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open "sqlite:///path", make it where it is absent, bring its schema to head.
+        """Open "sqlite:///path" or "postgresql://user@host/name", bring its schema to head; a file is made where it is
+        absent.
 
-        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot
-        be written, a file of another program, a schema of a newer version."""
-        path = _path(url)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"The folder {path.parent} cannot be made: {error.strerror}.") from error
-        database = cls(path)
+        Raises Unavailable, with one sentence, where that cannot be: another kind of URL, a folder that cannot be
+        written, a server that does not answer, a database of another program, a schema of a newer version."""
+        backend = backend_of(url)
+        backend.prepare()
+        database = cls(backend)
         try:
             database.migrate()
             database._settle()
@@ -68,7 +98,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A short transaction that sees one state and cannot write. Raises Unavailable."""
-        with _in_words(self.path), Session(self._reader, expire_on_commit=False) as session:
+        with in_words(self.backend), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -79,8 +109,8 @@ class Database:
         Raises Unavailable (`retry` where another process held the lock for too long). Not to be nested."""
         with (
             self._writing,
-            turn(self.path),
-            _in_words(self.path),
+            self.backend.turn(),
+            in_words(self.backend),
             Session(self._writer, autoflush=False, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -100,8 +130,8 @@ class Database:
         committed."""
         with (
             self._writing,
-            turn(self.path),
-            _in_words(self.path),
+            self.backend.turn(),
+            in_words(self.backend),
             self._writer.connect() as connection,
             connection.begin(),
         ):
@@ -109,30 +139,28 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to head. Does nothing, and takes no write lock, where it is there already."""
-        with _in_words(self.path):
+        with in_words(self.backend):
             with self._reader.connect() as connection:
                 if migrations.is_current(connection):
                     return
-            with self._writing, self._writer.connect() as connection:
-                _set_foreign_keys(connection, on=False)
-                try:
-                    with connection.begin():
-                        if not migrations.is_current(connection):
-                            migrations.upgrade(connection)
-                finally:
-                    _set_foreign_keys(connection, on=True)
+            with (
+                self._writing,
+                self._writer.connect() as connection,
+                self.backend.migrating(connection),
+                connection.begin(),
+            ):
+                if not migrations.is_current(connection):
+                    migrations.upgrade(connection)
 
     def compact(self) -> None:
         """Give the room of what was deleted back to the disk. Nobody else writes meanwhile."""
-        with self._writing, turn(self.path), _in_words(self.path):
-            connection = self._writer.raw_connection()
-            try:
-                cursor = connection.cursor()
-                cursor.execute("VACUUM")
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                cursor.close()
-            finally:
-                connection.close()
+        with self._writing, self.backend.turn(), in_words(self.backend):
+            self.backend.compact(self._writer)
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        with in_words(self.backend):
+            return self.backend.size(self._reader)
 
     def close(self) -> None:
         """Let go of every connection. The last one to close folds the write-ahead log into the file."""
@@ -148,85 +176,31 @@ class Database:
             if session.exec(select(ProjectRow.id)).first() is not None:
                 return
             now = datetime.now(UTC)
-            session.add(ProjectRow(id=1, name=DEFAULT_PROJECT, created_at=now))
+            project = ProjectRow(name=DEFAULT_PROJECT, created_at=now)
+            session.add(project)
             session.flush()
-            session.add(KeyRow(project_id=1, key=secrets.token_hex(16), created_at=now))
+            session.add(KeyRow(project_id=project.id or 0, key=secrets.token_hex(16), created_at=now))
 
 
-def _path(url: str) -> Path:
-    """The file that a URL names. Raises Unavailable, without repeating a password, where it names none."""
-    wanted = "The database must be a file, as in sqlite:///nightdesk.sqlite"
+def backend_of(url: str) -> Backend:
+    """What a URL names. Raises Unavailable, without repeating a password, where it names none."""
+    wanted = "The database must be a file, as in sqlite:///nightdesk.sqlite, or PostgreSQL, as in postgresql://user@host/name"
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise Unavailable(f"{wanted}; what was given is not a URL.") from error
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg") and parsed.database:
+        return Postgres(parsed)
     if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise Unavailable(f"{wanted}, not {parsed.render_as_string(hide_password=True)}.")
-    return Path(parsed.database or "")
-
-
-def _engine(path: Path, begin: str, *, read_only: bool) -> Engine:
-    """An engine whose transactions start with `begin`; the driver's own idea of when to start one is switched
-    off."""
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": BUSY_TIMEOUT / 1000},
-        max_overflow=-1,  # as many readers as there are threads: none waits for a connection
-    )
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: DBAPIConnection, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
-        else:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
-    """Past SQLAlchemy, because inside a transaction (and it starts one with the first statement) this has no
-    effect."""
-    cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
-    cursor.close()
+    return Sqlite(Path(parsed.database or ""))
 
 
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """Say what SQLite says so that a person knows what to do. Mistakes in our own statements stay what they
+def in_words(backend: Backend) -> Iterator[None]:
+    """Say what a database says so that a person knows what to do. Mistakes in our own statements stay what they
     are."""
     try:
         yield
     except DatabaseError as error:
-        raise (_worded(path, error) or error) from error
-
-
-def _worded(path: Path, error: DatabaseError) -> Unavailable | None:
-    said = str(error.orig)
-    if isinstance(error, OperationalError):
-        if "locked" in said or "busy" in said:
-            return Unavailable(
-                f"The database {path} is being written by another process; try again.", retry=True
-            )
-        if "readonly" in said or "unable to open" in said:
-            return Unavailable(
-                f"The database {path} cannot be written; check the owner and rights of its folder."
-            )
-        if "full" in said or "disk I/O" in said:
-            return Unavailable(f"The disk that holds {path} is full or failing: {said}.", retry=True)
-    if type(error.orig) is sqlite3.DatabaseError:
-        return Unavailable(
-            f"The file {path} is damaged or not a database ({said}); restore a backup or move it away."
-        )
-    return None
+        raise (backend.worded(error) or error) from error

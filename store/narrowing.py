@@ -16,7 +16,13 @@ from store.tables import FacetRow, IncidentRow
 
 FEW = 500  # incidents that are looked at one by one; with more, a page is full before long
 _SHORTEST = 3  # characters of a word that the index of words can find
-_WORDS = text("SELECT rowid FROM incident_words WHERE incident_words MATCH :words LIMIT :most")
+_WORDS = {
+    "sqlite": text("SELECT rowid FROM incident_words WHERE incident_words MATCH :words LIMIT :most"),
+    "postgresql": text(
+        "SELECT incident_id FROM incident_words "
+        "WHERE nightdesk_trigrams(words) @> nightdesk_trigrams(lower(:words)) LIMIT :most"
+    ),
+}
 
 
 def narrowed(
@@ -46,14 +52,17 @@ def _with_words(session: Session, query: str) -> list[int] | None:
     """Those in whose words the query may stand; None where the index cannot tell, or is not there."""
     if len(query) < _SHORTEST or not query.isprintable() or not _has_words(session):
         return None
-    wanted = {"words": '"' + query.replace('"', '""') + '"', "most": FEW + 1}
-    numbers = list(session.connection().execute(_WORDS, wanted).scalars())
+    connection = session.connection()
+    dialect = connection.dialect.name
+    words = '"' + query.replace('"', '""') + '"' if dialect == "sqlite" else query
+    numbers = list(connection.execute(_WORDS[dialect], {"words": words, "most": FEW + 1}).scalars())
     return numbers if len(numbers) <= FEW else None
 
 
 def _has_words(session: Session) -> bool:
+    """A SQLite without FTS5 has no index of words; PostgreSQL always has."""
     connection = session.connection()
     if connection.dialect.name != "sqlite":
-        return False
+        return True
     there = text("SELECT 1 FROM sqlite_master WHERE name = 'incident_words'")
     return connection.execute(there).first() is not None

@@ -7,11 +7,9 @@ from outside: ids, times, users and bodies of events, and the payloads that no o
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
@@ -56,18 +54,22 @@ def count(db: Database, which: ColumnElement[bool]) -> Purged:
         return Purged(session.execute(events).scalar_one(), session.execute(bodies).scalar_one(), 0, 0)
 
 
-def purge(db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str) -> Purged:
-    """Take the events away, then what nothing refers to any more, then give the room back. Done in small
-    transactions: interrupted, it goes on from there when it is called again."""
+def purge(
+    db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str, *, compact: bool = True
+) -> Purged:
+    """Take the events away, then what nothing refers to any more, then give the room back (without `compact` it is
+    kept for events to come, and nobody has to wait). Done in small transactions: interrupted, it goes on from there
+    when it is called again."""
     found = count(db, which)
-    before = _size(db.path)
+    before = db.size()
     while _some(db, which):
         pass
     with db.write() as session:
         note_act(session, by, "purge", "events", {"events": found.events, "bodies": found.bodies}, None, why)
     gone, freed = _unreferenced(db, artifacts)
-    db.compact()
-    return Purged(found.events, found.bodies, gone, freed + max(0, before - _size(db.path)))
+    if compact:
+        db.compact()
+    return Purged(found.events, found.bodies, gone, freed + max(0, before - db.size()))
 
 
 def _some(db: Database, which: ColumnElement[bool]) -> int:
@@ -107,11 +109,10 @@ def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
     """Remove payloads that no kept event refers to; how many, and their bytes on disk."""
     referred = set(_references(db))
     gone = freed = 0
-    for digest, place in artifacts.all():
-        size, age = place.stat().st_size, time.time() - place.stat().st_mtime
-        if digest not in referred and age > SETTLED:
-            place.unlink(missing_ok=True)
-            gone, freed = gone + 1, freed + size
+    for kept in artifacts.all():
+        if kept.digest not in referred and kept.age > SETTLED:
+            artifacts.remove(kept.digest)
+            gone, freed = gone + 1, freed + kept.size
     return gone, freed
 
 
@@ -129,10 +130,6 @@ def _references(db: Database) -> Iterator[str]:
             if isinstance(raw, str):
                 yield raw
         last = rows[-1].id
-
-
-def _size(path: Path) -> int:
-    return sum(part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists())
 
 
 __all__ = ["Purged", "count", "of_user", "older_than", "purge"]

@@ -311,7 +311,7 @@ def repair_states(db: Database, incident_ids: Collection[str]) -> dict[str, Ende
             .group_by(col(AttemptRow.incident_id))
             .subquery()
         )
-        ended = func.json_extract(AttemptRow.body, "$.ended")
+        ended = _ended_word(session)
         statement = select(AttemptRow.incident_id, ended).join(
             last,
             and_(col(AttemptRow.incident_id) == last.c.incident_id, col(AttemptRow.number) == last.c.number),
@@ -320,6 +320,14 @@ def repair_states(db: Database, incident_ids: Collection[str]) -> dict[str, Ende
             f"INC-{number}": None if value is None else Ended(value)
             for number, value in session.exec(statement)
         }
+
+
+def _ended_word(session: Session) -> ColumnElement[str | None]:
+    """The word of `ended` in the bodies of attempts. PostgreSQL refuses JSON with an escaped NUL anywhere in it, so
+    there it is read as text: a quotation mark inside any other text is an escaped one."""
+    if session.get_bind().dialect.name == "sqlite":
+        return func.json_extract(AttemptRow.body, "$.ended")
+    return func.substring(AttemptRow.body, '"ended":"([a-z_]+)"')
 
 
 def acts(db: Database, subject: str | None = None) -> list[Act]:

@@ -145,7 +145,7 @@ def recount(session: Session, row: IncidentRow) -> None:
 def _values(session: Session, row: IncidentRow, column: str) -> Sequence[Any]:
     """The different values of the events, the one of the first event first; no value and an empty one are the
     same."""
-    value = func.coalesce(_COLUMNS[column], "")
+    value = _value(column)
     found = session.execute(
         select(value)
         .where(col(EventRow.incident_id) == row.id)
@@ -153,6 +153,11 @@ def _values(session: Session, row: IncidentRow, column: str) -> Sequence[Any]:
         .order_by(func.min(col(EventRow.id)))
     )
     return list(found.scalars())
+
+
+def _value(column: str) -> ColumnElement[Any]:
+    """What a column says, or what is as good as nothing in it."""
+    return func.coalesce(_COLUMNS[column], 0 if column == "fingerprint" else "")
 
 
 def _part(session: Session, row: IncidentRow, column: str, value: object) -> IncidentRow:
@@ -163,7 +168,7 @@ def _part(session: Session, row: IncidentRow, column: str, value: object) -> Inc
 
 
 def _fill(session: Session, row: IncidentRow, part: IncidentRow, column: str, value: object) -> None:
-    same = func.coalesce(_COLUMNS[column], "") == value
+    same = _value(column) == value
     _update(session, EventRow, (col(EventRow.incident_id) == row.id) & same, incident_id=part.id)
     if column == "fingerprint" and value:
         _update(session, FingerprintRow, col(FingerprintRow.id) == value, incident_id=part.id)

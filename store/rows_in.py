@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlmodel import Session, col, func, select
 
+from store.copying import advance
 from store.database import Database
 from store.errors import BadPayload
 from store.regrouping import recount
@@ -76,6 +77,7 @@ class _Import:
         for name in TABLES:
             getattr(self, f"_{name}_in")()
             self._session.flush()
+        advance(self._session.connection(), TABLES["incidents"].metadata.tables["incidents"])
         return self._taken
 
     def _add(self, name: str, values: dict[str, Any], /, **changed: Any) -> Any:

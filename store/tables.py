@@ -165,7 +165,7 @@ class EventRow(Row, table=True):
     incident_id: int = Field(foreign_key="incidents.id")
     event_id: str = Field(index=True)
     number: int
-    received_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
     seen_at: datetime = Field(sa_type=UtcDateTime)
     release: str | None = None
     environment: str | None = None
@@ -175,6 +175,16 @@ class EventRow(Row, table=True):
     fingerprint_id: int | None = None
     entity: str | None = None  # the key or the user that a race would be about
     body: bytes | None = None
+
+
+class BlobRow(Row, table=True):
+    """What `artifacts` keeps where several hosts have to read it: by the SHA-256 of the content, compressed."""
+
+    __tablename__ = "blobs"
+
+    digest: str = Field(primary_key=True)
+    kept_at: datetime = Field(sa_type=UtcDateTime)
+    content: bytes
 
 
 class FacetRow(Row, table=True):

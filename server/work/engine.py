@@ -11,19 +11,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy import Engine as SqlEngine
-from sqlalchemy import create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from server.progress import STEPS, Progress
-from server.work.leases import FILE
+from server.work.leases import SCHEMA
 from server.work.threads import Threads
+from store.postgres import IDLE
 from store.tasks import TaskKind
 
 VERSION = "1"  # bumped by hand when a workflow's steps change: the work of another version is left alone
 REPAIRS, TRIAGES, HERE = "repair", "triage", "here"  # queues; `here` is for a repair at a terminal
 POLL = 0.25  # seconds between two looks at a queue
 AT_ONCE = {REPAIRS: 1, TRIAGES: 4, HERE: 1}  # workflows of a queue that one worker has at a time
+
+POOL = 6  # connections of one worker to PostgreSQL
 
 ACTIVE = ("PENDING", "ENQUEUED")
 
@@ -35,13 +38,21 @@ Settle = Callable[[str], None]
 class Engine:
     """One worker's connection to the durable engine; one at a time in a process, because DBOS is.
 
+    `place` is its file, or the database on PostgreSQL that has its schema.
+
     `advance` does a step of a repair, `triage` the task of that number for an incident, `settle` says that the
     repair of this attempt is done. All are blocking and are called in threads of their own."""
 
     def __init__(
-        self, folder: Path, name: str, queues: Sequence[str], advance: Advance, triage: Triage, settle: Settle
+        self,
+        place: Path | URL,
+        name: str,
+        queues: Sequence[str],
+        advance: Advance,
+        triage: Triage,
+        settle: Settle,
     ) -> None:
-        self._database = folder / FILE
+        self._place = place
         self._name, self._queues = name, queues
         self._sql: SqlEngine | None = None
         self.advance, self.triage, self.settle = advance, triage, settle
@@ -50,16 +61,14 @@ class Engine:
     def start(self) -> None:
         """Open the engine's file and begin to take work from the queues."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it writes to stderr by itself
-        self._sql = _sql_engine(self._database)
         config: DBOSConfig = {
             "name": "nightdesk",
-            "system_database_url": f"sqlite:///{self._database}",
-            "system_database_engine": self._sql,
             "serializer": DBOSPortableJSONSerializer(),
             "application_version": VERSION,
             "executor_id": self._name,
             "enable_otlp": False,
             "log_level": "WARNING",
+            **self._where(),
         }
         DBOS(config=config)
         _bound.append(self)
@@ -67,6 +76,18 @@ class Engine:
         DBOS.launch()
         for queue, at_once in AT_ONCE.items():
             DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL)
+
+    def _where(self) -> DBOSConfig:
+        """Where the engine keeps what it knows."""
+        if isinstance(self._place, Path):
+            self._sql = _sql_engine(self._place)
+            return {"system_database_url": f"sqlite:///{self._place}", "system_database_engine": self._sql}
+        return {
+            "system_database_url": self._place.render_as_string(hide_password=False),
+            "dbos_system_schema": SCHEMA,
+            "sys_db_pool_size": POOL,
+            "sys_db_idle_transaction_timeout_sec": float(IDLE),
+        }
 
     def stop(self) -> None:
         """Stop taking work, then what is at work. What it was doing is taken up again by another worker at the

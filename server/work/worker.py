@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from server.approvals import go_on
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
-from server.work.leases import BEAT, FILE, ONE, QUEUES, Leases, new_name
+from server.work.leases import BEAT, ONE, QUEUES, Leases, new_name, place_of
 from server.work.triaging import triage
 from store import tasks
 from store.errors import NightdeskError
@@ -44,10 +44,12 @@ class Worker:
         self._house, self._only = house, only
         self.name = name or new_name()
         self._takes = ONE if only else QUEUES
-        self._leases = Leases(house.config.data / FILE)
+        self._leases = Leases.of(house.config)
         self._steps = Steps(house)
         queues = [HERE] if only else [REPAIRS, TRIAGES]
-        self._engine = Engine(house.config.data, self.name, queues, self._advance, self._triage, self._settle)
+        self._engine = Engine(
+            place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
+        )
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._tick, self._stopping = threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)

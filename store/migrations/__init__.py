@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from store.errors import Unavailable
+from store.tables import Row
 
 FOLDER = Path(__file__).parent
 _ALEMBIC = Lock()  # its environment is one for the process: two threads would migrate into each other
@@ -28,16 +29,24 @@ def is_current(connection: Connection, folder: Path = FOLDER) -> bool:
     """Whether there is nothing to do. Raises Unavailable for a schema that this version does not know."""
     scripts = ScriptDirectory(str(folder))
     revision = MigrationContext.configure(connection).get_current_revision()
+    there = set(inspect(connection).get_table_names())
     if revision is None:
-        if inspect(connection).get_table_names():
-            raise Unavailable("This file is a database of another program; choose another path.")
+        if there - {"alembic_version"}:
+            raise Unavailable("This is a database of another program; choose another one.")
         return False
     if revision not in {script.revision for script in scripts.walk_revisions()}:
         raise Unavailable(
             f"This database was written by a newer Nightdesk (schema {revision}); "
             "upgrade Nightdesk, or use another data folder."
         )
-    return revision == scripts.get_current_head()
+    if revision != scripts.get_current_head():
+        return False
+    if absent := sorted(set(Row.metadata.tables) - there):
+        raise Unavailable(
+            f"This database says that its schema is {revision}, but has no table {absent[0]!r}: a migration was "
+            "left half done by hand. Restore a backup."
+        )
+    return True
 
 
 def revisions(connection: Connection, folder: Path = FOLDER) -> tuple[str | None, str | None]:

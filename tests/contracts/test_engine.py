@@ -56,7 +56,7 @@ class Desk:
 def engine(
     folder: Path, desk: Desk, name: str = "w1", queues: tuple[str, ...] = (REPAIRS, TRIAGES)
 ) -> Iterator[Engine]:
-    opened = Engine(folder, name, queues, desk.advance, desk.triage, desk.settle)
+    opened = Engine(folder / FILE, name, queues, desk.advance, desk.triage, desk.settle)
     opened.start()
     try:
         yield opened

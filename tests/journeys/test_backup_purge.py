@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.postgres_server import PostgresServer
 from server.cli import cli
 from server.config import load
 from server.house import House
@@ -45,6 +46,9 @@ def data(tmp_path: Path) -> Iterator[Path]:
             + [event(number, user={"id": "ben"}) for number in (4, 5)]
         )
         samples.attempt_with(house, "INC-1", "it broke")
+        proof = folder / "artifacts" / "proofs" / "INC-1-1.json"
+        proof.parent.mkdir()
+        proof.write_text("{}")
         yield folder
 
 
@@ -82,6 +86,7 @@ def test_a_backup_while_events_come_in_restores_to_a_folder_that_works(data: Pat
     )
     assert after["patch"] == before["patch"]
     assert (restored / "redaction.key").read_bytes() == (data / "redaction.key").read_bytes()
+    assert (restored / "artifacts" / "proofs" / "INC-1-1.json").read_text() == "{}"
     with House.open(load(restored, {})) as house:
         assert house.artifacts.get(house.artifacts.put(b"a payload")) == b"a payload"
         house.receive([event(900)])
@@ -98,6 +103,31 @@ def test_a_restore_takes_nothing_away_that_is_in_the_folder(data: Path, tmp_path
     assert (done.exit_code, "has nightdesk.toml already" in done.stderr) == (1, True)
     assert (new / "nightdesk.toml").read_text("utf-8") == "draft_cap = 9\n"
     assert not (new / "nightdesk.sqlite").exists()
+
+
+def test_a_backup_goes_from_a_file_to_postgresql_and_back(
+    data: Path, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = json.loads(nightdesk(data, "show", "INC-1", "--json").stdout)
+    assert nightdesk(data, "backup", str(tmp_path / "file.tar")).exit_code == 0
+
+    monkeypatch.setenv("NIGHTDESK_DATABASE", postgres.new_database())
+    moved = tmp_path / "moved"
+    done = nightdesk(moved, "restore", str(tmp_path / "file.tar"))
+    assert done.exit_code == 0, done.stderr
+    assert not (moved / "nightdesk.sqlite").exists()
+    assert json.loads(nightdesk(moved, "show", "INC-1", "--json").stdout) == before
+    again = nightdesk(tmp_path / "other", "restore", str(tmp_path / "file.tar"))
+    assert (again.exit_code, "There is a database" in again.stderr) == (1, True)
+    assert nightdesk(moved, "backup", str(tmp_path / "server.tar")).exit_code == 0
+
+    monkeypatch.delenv("NIGHTDESK_DATABASE")
+    back = tmp_path / "back"
+    assert nightdesk(back, "restore", str(tmp_path / "server.tar")).exit_code == 0
+    assert json.loads(nightdesk(back, "show", "INC-1", "--json").stdout) == before
+    with House.open(load(back, {})) as house:
+        house.receive([event(900)])
+        assert queries.incident(house.database, "INC-1").event_count == 6
 
 
 def test_a_folder_in_use_is_never_overwritten(data: Path, tmp_path: Path) -> None:
@@ -160,7 +190,7 @@ def test_everything_of_one_person_goes_and_nothing_of_another(data: Path) -> Non
 def test_payloads_that_nothing_refers_to_go_once_they_have_settled(data: Path) -> None:
     with House.open(load(data, {})) as house:
         digest = house.artifacts.put(b"a payload")
-        (place,) = [path for found, path in house.artifacts.all() if found == digest]
+        (place,) = (data / "artifacts").rglob(digest)
     long_ago = datetime.now(UTC).timestamp() - 200_000
     place.touch()
     done = json.loads(nightdesk(data, "purge", "--older-than", "90d", "--yes", "--json").stdout)

@@ -22,6 +22,7 @@ from store.database import Database
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
 from store.rows_out import TABLES
+from store.sqlite import Sqlite
 from tests.journeys import mcp_samples as samples
 
 
@@ -231,7 +232,7 @@ def test_every_table_that_is_a_teams_is_exported() -> None:
 def of_the_first_schema(folder: Path) -> None:
     """A data folder with a database as the first version made it, with one project in it."""
     folder.mkdir()
-    database = Database(folder / "nightdesk.sqlite")
+    database = Database(Sqlite(folder / "nightdesk.sqlite"))
     with database._writer.connect() as connection, connection.begin():
         migrations.upgrade(connection, revision="0001")
         connection.exec_driver_sql("INSERT INTO projects VALUES (1, 'old', '2026-01-01 00:00:00')")

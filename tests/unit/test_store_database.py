@@ -20,6 +20,7 @@ from store.database import Database
 from store.errors import Unavailable
 from store.event import Event
 from store.incident import Fingerprint
+from store.sqlite import Sqlite
 from store.tables import Row
 
 REBUILD = """
@@ -70,8 +71,8 @@ def test_a_new_database_has_the_default_project_with_a_key(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "100%25", "what?mode=memory", "#1", "ä"])
 def test_a_path_with_signs_that_mean_something_in_a_url_is_that_path(tmp_path: Path, name: str) -> None:
-    Database(tmp_path / name).close()
-    database = Database(tmp_path / name)
+    Database(Sqlite(tmp_path / name)).close()
+    database = Database(Sqlite(tmp_path / name))
     database.migrate()
     database.close()
 
@@ -146,7 +147,7 @@ def test_what_the_first_schema_held_is_there_after_the_way_to_the_newest_and_wai
     for script in (first / "versions").glob("*.py"):
         if script.name != "baseline.py":
             script.unlink()
-    database = Database(path)
+    database = Database(Sqlite(path))
     path.parent.mkdir(parents=True)
     with database._writer.connect() as connection, connection.begin():
         migrations.upgrade(connection, first)
@@ -199,9 +200,10 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(folder: str) -> N
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "postgresql://u:secret@host/db", "nonsense"]
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "postgresql://u:secret@host", "mysql://u:secret@host/db", "nonsense"],
 )
-def test_a_database_that_is_no_file_is_refused_without_its_password(url: str) -> None:
+def test_a_database_of_no_kind_that_is_known_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(Unavailable, match="must be a file") as refused:
         Database.open(url)
 

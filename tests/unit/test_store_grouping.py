@@ -20,8 +20,8 @@ PATIENCE = 30.0  # seconds that anything here may take
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'nightdesk.sqlite'}")
+def database(tmp_path: Path, database_url: str) -> Iterator[Database]:
+    opened = Database.open(database_url)
     yield opened
     opened.close()
 

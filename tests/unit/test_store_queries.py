@@ -30,8 +30,8 @@ IN_ORDER = ["INC-4", "INC-5", "INC-2", "INC-6", "INC-3", "INC-1", "INC-7"]
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'nightdesk.sqlite'}")
+def db(tmp_path: Path, database_url: str) -> Iterator[Database]:
+    database = Database.open(database_url)
     for number, (lane, priority, hours, repo, service) in enumerate(SEVEN, start=1):
         at = NOON + timedelta(hours=hours)
         event = Event(event_id=f"e{number}", project="default", received_at=at, timestamp=at, service=service)

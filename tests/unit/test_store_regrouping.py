@@ -19,14 +19,15 @@ from store.event import Event
 from store.incident import Fingerprint, Incident, Lane, Status
 from store.journal import Recorded
 from store.regrouping import MOST_PARTS
+from store.sqlite import Sqlite
 from store.tables import Row
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'nightdesk.sqlite'}")
+def db(tmp_path: Path, database_url: str) -> Iterator[Database]:
+    database = Database.open(database_url)
     yield database
     database.close()
 
@@ -287,7 +288,7 @@ def test_a_database_of_the_first_schema_comes_forward_with_its_data(
 ) -> None:
     path = tmp_path / "old.sqlite"
     with sqlite3.connect(path) as old:
-        made = Database(path)
+        made = Database(Sqlite(path))
         made.migrate()
         made.close()
         _back_to_the_first_schema(old)
@@ -340,7 +341,7 @@ def _back_to_the_first_schema(connection: sqlite3.Connection) -> None:
         connection.execute(f'DROP TABLE "{name}"')
     connection.commit()
     place = connection.execute("PRAGMA database_list").fetchone()[2]
-    old = Database(Path(place))
+    old = Database(Sqlite(Path(place)))
     with old._writer.connect() as writer, writer.begin():
         migrations.upgrade(writer, revision="0001")
     old.close()

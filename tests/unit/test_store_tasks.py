@@ -19,8 +19,8 @@ from tests.unit.triage_samples import NOW
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'nightdesk.sqlite'}")
+def db(tmp_path: Path, database_url: str) -> Iterator[Database]:
+    database = Database.open(database_url)
     keep(database, tmp_path, "e1", "1.0")
     yield database
     database.close()

@@ -23,8 +23,8 @@ from store.people import Role, Scope
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'n.sqlite'}")
+def db(tmp_path: Path, database_url: str) -> Iterator[Database]:
+    database = Database.open(database_url)
     yield database
     database.close()
 
