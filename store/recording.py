@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from store.acting import note_act, plain, request_triage
 from store.artifacts import Artifacts
 from store.database import Database
 from store.event import Event
 from store.incident import Fingerprint, Lane, Status
 from store.queries import incident_name, project_row, resolved
+from store.recurring import RECORDER, recurs
 from store.tables import (
-    ActRow,
     BranchRow,
     EventRow,
     FacetRow,
@@ -33,14 +33,12 @@ from store.tables import (
     IncidentRow,
     ProjectRow,
     ReleaseRow,
-    TaskKind,
-    TaskRow,
 )
+
+__all__ = ["FIRST_BODIES", "SHOWN_VALUES", "Recorded", "is_sampled", "note_act", "plain", "record"]
 
 FIRST_BODIES = 20  # of an incident are all kept
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
-_TEXT = 500  # characters of a title, a culprit, a name
-_RECORDER = "ingest"
 _MILESTONES = frozenset(
     10**power for power in range(2, 10)
 )  # counts at which how it spreads is looked at again
@@ -78,44 +76,10 @@ def record(
     def keep(session: Session) -> list[Recorded]:
         batch = _Batch(session, artifacts)
         recorded = [batch.add(*each) for each in events]
-        _request_triage(session, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
+        request_triage(session, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
         return recorded
 
     return db.submit(keep)
-
-
-def _request_triage(session: Session, numbers: Collection[int]) -> None:
-    """Have incidents triaged. One that waits for it already gets a new task: who is at work on the old one has
-    not seen what changed."""
-    if not numbers:
-        return
-    places = (col(TaskRow.kind) == TaskKind.TRIAGE.value, col(TaskRow.incident_id).in_(numbers))
-    session.execute(delete(TaskRow).where(*places).execution_options(synchronize_session=False))
-    for number in sorted(numbers):
-        subject, now = f"INC-{number}", datetime.now(UTC)
-        session.add(TaskRow(kind=TaskKind.TRIAGE.value, incident_id=number, subject=subject, created_at=now))
-
-
-def note_act(
-    session: Session, who: str, what: str, subject: str, before: Any, after: Any, reason: str = ""
-) -> ActRow:
-    """Append to the acts, inside the transaction that does what they tell of."""
-    act = ActRow(
-        at=datetime.now(UTC),
-        who=plain(who),
-        what=what,
-        subject=subject,
-        before=before,
-        after=after,
-        reason=plain(reason),
-    )
-    session.add(act)
-    return act
-
-
-def plain(text: str) -> str:
-    """Hostile text as a database takes it: bounded, without NULs and without half characters."""
-    return text[:_TEXT].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def is_sampled(number: int) -> bool:
@@ -149,22 +113,7 @@ class _Batch:
         if first_in_release:
             self._note_release(project, event)
         self._keep(project, incident, event, print_id)
-        regressed = incident.status == Status.RESOLVED
-        if regressed:
-            incident.status = Status.REGRESSED.value
-            name, reason = (
-                incident_name(incident),
-                f"event {plain(event.event_id)} came in after it was resolved",
-            )
-            note_act(
-                self._session,
-                _RECORDER,
-                "status",
-                name,
-                Status.RESOLVED.value,
-                Status.REGRESSED.value,
-                reason,
-            )
+        regressed = self._reopened(incident, event)
         return Recorded(
             incident_name(incident),
             event.event_id,
@@ -174,6 +123,18 @@ class _Batch:
             regressed,
             grown=incident.event_count in _MILESTONES,
         )
+
+    def _reopened(self, incident: IncidentRow, event: Event) -> bool:
+        """Whether an event brings a resolved incident back: where a fix was merged, one of a build that has it."""
+        if incident.status != Status.RESOLVED:
+            return False
+        reason = recurs(self._session, incident, event.release, event.event_id, event.received_at)
+        if reason is None:
+            return False
+        incident.status = Status.REGRESSED.value
+        resolved, back = Status.RESOLVED.value, Status.REGRESSED.value
+        note_act(self._session, RECORDER, "status", incident_name(incident), resolved, back, reason)
+        return True
 
     def _project(self, ref: str) -> int:
         if ref not in self._projects:
