@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server import forge_hooks
 from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
@@ -168,10 +169,11 @@ class Ingest:
 
     def _hook(self, parcel: Parcel) -> Response:
         """What another service tells about itself, signed in its way or with a key of the project."""
+        if parcel.source in forge_hooks.SOURCES:
+            return self._forge(parcel)
         if parcel.source not in HOOKS:
-            raise NotFound(
-                f"There are no webhooks of {parcel.source[:40]!r}; known are {', '.join(sorted(HOOKS))}."
-            )
+            known = ", ".join(sorted([*HOOKS, *forge_hooks.SOURCES]))
+            raise NotFound(f"There are no webhooks of {parcel.source[:40]!r}; known are {known}.")
         signatures = hook_signature(parcel.source, parcel.headers)
         if signatures:
             secrets = {key.key: key for key in self._secret_keys(parcel.project)}
@@ -187,6 +189,26 @@ class Ingest:
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
         self._keep(events, key)
         return HOOK.accepted(events, parcel.headers)
+
+    def _forge(self, parcel: Parcel) -> Response:
+        """What a forge tells of drafts and deployments: signed, or with the secret, by a key that senders of events in
+        the open do not have."""
+        signatures = hook_signature(parcel.source, parcel.headers)
+        token = parcel.headers.get("x-gitlab-token", "") if parcel.source == "gitlab" else ""
+        usable = {key.key: key for key in self._secret_keys(parcel.project)}
+        if signatures:
+            key = usable[signed_with(signatures, parcel.body, list(usable))]
+        elif token:
+            key = self._key(token)
+        else:
+            raise NoKey("This webhook is not signed: give it a secret key of the project as its secret.")
+        if key.public:
+            raise NotAllowed("A public key cannot move incidents; give the webhook a secret one.")
+        project = self._project(parcel.project, key)
+        body = parcel.inflated(self._house.config.max_inflated)
+        now = datetime.now(UTC)
+        told = forge_hooks.take(self._house, project.name, parcel.source, parcel.headers, body, now)
+        return JSONResponse(told)
 
     def _secret_keys(self, ref: str) -> list[Key]:
         """The keys of a project that sign: those that nobody but the team knows."""

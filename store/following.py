@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
@@ -123,13 +124,15 @@ def move(db: Database, attempt_id: str, told: DraftPullRequest, now: datetime) -
 
 
 def keep_feedback(db: Database, attempt_id: str, repo: str, said: Sequence[Feedback]) -> int:
-    """Keep what was said of a draft; how many of it are new. A check that ends otherwise than before is kept anew in its
-    old place. The texts are redacted already."""
+    """Keep what was said of a draft; how many of it are new. A check that ends otherwise than before takes its old
+    place. The texts are redacted already."""
     new = 0
     with db.write() as session:
         incident = incident_row(session, attempt_id.rpartition("-")[0])
         for one in said:
-            place = {"attempt_id": attempt_id, "repo": repo, "kind": one.kind, "source": plain(one.source)}
+            place: dict[str, Any] = {
+                "attempt_id": attempt_id, "repo": repo, "kind": one.kind, "source": plain(one.source)
+            }  # fmt: skip
             wanted = [getattr(FeedbackRow, name) == value for name, value in place.items()]
             row = session.exec(select(FeedbackRow).where(*wanted)).first()
             if row is None:
@@ -154,7 +157,7 @@ def feedback(db: Database, incident_id: str) -> list[tuple[str, Feedback]]:
 
 def _after(known: DraftPullRequest, told: DraftPullRequest, now: datetime) -> DraftPullRequest:
     """What is known with what was told; the time of a change is now where the forge does not say it."""
-    update = {
+    update: dict[str, Any] = {
         "state": told.state, "number": told.number or known.number, "url": told.url or known.url,
         "merged_at": None, "merge_commit": None, "closed_at": None,
     }  # fmt: skip

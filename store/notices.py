@@ -1,8 +1,8 @@
 """What is to be told to people and programs, kept beside what it is about: at least once, and once if all goes well.
 
 A notice is written by the transaction that makes it true, so none is forgotten; its `key` says what it is about, so
-none is written twice. It becomes one delivery for each target. A delivery is claimed before it is sent, for a while: whoever
-dies in between leaves it to the next one.
+none is written twice. It becomes one delivery for each target. A delivery is claimed before it is sent, for a while:
+whoever dies in between leaves it to the next one.
 """
 
 from __future__ import annotations

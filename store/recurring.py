@@ -197,10 +197,10 @@ def test_of(session: Session, attempt_id: str) -> str | None:
 
 
 def _active(session: Session, incident: IncidentRow) -> WatchRow | None:
-    statement = select(WatchRow).where(
-        WatchRow.incident_id == incident.id, col(WatchRow.recurred_at).is_(None)
-    )
-    return session.exec(statement.order_by(col(WatchRow.id).desc())).first()
+    """The newest watch of an incident, unless it has come back already."""
+    statement = select(WatchRow).where(WatchRow.incident_id == incident.id).order_by(col(WatchRow.id).desc())
+    newest = session.exec(statement).first()
+    return None if newest is None or newest.recurred_at is not None else newest
 
 
 def _mark(session: Session, watch: WatchRow, release: str, event_id: str, at: datetime, reason: str) -> None:
