@@ -76,7 +76,7 @@ def read(source: str, headers: Mapping[str, str], body: bytes) -> News:
 
 def _github(event: str, found: dict[str, Any]) -> News:
     repository = str((found.get("repository") or {}).get("full_name") or "")
-    pull = found.get("pull_request")
+    pull: dict[str, Any] = found.get("pull_request") or {}
     if event == "pull_request":
         number = github.read_pull(
             _BLANK, pull

@@ -19,11 +19,9 @@ from store.repair import Attempt, DraftPullRequest, Feedback
 
 log = logging.getLogger("nightdesk.lifecycle")
 
-SOON, SELDOM = (
-    timedelta(minutes=1),
-    timedelta(minutes=30),
-)  # between two looks: of a local branch, of a forge with hooks
-USUAL = timedelta(minutes=5)
+# Between two looks: at a branch of this machine, at a forge, at a draft that is closed and may be opened again.
+SOON, USUAL, SELDOM = timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30)
+OVER = timedelta(days=14)  # closed for so long, a draft is looked at no more
 LONGEST = timedelta(hours=6)  # between two looks at a forge that fails
 AT_ONCE = 20  # drafts that one round looks at
 
@@ -66,7 +64,8 @@ def wait_after(failures: int, draft: DraftPullRequest) -> timedelta:
     usual = SOON if draft.forge == "local_git" else USUAL
     if draft.state == "closed":
         usual = SELDOM  # it may be opened again
-    return min(usual * 2 ** min(failures, 12), LONGEST)
+    doubled: timedelta = usual * 2 ** min(failures, 12)
+    return min(doubled, LONGEST)
 
 
 def _look(house: House, one: Follow, now: datetime) -> bool:
@@ -78,6 +77,8 @@ def _look(house: House, one: Follow, now: datetime) -> bool:
     try:
         after, said = _asked(house, draft)
         moved = apply(house, attempt.id, after, now)
+        if moved and after.state == "merged":
+            house.mirrors.sync(draft.repo)  # what was merged is asked for next: which builds have it
         keep(house, attempt, draft.repo, said)
     except NightdeskError as error:
         problem = str(error)
@@ -86,9 +87,12 @@ def _look(house: House, one: Follow, now: datetime) -> bool:
         )
     except (
         Exception
-    ) as error:  # an answer of a shape that nobody knows: the others are looked at all the same
+    ) as error:  # an answer of a shape that nobody knows; the others are looked at all the same
         problem = f"the answer of its forge could not be read ({type(error).__name__})"
         log.exception("The draft of %s in %s could not be looked at.", attempt.incident_id, draft.repo)
+    if after.closed_at is not None and now - after.closed_at > OVER:
+        following.let_go(house.database, one)
+        return moved
     failures = one.failures + 1 if problem else 0
     following.looked(house.database, one, now + wait_after(failures, after), problem, now)
     return moved

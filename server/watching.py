@@ -47,8 +47,8 @@ class WatchReport(Value):
             return "No build that contains the fix is known to run yet."
         if not self.exposures:
             return (
-                f"{self.failures} events of {len(self.builds)} builds with the fix; how many requests they have served is "
-                "not known."
+                f"{self.failures} events of {len(self.builds)} builds with the fix; how many requests they have served "
+                "is not known."
             )
         return f"{self.failures} of {self.exposures} {self.of}, ≤ {_percent(self.bound)} at 95 %"
 

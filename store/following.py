@@ -85,6 +85,14 @@ def looked(db: Database, one: Follow, next_at: datetime, problem: str | None, no
         row.looked_at = row.looked_at if problem else now
 
 
+def let_go(db: Database, one: Follow) -> None:
+    """Look at a draft no more."""
+    with db.write() as session:
+        row = session.get(FollowRow, (one.attempt_id, one.repo))
+        if row is not None:
+            session.delete(row)
+
+
 def hurry(db: Database, attempt_id: str, repo: str, now: datetime) -> None:
     """Have a draft looked at now."""
     with db.write() as session:

@@ -7,7 +7,7 @@ whoever dies in between leaves it to the next one.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -75,15 +75,22 @@ def unspread(db: Database, limit: int = 100) -> list[Notice]:
         return [_notice(row) for row in session.exec(statement.limit(limit))]
 
 
-def spread(db: Database, notice: Notice, targets: Collection[str], start: datetime, now: datetime) -> None:
-    """Say to whom a notice goes, and from when on. Twice is the same as once."""
+def spread(db: Database, notice: Notice, targets: Mapping[str, datetime], now: datetime) -> None:
+    """Say to which targets a notice goes, and from when on each. Twice is the same as once."""
     with db.write() as session:
         row = session.get(NoticeRow, notice.id)
         if row is None or row.spread_at is not None:
             return
         row.spread_at = now
-        for target in targets:
+        for target, start in targets.items():
             session.add(DeliveryRow(notice_id=notice.id, target=target, next_at=start))
+
+
+def due(db: Database, target: str, now: datetime) -> bool:
+    """Whether something is due for a target: asked often, and without writing."""
+    with db.read() as session:
+        wanted = (DeliveryRow.target == target, col(DeliveryRow.next_at) <= now)
+        return session.exec(select(DeliveryRow.notice_id).where(*wanted)).first() is not None
 
 
 def claim(db: Database, target: str, now: datetime, limit: int = 50) -> list[Delivery]:
@@ -105,27 +112,19 @@ def claim(db: Database, target: str, now: datetime, limit: int = 50) -> list[Del
         return taken
 
 
-def arrived(db: Database, deliveries: Collection[Delivery], now: datetime) -> None:
+def arrived(db: Database, found: Collection[Delivery], now: datetime) -> None:
     """Say that they got there."""
-    _settle(db, deliveries, sent_at=now, next_at=None, said="")
+    _settle(db, found, sent_at=now, next_at=None, said="")
 
 
-def dropped(db: Database, deliveries: Collection[Delivery], why: str) -> None:
+def dropped(db: Database, found: Collection[Delivery], why: str) -> None:
     """Say that they go nowhere any more, and why."""
-    _settle(db, deliveries, next_at=None, said=why[:500])
+    _settle(db, found, next_at=None, said=why[:500])
 
 
-def later(
-    db: Database, deliveries: Collection[Delivery], at: datetime, why: str, *, tried: bool = True
-) -> None:
-    """Have them sent later; not `tried`: nothing was attempted, so the try is not counted."""
-    _settle(db, deliveries, next_at=at, said=why[:500])
-    if not tried:
-        with db.write() as session:
-            for each in deliveries:
-                row = session.get(DeliveryRow, (each.notice.id, each.target))
-                if row is not None:
-                    row.tries -= 1
+def later(db: Database, found: Collection[Delivery], at: datetime, why: str) -> None:
+    """Have them sent again."""
+    _settle(db, found, next_at=at, said=why[:500])
 
 
 def deliveries(db: Database, limit: int = 50) -> list[Sent]:
