@@ -22,10 +22,11 @@ from server.house import House, needs_triage
 from server.parsing import named_events, own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
-from store import queries
+from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
 from store.event import Event, Trust
 from store.project import Key, Project
+from triage.formats.sentry_sessions import may_have_sessions, served_of
 
 log = logging.getLogger("nightdesk.ingest")
 
@@ -144,6 +145,10 @@ class Ingest:
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
         self._keep(events, key)
+        if not key.public and may_have_sessions(body):
+            rows = served_of(body, datetime.now(UTC))
+            told = [(one.release, one.environment, "", one.started, one.count) for one in rows]
+            recurring.expose(self._house.database, project.id, told)
         return {"id": event_id} if event_id else {}
 
     def _own(self, parcel: Parcel) -> dict[str, Any]:
