@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fixloop.worlds import RepoLayout
 from store.incident import Incident
-from store.repair import Attempt, CandidateChange, ChangeVerdict, DraftPullRequest, Validation
+from store.repair import Attempt, CandidateChange, ChangeVerdict, DraftPullRequest, Reproducer, Validation
 
 CAP = 2_000  # characters of event text that a body quotes
 
@@ -28,6 +28,19 @@ def draft_of(incident: Incident, attempt: Attempt, layout: RepoLayout, forge: st
     )  # fmt: skip
 
 
+def test_draft_of(incident: Incident, test: Reproducer, base: str, forge: str) -> DraftPullRequest:
+    """The draft of the failing test by itself, not yet opened."""
+    said = (
+        f"## What broke\n\n{_quote(incident.title)}\n\n{_test(test)}\n\n"
+        "This is the test without a fix: it fails until the fault is gone, and keeps it from coming back.\n\n"
+        "Nightdesk opened this as a draft. It merges nothing: a person reads it and decides."
+    )
+    return DraftPullRequest(
+        forge=forge, repo=test.repo, branch=branch_name(incident.id), base=base, kind="test",
+        title=f"{incident.id}: failing test for {_quiet(incident.title)[:80]}", body=said, state="proposed",
+    )  # fmt: skip
+
+
 def opened(draft: DraftPullRequest, by: str, at: datetime) -> DraftPullRequest:
     """The draft once somebody has approved it."""
     return draft.model_copy(update={"approved_by": by, "opened_at": at})
@@ -40,7 +53,7 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"## What broke\n\n{_quote(incident.title)}\n\nSeen {incident.event_count} time(s) by {incident.user_count} "
         f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC.",
         _cause(attempt.changes),
-        _test(attempt),
+        _test(attempt.reproducer),
         f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _lost(attempt),
@@ -62,8 +75,7 @@ def _cause(changes: tuple[CandidateChange, ...]) -> str:
     )
 
 
-def _test(attempt: Attempt) -> str:
-    test = attempt.reproducer
+def _test(test: Reproducer | None) -> str:
     if test is None:
         return ""
     return (

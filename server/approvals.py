@@ -13,22 +13,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from fixloop.forges.commits import fix_commit, test_commit
-from fixloop.publish import draft_of, opened
+from fixloop import Forge
+from fixloop.blocks import by_file, parse
+from fixloop.forges.commits import Commit, fix_commit, test_commit
+from fixloop.publish import draft_of, opened, test_draft_of
 from fixloop.worlds import RepoLayout
 from server import plugins
 from server.house import House
+from server.owners import owners_of
 from store import journal, queries, tasks
 from store.errors import NightdeskError, NotAllowed, NotFound, Unavailable
 from store.event import Trust
 from store.incident import Incident
+from store.mirrors import Mirror
 from store.project import RepositoryConfig
-from store.repair import Attempt, DraftPullRequest, Ended, Oracle, ValidationVerdict
+from store.repair import Attempt, ChangeVerdict, DraftPullRequest, Ended, Oracle, ValidationVerdict
 from store.tasks import Task
 
 log = logging.getLogger("nightdesk.drafts")
 
 WAITING = "waiting"  # the state of a draft whose forge did not answer
+_REVIEWERS = 5  # who are asked at most
 _OPENED = frozenset({"open", "merged", "closed"})
 
 
@@ -37,6 +42,13 @@ class Discloses(Protocol):
     """A forge that can say who may read a repository."""
 
     def is_public(self) -> bool: ...
+
+
+@runtime_checkable
+class KnowsAuthors(Protocol):
+    """A forge that can say who, of its own users, wrote a commit."""
+
+    def author_of(self, commit: str) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -141,13 +153,20 @@ def _opened(
     assert patch is not None  # noqa: S101 - callers look first
     forge, mirror = plugins.forge(_row(house, repo).url, house.config.forges), house.mirrors.get(repo)
     base = patch.base_commits[repo]
-    draft = opened(
-        draft_of(incident, attempt, RepoLayout(repo, base), forge.name), by or "policy", datetime.now(UTC)
-    )
+    proposal = draft_of(incident, attempt, RepoLayout(repo, base), forge.name)
+    asked = _reviewers(forge, mirror, attempt, repo, list(by_file(parse(patch.diffs[repo]))))
+    draft = opened(proposal.model_copy(update={"reviewers": asked}), by or "policy", datetime.now(UTC))
     commits = [fix_commit(draft.title, draft.body, mirror, base, patch.diffs[repo])]
     test = attempt.reproducer
     if test is not None and test.repo == repo:
-        commits.insert(0, test_commit(draft.title, {test.test_path: test.source}))
+        commits.insert(0, test_commit(incident.id, {test.test_path: test.source}))
+    return _pushed(forge, draft, commits, incident, by)
+
+
+def _pushed(
+    forge: Forge, draft: DraftPullRequest, commits: Sequence[Commit], incident: Incident, by: str | None
+) -> DraftPullRequest:
+    repo = draft.repo
     try:
         if by in {None, "policy"} and isinstance(forge, Discloses) and forge.is_public():
             raise NotAllowed(f"{repo} can be read by anybody: a person decides about its drafts.")
@@ -157,6 +176,60 @@ def _opened(
             raise
         log.warning("The draft of %s in %s waits: %s", incident.id, repo, problem)
         return draft.model_copy(update={"state": WAITING})
+
+
+def open_test(house: House, ref: str, by: str) -> DraftPullRequest:
+    """Land the failing test of an incident by itself, as a draft on the branch that a fix goes to later. A person
+    decides: by itself it makes the tests of the repository fail. Idempotent. Raises NotFound without a test, NotAllowed
+    where the policy is 'never' or a fix is drafted, Unavailable where the forge does not answer now."""
+    incident, attempt, draft = proposed_test(house, ref)
+    test = attempt.reproducer
+    assert test is not None  # noqa: S101 - there is no proposal without
+    row = _row(house, test.repo)
+    if _policy(house, row) == "never":
+        raise NotAllowed("The policy of the repository is 'never': no draft is opened there.")
+    if any(each.kind == "fix" and each.repo == test.repo for each in attempt.drafts):
+        raise NotAllowed(f"The draft of {incident.id} in {test.repo} carries the test already.")
+    forge = plugins.forge(row.url, house.config.forges)
+    asked = _reviewers(forge, house.mirrors.get(test.repo), attempt, test.repo, [test.test_path])
+    draft = opened(draft.model_copy(update={"reviewers": asked}), by, datetime.now(UTC))
+    landed = forge.open_draft(draft, [test_commit(incident.id, {test.test_path: test.source})])
+    others = [each for each in attempt.drafts if each.repo != test.repo]
+    kept = attempt.model_copy(update={"drafts": (*others, landed)})
+    journal.keep_attempt(house.database, kept)
+    return landed
+
+
+def proposed_test(house: House, ref: str) -> tuple[Incident, Attempt, DraftPullRequest]:
+    """The draft of the test alone, without opening it. Raises NotFound where there is no test."""
+    incident = queries.incident(house.database, ref)
+    attempt = queries.latest_attempt(house.database, incident.id)
+    if attempt is None or attempt.reproducer is None:
+        raise NotFound(f"{incident.id} has no failing test; run `nightdesk reproduce {incident.id}` first.")
+    test = attempt.reproducer
+    forge = plugins.forge(_row(house, test.repo).url, house.config.forges)
+    base = (attempt.patch.base_commits if attempt.patch else {}).get(test.repo)
+    head = base or house.mirrors.get(test.repo).head()
+    return incident, attempt, test_draft_of(incident, test, head, forge.name)
+
+
+def _reviewers(
+    forge: Forge, mirror: Mirror, attempt: Attempt, repo: str, files: Sequence[str]
+) -> tuple[str, ...]:
+    """Who is asked to look at it: the code owners of what changes, and who wrote the proven cause. Nobody, where that
+    cannot be found out: a draft does not wait for it."""
+    try:
+        names = dict.fromkeys(owners_of(mirror, files))
+        cause = next(
+            (c for c in attempt.changes if c.verdict is ChangeVerdict.PROVEN and c.repo == repo), None
+        )
+        if cause is not None and isinstance(forge, KnowsAuthors):
+            author = forge.author_of(cause.commit)
+            names |= {author: None} if author else {}
+    except NightdeskError as problem:
+        log.warning("Nobody is asked to review the draft in %s: %s", repo, problem)
+        return ()
+    return tuple(names)[:_REVIEWERS]
 
 
 def _policy(house: House, row: RepositoryConfig) -> str:

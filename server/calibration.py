@@ -61,8 +61,12 @@ def audit(house: House, project: str, count: int, seed: str) -> list[tuple[Draw,
 def _words(house: House, project: str) -> Iterator[tuple[str, bool]]:
     """The last word said of each incident: noise or not-noise, resolved by a draft that was merged, reopened."""
     last: dict[str, bool] = {}
-    for act in queries.acts(house.database):
-        if act.what == "lane":
+    acts = queries.acts(house.database)
+    undone = {act.before["act"] for act in acts if act.what == "undo"}
+    for act in acts:
+        if act.id in undone:
+            continue
+        if act.what == "lane" and act.who != "triage":  # ours is no word on itself
             last[act.subject] = act.after != Lane.NOISE.value
         elif act.what == "status" and act.before in (Status.RESOLVED.value, Status.MUTED.value):
             if act.after in (Status.OPEN.value, Status.REGRESSED.value):

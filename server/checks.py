@@ -17,7 +17,7 @@ import httpx
 from fixloop import Sandbox
 from server import plugins
 from server.approvals import Discloses
-from server.config import SETTINGS, Config
+from server.config import SECRETS, SETTINGS, Config
 from server.house import House
 from server.presence import servers
 from server.web.words import ago, stamp
@@ -85,9 +85,16 @@ def configuration(config: Config) -> list[Check]:
     values = {"data": config.data, **{name: getattr(config, name) for name in SETTINGS}}
     values["database"] = config.database_shown
     return [
-        Check(name, State.SETTING, f"{'unset' if value in (None, '') else value} ({config.source(name)})")
+        Check(name, State.SETTING, f"{_shown(name, value)} ({config.source(name)})")
         for name, value in values.items()
     ]
+
+
+def _shown(name: str, value: object) -> object:
+    """A value for people; of those that hold secrets only whether there is one."""
+    if value in (None, "", (), {}):
+        return "unset"
+    return "given, not shown" if name in SECRETS else value
 
 
 def _database(house: House) -> Check:

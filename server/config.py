@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from server.quiet import quiet_of
 from store.errors import NightdeskError
+from store.notices import Telling
 
 DraftPolicy = Literal["proven", "ask", "never"]
 
@@ -103,6 +105,35 @@ class Config(BaseModel):
         default=900.0, gt=0, description="Time that one repair of one incident may take, in seconds."
     )
 
+    notify: tuple[str, ...] = Field(
+        default=(),
+        description="Where people are told: addresses of apprise, as `slack://…`, `mailto://…`, `msteams://…`.",
+    )
+    notify_about: tuple[str, ...] = Field(
+        default=("focus", "proven", "recurrence"),
+        description="What is told: `focus` (an incident came into focus), `proven` (a fix is proven), `recurrence` "
+        "(a resolved one is back). Noise never is.",
+    )
+    quiet_hours: str = Field(
+        default="",
+        description="When people are left alone: `22:00-07:00`, with a time zone if it is not UTC's "
+        "(`22:00-07:00 Europe/Berlin`). What happens meanwhile comes as one message afterwards.",
+    )
+    digest_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=1440,
+        description="Collect what is to be told for so many minutes into one message; 0: each comes by itself.",
+    )
+    webhooks: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses that get each notice as signed JSON at once; also GitHub's `…/dispatches` and GitLab's "
+        "`…/trigger/pipeline`.",
+    )
+    webhook_secret: str = Field(
+        default="", description="With what outgoing webhooks are signed; empty: the first key of the project."
+    )
+
     client_documents: bool = Field(
         default=True,
         description="Whether the description that an assistant's client id points to is fetched, when a person who is "
@@ -114,6 +145,26 @@ class Config(BaseModel):
         exclude=True,
         description="Where each value came from: set by `load`, not a setting.",
     )
+
+    @field_validator("notify", "notify_about", "webhooks", mode="before")
+    @classmethod
+    def _words(cls, given: object) -> object:
+        """In the environment it is text: addresses with blanks between them."""
+        return given.split() if isinstance(given, str) else given
+
+    @field_validator("notify_about")
+    @classmethod
+    def _known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        known = [kind.value for kind in Telling]
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
+        return given
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, given: str) -> str:
+        quiet_of(given)
+        return given
 
     @field_validator("forges", mode="before")
     @classmethod
@@ -149,6 +200,7 @@ class Config(BaseModel):
         return self.drafts or ("ask" if remote else "proven")
 
 
+SECRETS = frozenset({"notify", "webhooks", "webhook_secret"})  # their values are shown to nobody
 SETTINGS = tuple(name for name in Config.model_fields if name not in {"data", "sources"})
 
 
@@ -226,6 +278,8 @@ def first_problem(error: ValidationError, sources: Mapping[str, str]) -> str:
     """The first complaint of a validation in one sentence, with the place where the value was set."""
     problem = error.errors(include_url=False)[0]
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    if name in SECRETS:
+        return f"Setting {name!r} ({sources.get(name, 'settings')}) cannot be used: {problem['msg']}."
     where = sources.get(name, "settings")
     return f"Setting {name!r} ({where}) cannot be {problem['input']!r}: {problem['msg']}."
 

@@ -38,7 +38,10 @@ _VALIDATION = (
     "suite_after", "lint", "types", "api_diff", "constraints", "flake_bound", "sandbox", "verdict", "rule",
     "said",
 )  # fmt: skip
-_DRAFT = ("forge", "repo", "branch", "base", "number", "url", "title", "state", "approved_by", "opened_at")
+_DRAFT = (
+    "forge", "repo", "branch", "base", "number", "url", "title", "state", "approved_by", "opened_at", "kind",
+    "reviewers", "merged_at", "merge_commit", "closed_at",
+)  # fmt: skip
 
 
 def incident_json(house: House, ref: str) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _times(incident: Incident, triage: Triage | None, attempt: Attempt | None) -
         for step in (attempt.steps if attempt else ())
     }
     opened = [draft.opened_at for draft in attempt.drafts if draft.opened_at] if attempt else []
-    merged = any(draft.state == "merged" for draft in attempt.drafts) if attempt else False
+    merged = [draft.merged_at for draft in attempt.drafts if draft.merged_at] if attempt else []
     milestones: dict[str, datetime | None] = {
         "detected": incident.first_seen,
         "triaged": _last_end(triage.steps) if triage else None,
@@ -107,7 +110,7 @@ def _times(incident: Incident, triage: Triage | None, attempt: Attempt | None) -
         "reproduced": ends.get("reproduce") if attempt and attempt.reproducer else None,
         "proposed": ends.get("repair") if attempt and attempt.patch else None,
         "drafted": min(opened, default=None),
-        "merged": attempt.finished_at if attempt and merged else None,
+        "merged": max(merged, default=None),
     }
     return {name: moment.isoformat() if moment else None for name, moment in milestones.items()}
 

@@ -15,16 +15,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server import forge_hooks
 from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.parsing import named_events, own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
-from store import queries
+from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
 from store.event import Event, Trust
 from store.project import Key, Project
+from triage.formats.sentry_sessions import may_have_sessions, served_of
 
 log = logging.getLogger("nightdesk.ingest")
 
@@ -143,6 +145,10 @@ class Ingest:
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
         self._keep(events, key)
+        if not key.public and may_have_sessions(body):
+            rows = served_of(body, datetime.now(UTC))
+            told = [(one.release, one.environment, "", one.started, one.count) for one in rows]
+            recurring.expose(self._house.database, project.id, told)
         return {"id": event_id} if event_id else {}
 
     def _own(self, parcel: Parcel) -> dict[str, Any]:
@@ -168,10 +174,11 @@ class Ingest:
 
     def _hook(self, parcel: Parcel) -> Response:
         """What another service tells about itself, signed in its way or with a key of the project."""
+        if parcel.source in forge_hooks.SOURCES:
+            return self._forge(parcel)
         if parcel.source not in HOOKS:
-            raise NotFound(
-                f"There are no webhooks of {parcel.source[:40]!r}; known are {', '.join(sorted(HOOKS))}."
-            )
+            known = ", ".join(sorted([*HOOKS, *forge_hooks.SOURCES]))
+            raise NotFound(f"There are no webhooks of {parcel.source[:40]!r}; known are {known}.")
         signatures = hook_signature(parcel.source, parcel.headers)
         if signatures:
             secrets = {key.key: key for key in self._secret_keys(parcel.project)}
@@ -187,6 +194,26 @@ class Ingest:
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
         self._keep(events, key)
         return HOOK.accepted(events, parcel.headers)
+
+    def _forge(self, parcel: Parcel) -> Response:
+        """What a forge tells of drafts and deployments: signed, or with the secret, by a key that senders of events in
+        the open do not have."""
+        signatures = hook_signature(parcel.source, parcel.headers)
+        token = parcel.headers.get("x-gitlab-token", "") if parcel.source == "gitlab" else ""
+        usable = {key.key: key for key in self._secret_keys(parcel.project)}
+        if signatures:
+            key = usable[signed_with(signatures, parcel.body, list(usable))]
+        elif token:
+            key = self._key(token)
+        else:
+            raise NoKey("This webhook is not signed: give it a secret key of the project as its secret.")
+        if key.public:
+            raise NotAllowed("A public key cannot move incidents; give the webhook a secret one.")
+        project = self._project(parcel.project, key)
+        body = parcel.inflated(self._house.config.max_inflated)
+        now = datetime.now(UTC)
+        told = forge_hooks.take(self._house, project.name, parcel.source, parcel.headers, body, now)
+        return JSONResponse(told)
 
     def _secret_keys(self, ref: str) -> list[Key]:
         """The keys of a project that sign: those that nobody but the team knows."""

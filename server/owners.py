@@ -6,6 +6,7 @@ A suggestion, made where nobody was assigned; it says why.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from store.incident import CodeLocation
@@ -35,6 +36,15 @@ def suggested(mirror: Mirror, place: CodeLocation) -> Suggestion | None:
             return Suggestion(" ".join(owners), f"{file} of {mirror.name} names them for {place.path}.")
         break
     return _last_author(mirror, place)
+
+
+def owners_of(mirror: Mirror, paths: Sequence[str]) -> list[str]:
+    """The code owners of some files who have an account or a team on the forge ("@ann", "@org/team"), as the default
+    branch names them. Raises NotFound, Unavailable."""
+    head = mirror.head()
+    text = next((found for file in FILES if (found := mirror.text(head, file)) is not None), "")
+    named = dict.fromkeys(owner for path in paths for owner in code_owners(text, path))
+    return [owner for owner in named if re.fullmatch(r"@[\w.-]+(?:/[\w./-]+)?", owner)]
 
 
 def code_owners(text: str, path: str) -> tuple[str, ...]:

@@ -154,6 +154,9 @@ def hook_signature(source: str, headers: Headers) -> list[str]:
     if source == "sentry":
         given = headers.get("sentry-hook-signature", "")
         return [given] if given else []
+    if source == "github":
+        given = headers.get("x-hub-signature-256", "")
+        return [given.removeprefix("sha256=")] if given.startswith("sha256=") else []
     if source == "pagerduty":
         parts = headers.get("x-pagerduty-signature", "").split(",")
         return [part.strip().removeprefix("v1=") for part in parts if part.strip().startswith("v1=")]

@@ -16,8 +16,10 @@ from sqlmodel import Session, col, select
 from store.acts import note_act, plain
 from store.database import Database
 from store.errors import BadPayload, NotFound
+from store.following import follow
 from store.incident import Lane, Status, Step, Triage
 from store.labels import propose
+from store.notices import Telling, note
 from store.project import Key, Project, Release, RepositoryConfig
 from store.queries import (
     incident_name,
@@ -29,7 +31,7 @@ from store.queries import (
 )
 from store.recording import Recorded, record
 from store.regrouping import merge, split
-from store.repair import Attempt
+from store.repair import Attempt, Ended
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -90,6 +92,9 @@ def keep_triage(db: Database, incident_id: str, triage: Triage, task: Task | Non
         row.verdict = triage.verdict.model_dump(mode="json")
         row.location = None if triage.location is None else triage.location.model_dump(mode="json")
         row.repo = None if triage.location is None else triage.location.repo
+        if row.lane == Lane.FOCUS and row.status not in (Status.MUTED, Status.RESOLVED):
+            key = f"focus:{row.id}"
+            note(session, Telling.FOCUS, row.id or 0, key, row.why, datetime.now(UTC))
         if task is not None:
             drop(session, task)
 
@@ -116,9 +121,12 @@ def keep_attempt(db: Database, attempt: Attempt) -> None:
 
     Raises NotFound for an attempt that was never started."""
     with db.write() as session:
-        row = _attempt_row(session, attempt.id)
+        row, now = _attempt_row(session, attempt.id), datetime.now(UTC)
         row.body = attempt.model_dump_json(exclude={"steps"})
         _add_steps(session, row, attempt.steps)
+        follow(session, attempt, now)
+        if attempt.proof is not None and attempt.ended in (Ended.PROVEN, Ended.DRAFTED):
+            note(session, Telling.PROVEN, row.incident_id, f"proven:{attempt.id}", attempt.said, now)
 
 
 # --- a person's or an assistant's word ------------------------------------------------------------

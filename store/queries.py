@@ -273,10 +273,16 @@ def attempt(db: Database, attempt_id: str) -> Attempt | None:
 
 def drafts(db: Database) -> list[DraftPullRequest]:
     """Every draft of every repair, as its attempt knows it."""
+    return [draft for attempt in attempts_with_drafts(db) for draft in attempt.drafts]
+
+
+def attempts_with_drafts(db: Database) -> list[Attempt]:
+    """Every repair that has a draft, without its steps."""
     with db.read() as session:
         some = col(AttemptRow.body).contains('"drafts":[{', autoescape=True)
-        bodies = session.exec(select(AttemptRow.body).where(some))
-        return [draft for body in bodies for draft in Attempt.model_validate_json(body).drafts]
+        return [
+            Attempt.model_validate_json(body) for body in session.exec(select(AttemptRow.body).where(some))
+        ]
 
 
 def latest_attempt(db: Database, incident_id: str) -> Attempt | None:

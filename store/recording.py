@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
-from sqlmodel import col
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlmodel import Session, col
 
-from store.acts import act_values, plain
+from store.acts import act_values, plain, request_triage
 from store.artifacts import Artifacts
 from store.bodies import NEARBY, TOGETHER, Passed, entity_of, is_sampled, packed, together
 from store.database import Database
 from store.errors import NotFound
 from store.event import Event
 from store.incident import Fingerprint, Lane, Status
+from store.recurring import RECORDER, recurs
 from store.tables import (
     ActRow,
     BranchRow,
@@ -34,13 +35,10 @@ from store.tables import (
     ProjectRow,
     ReleaseRow,
     Row,
-    TaskKind,
-    TaskRow,
 )
 
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
 AT_ONCE = 500  # events that are read about in one statement
-_RECORDER = "ingest"
 _MILESTONES = frozenset(
     10**power for power in range(2, 10)
 )  # counts at which how it spreads is looked at again
@@ -88,25 +86,9 @@ def _record_all(connection: Connection, parts: Sequence[Part]) -> list[list[Reco
     reports = [report for _, _, events in parts for report in events]
     for start in range(0, len(reports), AT_ONCE):
         recorded += _Batch(connection, artifacts, passed).record(reports[start : start + AT_ONCE])
-    _request_triage(connection, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
+    request_triage(connection, {int(one.incident_id[4:]) for one in recorded if one.wants_triage})
     answers = iter(recorded)
     return [[next(answers) for _ in events] for _, _, events in parts]
-
-
-def _request_triage(connection: Connection, numbers: Collection[int]) -> None:
-    """Have incidents triaged. One that waits for it already gets a new task: who is at work on the old one has
-    not seen what changed."""
-    if not numbers:
-        return
-    kind, now = TaskKind.TRIAGE.value, datetime.now(UTC)
-    connection.execute(_DROP_TASKS, {"ids": list(numbers)})
-    connection.execute(
-        insert(_table(TaskRow)),
-        [
-            {"kind": kind, "incident_id": number, "subject": f"INC-{number}", "created_at": now}
-            for number in sorted(numbers)
-        ],
-    )
 
 
 @dataclass(slots=True)
@@ -303,18 +285,24 @@ class _Batch:
             incident.environments = [*incident.environments, first["environment"]][-SHOWN_VALUES:]
         if "release" in first:
             incident.releases = [*incident.releases, first["release"]][-SHOWN_VALUES:]
-        if regressed := incident.status == Status.RESOLVED:
-            self._regress(arrival)
+        regressed = incident.status == Status.RESOLVED and self._reopened(arrival)
         return Recorded(
             f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
             grown=incident.event_count in _MILESTONES,
         )  # fmt: skip
 
-    def _regress(self, arrival: _Arrival) -> None:
+    def _reopened(self, arrival: _Arrival) -> bool:
+        """Whether an event brings a resolved incident back: where a fix was merged, one of a build that has it."""
+        event, number = arrival.event, arrival.incident.id
+        with Session(self.connection) as session:  # rare: it may use rows
+            reason = recurs(session, number, event.release, event.event_id, event.received_at)
+            session.commit()  # of its savepoint
+        if reason is None:
+            return False
         before, after = Status.RESOLVED.value, Status.REGRESSED.value
-        reason = f"event {arrival.event_id} came in after it was resolved"
         arrival.incident.status = after
-        self.acts.append(act_values(_RECORDER, "status", f"INC-{arrival.incident.id}", before, after, reason))
+        self.acts.append(act_values(RECORDER, "status", f"INC-{number}", before, after, reason))
+        return True
 
     def _is_new(self, incident: int, kind: str, value: str) -> bool:
         """Whether the incident was never seen with this value before; from now on it was."""
@@ -506,7 +494,4 @@ _RELEASE = select(_releases.id, _releases.first_seen).where(
 )
 _RELEASE_SEEN = (
     update(_table(ReleaseRow)).where(_releases.id == bindparam("row")).values(first_seen=bindparam("seen"))
-)
-_DROP_TASKS = delete(_table(TaskRow)).where(
-    col(TaskRow.kind) == TaskKind.TRIAGE.value, col(TaskRow.incident_id).in_(_listed("ids"))
 )

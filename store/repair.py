@@ -207,6 +207,24 @@ class DraftPullRequest(Value):
     proof_id: str | None = None
     approved_by: str | None = None
     opened_at: datetime | None = None
+    kind: str = "fix"  # fix, or test: the failing test by itself
+    reviewers: tuple[str, ...] = ()  # logins and teams ("@ann", "@org/team") that are asked to look at it
+    merged_at: datetime | None = None
+    merge_commit: str | None = None  # of the branch that it was merged into
+    closed_at: datetime | None = None
+
+
+class Feedback(Value):
+    """What was said of a draft on its forge. `kind`: comment, review or check; `outcome` is the forge's word of a
+    review or a check ("approved", "failure"). The text is a stranger's, redacted."""
+
+    kind: str
+    source: str  # what the forge calls it: the same one is kept once
+    at: datetime
+    who: str = ""
+    outcome: str = ""
+    text: str = ""
+    url: str = ""
 
 
 class Attempt(Value):

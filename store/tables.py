@@ -278,6 +278,116 @@ class ActRow(Row, table=True):
     reason: str = ""
 
 
+class WatchRow(Row, table=True):
+    """A fix that was merged, and is watched: `commits` are what was merged, by repository. `recurred_at` says when an
+    event of a build came in that contains it."""
+
+    __tablename__ = "watches"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    attempt_id: str = Field(unique=True)
+    commits: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    merged_at: datetime = Field(sa_type=UtcDateTime)
+    recurred_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    recurred_release: str | None = None
+    recurred_event: str | None = None
+
+
+class BuildRow(Row, table=True):
+    """Whether a release contains a fix that is watched. `decided_at` None: it is still to be looked up; `contains` None
+    after that: nothing tells. `release` is empty for events that name none."""
+
+    __tablename__ = "builds"
+
+    watch_id: int = Field(foreign_key="watches.id", primary_key=True)
+    release: str = Field(primary_key=True)
+    event_id: str | None = None  # the newest event that made one ask
+    contains: bool | None = None
+    said: str = ""
+    decided_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+
+
+class ExposureRow(Row, table=True):
+    """How many requests a release has served in an hour, failed or not: what a rate is a share of. The empty string
+    stands for "none named", a `transaction` without a name for all of them."""
+
+    __tablename__ = "exposures"
+
+    project_id: int = Field(foreign_key="projects.id", primary_key=True)
+    release: str = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
+    transaction: str = Field(primary_key=True)
+    hour: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    count: int = 0
+
+
+class FollowRow(Row, table=True):
+    """A draft that is open on a forge, and when it is looked at next."""
+
+    __tablename__ = "follows"
+
+    attempt_id: str = Field(foreign_key="attempts.id", primary_key=True)
+    repo: str = Field(primary_key=True)
+    next_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    looked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    failures: int = 0
+    said: str = ""  # why the last look failed
+
+
+class FeedbackRow(Row, table=True):
+    """What was said of a draft on its forge: a comment, a review, the result of a check. Redacted before it is kept."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        UniqueConstraint("attempt_id", "repo", "kind", "source"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    attempt_id: str
+    repo: str
+    kind: str
+    source: str  # what the forge calls it
+    at: datetime = Field(sa_type=UtcDateTime)
+    who: str = ""
+    outcome: str = ""
+    text: str = ""
+    url: str = ""
+
+
+class NoticeRow(Row, table=True):
+    """Something to tell people or programs, written by the transaction that makes it true. `key` is what it is about:
+    the same thing is told once. `spread_at`: its deliveries are written."""
+
+    __tablename__ = "notices"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    incident_id: int = Field(foreign_key="incidents.id", index=True)
+    key: str = Field(unique=True)
+    said: str = ""
+    at: datetime = Field(sa_type=UtcDateTime)
+    spread_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+
+
+class DeliveryRow(Row, table=True):
+    """A notice on its way to one target (a digest of its address, which may hold a secret). `next_at` None: it has
+    arrived, or was given up; `sent_at` says which."""
+
+    __tablename__ = "deliveries"
+
+    notice_id: int = Field(foreign_key="notices.id", primary_key=True)
+    target: str = Field(primary_key=True)
+    tries: int = 0
+    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    said: str = ""
+
+
 class BranchRow(Row, table=True):
     """Where the events of a split incident go that have this value of what it was split by; the empty string
     stands for none."""

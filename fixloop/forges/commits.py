@@ -34,9 +34,10 @@ class Blobs(Protocol):
     def executable(self, commit: str, paths: Sequence[str]) -> frozenset[str]: ...
 
 
-def test_commit(title: str, files: Mapping[str, str]) -> Commit:
-    """The test by itself: it can be looked at, and landed, without the fix."""
-    said = f"{title}\n\nThe test that fails for the same reason as production did.\n"
+def test_commit(incident_id: str, files: Mapping[str, str]) -> Commit:
+    """The test by itself: it can be looked at, and landed, without the fix. Landed before, it is the same commit again:
+    nothing of the fix stands in it."""
+    said = f"{incident_id}: the failing test\n\nThe test that fails for the same reason as production did.\n"
     return Commit(said, {path: text.encode() for path, text in files.items()})
 
 

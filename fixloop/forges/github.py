@@ -7,14 +7,18 @@ clone; the draft is a draft or it is not opened, for some plans have none.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from fixloop.forges.commits import Commit
-from fixloop.forges.rest import Api, Place, Refused, first_merged, place_of, token
+from fixloop.forges.rest import Api, Place, Refused, first_merged, moment, place_of, token
 from store.errors import NotAllowed, NotFound, Unavailable
-from store.repair import DraftPullRequest
+from store.repair import DraftPullRequest, Feedback
+
+log = logging.getLogger("nightdesk.drafts")
 
 LABEL = "nightdesk"
 
@@ -50,13 +54,38 @@ class GitHub:
         found = self._find(draft)
         if found is None:
             found = self._open(draft)
-        return _read(draft, found)
+        return read_pull(draft, found)
 
     def look(self, draft: DraftPullRequest) -> DraftPullRequest:
         """What became of it."""
+        return read_pull(draft, self._pull(draft))
+
+    def heard(self, draft: DraftPullRequest) -> list[Feedback]:
+        """Its comments, reviews and checks, at most a hundred of each."""
+        number, head = draft.number, self._pull(draft)["head"]["sha"]
+        said = [comment(one) for one in self._page(f"/issues/{number}/comments")]
+        said += [comment(one) for one in self._page(f"/pulls/{number}/comments")]
+        said += [comment(one, "review") for one in self._page(f"/pulls/{number}/reviews")]
+        runs = self._api.get(f"{self._path}/commits/{head}/check-runs", per_page="100")["check_runs"]
+        return said + [check(run) for run in runs if run.get("status") == "completed"]
+
+    def author_of(self, commit: str) -> str | None:
+        """The login of whoever wrote a commit, where GitHub knows it."""
+        try:
+            author = self._api.get(f"{self._path}/commits/{commit}").get("author") or {}
+        except NotFound:
+            return None
+        return f"@{author['login']}" if author.get("login") else None
+
+    def _pull(self, draft: DraftPullRequest) -> dict[str, Any]:
         if draft.number is None:
             raise NotFound(f"{draft.branch} has no pull request yet.")
-        return _read(draft, self._api.get(f"{self._path}/pulls/{draft.number}"))
+        found: dict[str, Any] = self._api.get(f"{self._path}/pulls/{draft.number}")
+        return found
+
+    def _page(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._api.get(self._path + path, per_page="100")
+        return found
 
     def merged_by(self, commit: str) -> tuple[str, int] | None:
         """The pull request that brought a commit, and when it was merged (seconds since 1970): the first, if more."""
@@ -74,16 +103,22 @@ class GitHub:
             tree = self._api.send("POST", f"{self._path}/git/trees", body)["sha"]
             made.append((tree, commit.message))
         if head is not None:
-            standing = self._api.get(f"{self._path}/git/commits/{head}")
-            if standing["tree"]["sha"] == tree:
-                return
-            raise Unavailable(
-                f"The branch {draft.branch} is there with other content: look at it, and delete it."
-            )
+            trees = [each for each, _ in made]
+            standing = self._api.get(f"{self._path}/git/commits/{head}")["tree"]["sha"]
+            if standing not in trees:
+                raise Unavailable(
+                    f"The branch {draft.branch} is there with other content: look at it, and delete it."
+                )
+            made, parent = made[trees.index(standing) + 1 :], head  # the test was landed before its fix
         for tree_sha, message in made:
             body = {"message": message, "tree": tree_sha, "parents": [parent]}
             parent = self._api.send("POST", f"{self._path}/git/commits", body)["sha"]
-        self._api.send("POST", f"{self._path}/git/refs", {"ref": f"refs/heads/{draft.branch}", "sha": parent})
+        if head is None:
+            body = {"ref": f"refs/heads/{draft.branch}", "sha": parent}
+            self._api.send("POST", f"{self._path}/git/refs", body)
+        elif made:
+            place = f"{self._path}/git/refs/heads/{quote(draft.branch)}"
+            self._api.send("PATCH", place, {"sha": parent, "force": False})
 
     def _head(self, branch: str) -> str | None:
         try:
@@ -116,14 +151,50 @@ class GitHub:
                 ) from error
             raise
         self._api.send("POST", f"{self._path}/issues/{opened['number']}/labels", {"labels": [LABEL]})
+        self._ask_reviewers(int(opened["number"]), draft.reviewers)
         return opened
+
+    def _ask_reviewers(self, number: int, names: Sequence[str]) -> None:
+        """Each by itself: one who may not review (an outsider, whoever the token belongs to) keeps no other away."""
+        for name in names:
+            team = name.partition("/")[2]
+            body = {"team_reviewers": [team]} if team else {"reviewers": [name.removeprefix("@")]}
+            try:
+                self._api.send("POST", f"{self._path}/pulls/{number}/requested_reviewers", body)
+            except (Refused, NotFound, NotAllowed) as problem:
+                log.warning("%s is not asked to review %s/pulls/%d: %s", name, self._path, number, problem)
 
 
 def _base(place: Place) -> str:
     return "https://api.github.com" if place.host == "github.com" else f"{place.site}/api/v3"
 
 
-def _read(draft: DraftPullRequest, pull: dict[str, Any]) -> DraftPullRequest:
-    merged = bool(pull.get("merged_at"))
-    state = "merged" if merged else "open" if pull["state"] == "open" else "closed"
-    return draft.model_copy(update={"number": pull["number"], "url": pull["html_url"], "state": state})
+def read_pull(draft: DraftPullRequest, pull: Mapping[str, Any]) -> DraftPullRequest:
+    """The draft as a pull request's JSON says it stands; webhooks carry the same JSON."""
+    merged = moment(pull.get("merged_at"))
+    update = {
+        "number": pull["number"], "url": pull["html_url"], "closed_at": moment(pull.get("closed_at")),
+        "state": "merged" if merged else "open" if pull["state"] == "open" else "closed", "merged_at": merged,
+        "merge_commit": pull.get("merge_commit_sha") if merged else None,
+    }  # fmt: skip
+    return draft.model_copy(update=update)
+
+
+def comment(said: Mapping[str, Any], kind: str = "comment") -> Feedback:
+    """A comment or a review, as the API and webhooks say it."""
+    at = moment(said.get("submitted_at")) or moment(said.get("updated_at")) or moment(said.get("created_at"))
+    who = (said.get("user") or {}).get("login") or ""
+    return Feedback(
+        kind=kind, source=str(said["id"]), at=at or datetime.now(UTC), who=str(who),
+        outcome=str(said.get("state") or "").lower(), text=str(said.get("body") or ""),
+        url=str(said.get("html_url") or ""),
+    )  # fmt: skip
+
+
+def check(run: Mapping[str, Any]) -> Feedback:
+    """The result of a check; one that has not ended has none."""
+    return Feedback(
+        kind="check", source=str(run["name"]), at=moment(run.get("completed_at")) or datetime.now(UTC),
+        outcome=str(run.get("conclusion") or run.get("status") or ""), text=str(run["name"]),
+        url=str(run.get("html_url") or ""),
+    )  # fmt: skip

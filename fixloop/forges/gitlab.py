@@ -6,16 +6,18 @@ Shapes by its documentation: commits with actions, merge requests. A merge reque
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from fixloop.forges.commits import Commit
-from fixloop.forges.rest import Api, first_merged, place_of, token
+from fixloop.forges.rest import Api, first_merged, moment, place_of, token
 from store.errors import NotFound, Unavailable
-from store.repair import DraftPullRequest
+from store.repair import DraftPullRequest, Feedback
 
 LABEL = "nightdesk"
+ENDED = frozenset({"success", "failed", "canceled", "skipped"})  # pipelines that run no more
 _STATES = {"opened": "open", "merged": "merged", "closed": "closed", "locked": "open"}
 
 
@@ -50,16 +52,33 @@ class GitLab:
             body = {
                 "source_branch": draft.branch, "target_branch": self._api.get(self._path)["default_branch"],
                 "title": f"Draft: {draft.title}", "description": draft.body, "labels": LABEL,
-                "remove_source_branch": True,
+                "remove_source_branch": True, "reviewer_ids": self._reviewers(draft.reviewers),
             }  # fmt: skip
             found = self._api.send("POST", f"{self._path}/merge_requests", body)
-        return _read(draft, found)
+        return read_request(draft, found)
 
     def look(self, draft: DraftPullRequest) -> DraftPullRequest:
         """What became of it."""
         if draft.number is None:
             raise NotFound(f"{draft.branch} has no merge request yet.")
-        return _read(draft, self._api.get(f"{self._path}/merge_requests/{draft.number}"))
+        return read_request(draft, self._api.get(f"{self._path}/merge_requests/{draft.number}"))
+
+    def heard(self, draft: DraftPullRequest) -> list[Feedback]:
+        """Its notes and pipelines, at most a hundred of each."""
+        place = f"{self._path}/merge_requests/{draft.number}"
+        notes = self._api.get(f"{place}/notes", per_page="100", sort="asc")
+        pipelines = self._api.get(f"{place}/pipelines", per_page="100")
+        said = [comment(one) for one in notes if not one.get("system")]
+        return said + [pipeline(one) for one in pipelines if one.get("status") in ENDED]
+
+    def _reviewers(self, names: Sequence[str]) -> list[int]:
+        """The ids of those that are people here; groups cannot be asked."""
+        found = []
+        for name in names:
+            if "/" not in name:
+                users = self._api.get("/users", username=name.removeprefix("@"))
+                found += [int(user["id"]) for user in users[:1]]
+        return found
 
     def merged_by(self, commit: str) -> tuple[str, int] | None:
         """The merge request that brought a commit, and when it was merged (seconds since 1970): the first, if more."""
@@ -117,6 +136,32 @@ class GitLab:
         return mine[0] if mine else None
 
 
-def _read(draft: DraftPullRequest, found: dict[str, Any]) -> DraftPullRequest:
+def read_request(draft: DraftPullRequest, found: Mapping[str, Any]) -> DraftPullRequest:
+    """The draft as a merge request's JSON says it stands; webhooks carry nearly the same JSON."""
     state = _STATES.get(str(found["state"]), "open")
-    return draft.model_copy(update={"number": found["iid"], "url": found["web_url"], "state": state})
+    names = ("merge_commit_sha", "squash_commit_sha", "sha")  # the last: merged by moving the branch forward
+    commit = next((str(found[name]) for name in names if found.get(name)), None)
+    update = {
+        "number": found["iid"], "url": found.get("web_url") or found.get("url"), "state": state,
+        "merged_at": moment(found.get("merged_at")), "closed_at": moment(found.get("closed_at")),
+        "merge_commit": commit if state == "merged" else None,
+    }  # fmt: skip
+    return draft.model_copy(update=update)
+
+
+def comment(note: Mapping[str, Any]) -> Feedback:
+    """A note, as the API says it."""
+    return Feedback(
+        kind="comment", source=str(note["id"]), text=str(note.get("body") or note.get("note") or ""),
+        at=moment(note.get("updated_at")) or moment(note.get("created_at")) or datetime.now(UTC),
+        who=str((note.get("author") or {}).get("username") or ""), url=str(note.get("url") or ""),
+    )  # fmt: skip
+
+
+def pipeline(found: Mapping[str, Any]) -> Feedback:
+    """The result of a pipeline."""
+    return Feedback(
+        kind="check", source=f"pipeline {found['id']}", outcome=str(found.get("status") or ""), text="pipeline",
+        at=moment(found.get("finished_at")) or moment(found.get("updated_at")) or datetime.now(UTC),
+        url=str(found.get("web_url") or found.get("url") or ""),
+    )  # fmt: skip

@@ -53,12 +53,17 @@ class LocalGit:
         return opened
 
     def look(self, draft: DraftPullRequest) -> DraftPullRequest:
-        """Merged when the branch that is checked out contains it, closed when it is gone."""
+        """Merged when the branch that is checked out contains it, also where its own branch is gone by then; closed
+        when it is gone without."""
         head = self._git("rev-parse", "--verify", "-q", f"refs/heads/{draft.branch}", check=False)
         if not head:
+            ours = (f"--author={AUTHOR}", "--fixed-strings", f"--grep={draft.title}")
+            head = self._git("log", "-1", "--format=%H", *ours, f"{draft.base}..HEAD", check=False)
+        if not head:
             return draft.model_copy(update={"state": "closed"})
-        merged = self._git("merge-base", "--is-ancestor", head, "HEAD", code=True)
-        return draft.model_copy(update={"state": "merged" if merged == "0" else "open"})
+        merged = self._git("merge-base", "--is-ancestor", head, "HEAD", code=True) == "0"
+        state, commit = ("merged", head) if merged else ("open", None)
+        return draft.model_copy(update={"state": state, "merge_commit": commit})
 
     def _trees(self, base: str, commits: Sequence[Commit]) -> list[str]:
         """The tree after each commit, made on an index of its own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -130,6 +130,17 @@ def first_merged(requests: Iterable[tuple[str, str | None]]) -> tuple[str, int] 
     """Of (name, moment of merging): the one that was merged first, in seconds since 1970; None where none was."""
     merged = [(int(datetime.fromisoformat(at).timestamp()), name) for name, at in requests if at]
     return None if not merged else (min(merged)[1], min(merged)[0])
+
+
+def moment(text: object) -> datetime | None:
+    """A point in time as forges write it: ISO 8601, GitLab's webhooks with `UTC` at the end. None for what is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip().replace(" UTC", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def said(answer: httpx.Response) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from server.approvals import go_on
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
+from server.work.errands import Errands
 from server.work.leases import BEAT, ONE, QUEUES, Leases, new_name, place_of
 from server.work.triaging import triage
 from store import tasks
@@ -50,6 +51,7 @@ class Worker:
         self._engine = Engine(
             place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
         )
+        self._errands = Errands(house)
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._tick, self._stopping = threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
@@ -62,6 +64,8 @@ class Worker:
             self._take_here(self._only)
         self._beating.start()
         self._comparing.start()
+        if self._only is None:
+            self._errands.start()
         return self
 
     def __exit__(
@@ -71,6 +75,7 @@ class Worker:
         self._tick.set()
         for thread in (self._comparing, self._beating):
             thread.join(timeout=30)
+        self._errands.stop()
         self._engine.stop()
         self._leases.leave(self.name)
 
@@ -100,6 +105,7 @@ class Worker:
         while not asked.wait(0.1):
             if not self.idle():
                 continue
+            self._errands.round()
             self._leases.leave(self.name)
             if self.idle():
                 return

@@ -33,6 +33,21 @@ class Fake:
         self.down, self.drafts, self.public = False, True, False
         self.brought: dict[str, list[tuple[int, str | None]]] = {}  # commit -> number and moment of merging
         self.address = ""
+        self.said: list[dict[str, Any]] = []
+        self.reviewed: list[dict[str, Any]] = []
+        self.checks: list[dict[str, Any]] = []
+
+    def merge(self, number: int) -> str:
+        """Merge a draft as a person over there would; the commit on the main branch."""
+        raise NotImplementedError
+
+    def merged(self, branch: str) -> str:
+        """A merge commit of a branch on main."""
+        tree = self.git("rev-parse", f"refs/heads/{branch}^{{tree}}")
+        parents = ("-p", self.git("rev-parse", "refs/heads/main"), "-p", f"refs/heads/{branch}")
+        sha = self.git("commit-tree", tree, *parents, "-m", f"Merge {branch}")
+        self.git("update-ref", "refs/heads/main", sha)
+        return sha
 
     def routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         raise NotImplementedError
@@ -110,6 +125,13 @@ class FakeGitHub(Fake):
             ("GET", repo + "/pulls/([0-9]+)", self.pull),
             ("POST", repo + "/issues/([0-9]+)/labels", self.label),
             ("GET", repo + "/commits/([0-9a-f]{40})/pulls", self.pulls_of),
+            ("POST", repo + "/pulls/([0-9]+)/requested_reviewers", self.ask_reviewers),
+            ("PATCH", repo + "/git/refs/heads/(.+)", self.move_ref),
+            ("GET", repo + "/commits/([0-9a-f]{40})", self.author),
+            ("GET", repo + "/commits/([0-9a-f]{40})/check-runs", self.check_runs),
+            ("GET", repo + "/issues/([0-9]+)/comments", self.comments),
+            ("GET", repo + "/pulls/([0-9]+)/comments", self.no_comments),
+            ("GET", repo + "/pulls/([0-9]+)/reviews", self.reviews),
         ]
 
     def pulls_of(self, sha: str, query: Any, body: Any) -> Answer:
@@ -160,17 +182,52 @@ class FakeGitHub(Fake):
         pull = {
             "number": number, "state": "open", "draft": body["draft"], "merged_at": None, "title": body["title"],
             "body": body["body"], "head": {"ref": body["head"]}, "base": {"ref": body["base"]}, "labels": [],
-            "html_url": f"{self.address}/team/shop/pull/{number}",
+            "html_url": f"{self.address}/team/shop/pull/{number}", "closed_at": None, "merge_commit_sha": None,
         }  # fmt: skip
         self.pulls.append(pull)
         return 201, pull
 
     def pull(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.pulls[int(number) - 1]
+        pull = self.pulls[int(number) - 1]
+        pull["head"]["sha"] = self.git("rev-parse", f"refs/heads/{pull['head']['ref']}")
+        return 200, pull
+
+    def merge(self, number: int) -> str:
+        pull = self.pulls[number - 1]
+        sha, at = self.merged(pull["head"]["ref"]), "2026-11-21T12:00:00Z"
+        pull |= {"state": "closed", "merged_at": at, "closed_at": at, "merge_commit_sha": sha}
+        return sha
 
     def label(self, number: str, query: Any, body: Any) -> Answer:
         self.pulls[int(number) - 1]["labels"] += body["labels"]
         return 200, []
+
+    def ask_reviewers(self, number: str, query: Any, body: Any) -> Answer:
+        if "outsider" in body.get("reviewers", []):
+            return 422, {"message": "Reviews may only be requested from collaborators."}
+        asked = self.pulls[int(number) - 1].setdefault("asked", [])
+        asked += [*body.get("reviewers", []), *body.get("team_reviewers", [])]
+        return 201, {}
+
+    def move_ref(self, branch: str, query: Any, body: Any) -> Answer:
+        assert body["force"] is False
+        self.git("update-ref", f"refs/heads/{branch}", body["sha"])
+        return 200, {"ref": f"refs/heads/{branch}"}
+
+    def author(self, sha: str, query: Any, body: Any) -> Answer:
+        return 200, {"sha": sha, "author": {"login": "ada"}}
+
+    def check_runs(self, sha: str, query: Any, body: Any) -> Answer:
+        return 200, {"check_runs": self.checks}
+
+    def comments(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.said
+
+    def no_comments(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, []
+
+    def reviews(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.reviewed
 
 
 class FakeGitLab(Fake):
@@ -193,6 +250,9 @@ class FakeGitLab(Fake):
             ("POST", project + "/merge_requests", self.new_request),
             ("GET", project + "/merge_requests/([0-9]+)", self.request),
             ("GET", project + "/repository/commits/([0-9a-f]{40})/merge_requests", self.requests_of),
+            ("GET", project + "/merge_requests/([0-9]+)/notes", self.notes),
+            ("GET", project + "/merge_requests/([0-9]+)/pipelines", self.pipelines),
+            ("GET", "/api/v4/users", self.users),
         ]
 
     def requests_of(self, sha: str, query: Any, body: Any) -> Answer:
@@ -260,6 +320,21 @@ class FakeGitLab(Fake):
     def request(self, number: str, query: Any, body: Any) -> Answer:
         return 200, self.pulls[int(number) - 1]
 
+    def notes(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.said
+
+    def pipelines(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.checks
+
+    def users(self, query: Any, body: Any) -> Answer:
+        return 200, [] if query["username"] == "outsider" else [{"id": 7, "username": query["username"]}]
+
+    def merge(self, number: int) -> str:
+        request = self.pulls[number - 1]
+        sha = self.merged(request["source_branch"])
+        request |= {"state": "merged", "merged_at": "2026-11-21T12:00:00Z", "merge_commit_sha": sha}
+        return sha
+
 
 @contextmanager
 def serving(fake: Fake) -> Iterator[Fake]:
@@ -270,6 +345,9 @@ def serving(fake: Fake) -> Iterator[Fake]:
             self.respond()
 
         def do_POST(self) -> None:
+            self.respond()
+
+        def do_PATCH(self) -> None:
             self.respond()
 
         def respond(self) -> None:
