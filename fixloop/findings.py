@@ -14,7 +14,7 @@ from fixloop.reproduce.recipe import Recipe
 from fixloop.situation import Situation
 from fixloop.witness import Trial
 from store.event import Value
-from store.repair import Ended, Patch, Proof, Reproducer, Validation
+from store.repair import CandidateChange, Ended, Hypothesis, Patch, Proof, Reproducer, Validation
 
 
 class Findings(Value):
@@ -22,6 +22,8 @@ class Findings(Value):
     the minimal reproducer: the call, what is right, and the commit that gave it. Once `ended` is set no step is
     left. `spent` is in seconds."""
 
+    candidates: tuple[CandidateChange, ...] | None = None  # ranked, before anything was run; None: not yet
+    hypotheses: tuple[Hypothesis, ...] = ()  # whose citations hold
     reproduction: Reproduction | None = None
     search: Search | None = None
     recipe: Recipe | None = None
