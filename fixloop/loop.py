@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,7 @@ from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.contract import contradicted
 from fixloop.findings import Findings, input_hash
-from fixloop.fixers import FixCase, Fixer
+from fixloop.fixers import FixCase, Fixer, Reviser
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
 from fixloop.investigate import Investigator
@@ -238,13 +239,20 @@ class Repair:
         trial = known.trial(self._situation, self._bench)
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
         cause = known.search.cause if known.search else None
-        case = FixCase(self._situation, _reproduced(known), cause, self._bench)
+        case = FixCase(
+            self._situation, _reproduced(known), cause, self._bench, _hypotheses(known), trial.reproducer
+        )
         judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
         for fixer in self._fixers:
-            for patch in _proposals(fixer, case):
+            waiting = list(_proposals(fixer, partial(fixer.propose, case)))
+            while waiting:
                 self._bench.budget.check()
-                judged.append((patch, judge.judge(patch)))
+                patch = waiting.pop(0)
+                validation = judge.judge(patch)
+                judged.append((patch, validation))
+                if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
+                    waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
         best = choose(judged)
         after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
@@ -260,11 +268,11 @@ class Repair:
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
 
 
-def _proposals(fixer: Fixer, case: FixCase) -> Sequence[Patch]:
+def _proposals(fixer: Fixer, ask: Callable[[], Sequence[Patch]]) -> Sequence[Patch]:
     """What a fixer proposes; one that fails in a way it does not say proposes nothing, and keeps no other from
     it."""
     try:
-        return list(fixer.propose(case))
+        return list(ask())
     except NightdeskError:
         raise
     except Exception:
