@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from fixloop.bench import Bench
 from fixloop.prove import Search
+from fixloop.purse import Spent
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.situation import Situation
@@ -37,6 +38,7 @@ class Findings(Value):
     ended: Ended | None = None
     said: str = ""
     spent: float = 0.0
+    model: Spent = Spent()  # what a model has used of its budget
 
     def to_json(self) -> str:
         """As plain ASCII: half characters and infinities, which an application may give, survive the way."""

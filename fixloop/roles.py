@@ -36,7 +36,7 @@ class ErrorAnalyst:
     """Reads the events."""
 
     name, stage, turns = "error_analyst", "gather", 6
-    tools = ("*", "read")
+    tools: tuple[str, ...] = ("*", "read")
     system = (
         f"{COMMON}\n\n"
         "You are the error analyst. Find out from the events, the log lines near them and the metrics "
@@ -50,7 +50,7 @@ class CodeSearcher:
     """Reads the code and its history."""
 
     name, stage, turns = "code_searcher", "gather", 6
-    tools = CODE_TOOLS
+    tools: tuple[str, ...] = CODE_TOOLS
     system = (
         f"{COMMON}\n\n"
         "You are the code searcher. Find where the wrong value or state comes from: follow it from the "
@@ -80,7 +80,7 @@ class Fix:
     """Proposes edits."""
 
     name, stage, turns = "fix", "fix", 6
-    tools = CODE_TOOLS
+    tools: tuple[str, ...] = CODE_TOOLS
     system = (
         f"{COMMON}\n\n"
         "You write the fix. Put right what causes the failure, not where it shows: no handler that "

@@ -21,6 +21,7 @@ from sqlmodel import Session, col, func
 from store.artifacts import Artifacts
 from store.database import Database
 from store.recording import note_act
+from store.spending import transcripts
 from store.tables import EventRow, FacetRow, MoveRow
 
 BATCH = 500  # events of one transaction: others write in between
@@ -104,8 +105,8 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
 
 
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
-    """Remove payloads that no kept event refers to; how many, and their bytes on disk."""
-    referred = set(_references(db))
+    """Remove payloads that no kept event and no repair refers to; how many, and their bytes on disk."""
+    referred = {*_references(db), *transcripts(db)}
     gone = freed = 0
     for digest, place in artifacts.all():
         size, age = place.stat().st_size, time.time() - place.stat().st_mtime
