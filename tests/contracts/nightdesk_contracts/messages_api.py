@@ -64,9 +64,9 @@ def text(said: str, stop_reason: str = "end_turn") -> Turn:
 _numbers = count(1)
 
 
-def call(name: str, **arguments: Any) -> dict[str, Any]:
+def call(tool: str, /, **arguments: Any) -> dict[str, Any]:
     """A tool call, with an id of its own."""
-    return {"type": "tool_use", "id": f"toolu_{next(_numbers):06d}", "name": name, "input": arguments}
+    return {"type": "tool_use", "id": f"toolu_{next(_numbers):06d}", "name": tool, "input": arguments}
 
 
 def calls(*blocks: Mapping[str, Any]) -> Turn:
