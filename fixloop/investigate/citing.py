@@ -76,11 +76,21 @@ def added(change: CandidateChange, pattern: re.Pattern[str]) -> Iterator[tuple[s
 
 
 def touched(change: CandidateChange, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """(path, line) of lines that a change adds or takes away and that match."""
-    for block in blocks(change):
-        for text in (*block.new, *block.old):
-            if pattern.search(text):
-                yield block.path, text.strip()
+    """(path, line) of hunks that change a place which was there before, and in which a changed line or the line of the
+    definition around it matches: the first changed line that does, else the first with words."""
+    path = ""
+    for piece in re.split(r"(?m)^(?=--- |@@ )", change.hunks or ""):
+        if piece.startswith("--- "):
+            path = piece.split("\n")[1].removeprefix("+++ b/")
+            continue
+        head, _, body = piece.partition("\n")
+        numbers = re.match(r"@@ -(\d+),(\d+) \+\d+,\d+ @@ ?(.*)", head)
+        if numbers is None or numbers[1] == numbers[2] == "0":  # the file was made
+            continue
+        lines = [text[1:].strip() for text in body.splitlines() if text[1:].strip()]
+        telling = [text for text in lines if pattern.search(text)]
+        if lines and (telling or pattern.search(numbers[3])):
+            yield path, (telling or lines)[0]
 
 
 def commit(change: CandidateChange, claim: str, path: str, quote: str | None = None) -> Evidence:
