@@ -11,6 +11,7 @@ from time import monotonic
 from fixloop import Repositories, Sandbox
 from fixloop.changes.pull_requests import Asked, nobody
 from fixloop.environments import Environment
+from fixloop.knowledge import Knowledge
 from fixloop.runner import Runner
 from fixloop.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
@@ -55,6 +56,7 @@ class Bench:
     protected: tuple[str, ...] = ()  # paths that a patch may not touch, by configuration
     runs: int = 200
     budget: Budget = field(default_factory=Budget)
+    knowledge: Knowledge = field(default_factory=Knowledge)
 
     def world(self, **commits: str) -> World:
         """The running release; repositories named in `commits` at another commit."""

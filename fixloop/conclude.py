@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from fixloop.blocks import parse
-from fixloop.prove import Search
 from store.repair import (
     CandidateChange,
     ChangeVerdict,
@@ -69,11 +68,11 @@ def _telling(change: CandidateChange) -> str | None:
     )
 
 
-def hypotheses_of(search: Search | None) -> tuple[Hypothesis, ...]:
+def hypotheses_of(changes: Iterable[CandidateChange]) -> tuple[Hypothesis, ...]:
     """One hypothesis for each change that was run, with what the runs showed; status is computed, never
     claimed."""
     found: list[Hypothesis] = []
-    for change in search.changes if search else ():
+    for change in changes:
         if change.verdict == ChangeVerdict.UNTESTED:
             continue
         evidence = Evidence(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -71,6 +73,7 @@ PROTECTED = (
     "*.pyd",
 )
 _RUNNER = frozenset({"pytest", "_pytest", "pluggy", "iniconfig", "nose", "hypothesis", "py"})
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")  # letters that look like nothing
 _LINK = re.compile(
     r"^(?:(?:new|old|deleted) (?:file )?mode|index [0-9a-f]+\.\.[0-9a-f]+) (?:120000|160000)", re.M
 )
@@ -90,7 +93,23 @@ def whole(diff: str) -> Refusal | None:
     for path in _HEADER_PATH.findall(diff):
         if path != "/dev/null" and _leaves(path):
             return Refusal("path_traversal", f"{path!r} leaves the repository")
-    return None
+    return _unseen(diff)
+
+
+def _unseen(diff: str) -> Refusal | None:
+    """Characters that a reviewer does not see, or that turn the order of what is read: marks of direction, zero width,
+    tags. What a line that is taken away has had, the one in its place may keep."""
+    gone = Counter(c for line in diff.splitlines() if line.startswith("-") for c in line if _invisible(c))
+    came = Counter(c for line in diff.splitlines() if line.startswith("+") for c in line if _invisible(c))
+    new = next(iter((came - gone).elements()), None)
+    if new is None:
+        return None
+    said = f"the patch adds the character U+{ord(new):04X}, which a reviewer cannot see"
+    return Refusal("invisible_characters", said)
+
+
+def _invisible(character: str) -> bool:
+    return unicodedata.category(character) in {"Cf", "Co", "Cn"} or character in _BLANKS
 
 
 def structure(diff: str, blocks: Sequence[Block], protected: Iterable[str] = ()) -> Refusal | None:

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 from fixloop.bench import Bench
 from fixloop.prove import Search
+from fixloop.purse import Spent
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.situation import Situation
 from fixloop.witness import Trial
 from store.event import Value
-from store.repair import Ended, Patch, Proof, Reproducer, Validation
+from store.repair import CandidateChange, Ended, Hypothesis, Patch, Proof, Reproducer, Validation
 
 
 class Findings(Value):
@@ -22,6 +23,8 @@ class Findings(Value):
     the minimal reproducer: the call, what is right, and the commit that gave it. Once `ended` is set no step is
     left. `spent` is in seconds."""
 
+    candidates: tuple[CandidateChange, ...] | None = None  # ranked, before anything was run; None: not yet
+    hypotheses: tuple[Hypothesis, ...] = ()  # whose citations hold
     reproduction: Reproduction | None = None
     search: Search | None = None
     recipe: Recipe | None = None
@@ -35,6 +38,7 @@ class Findings(Value):
     ended: Ended | None = None
     said: str = ""
     spent: float = 0.0
+    model: Spent = Spent()  # what a model has used of its budget
 
     def to_json(self) -> str:
         """As plain ASCII: half characters and infinities, which an application may give, survive the way."""

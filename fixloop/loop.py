@@ -1,7 +1,7 @@
 """The readable path: incident -> reproducer -> cause -> patch -> proof. Each step says what it found.
 
-    gather -> reproduce -> rank the changes -> prove the cause -> minimise -> write the test, scan it -> propose
-    -> judge
+    gather -> investigate (rank the changes, hypotheses with citations) -> reproduce -> prove the cause -> minimise
+    -> write the test, scan it -> propose -> judge
 
 An outcome is a value: "not reproduced", "undetermined" and "needs a decision" are results, and the attempt says which.
 Each step takes what is known and gives back what is known then, both plain values: whoever has the last of them can go
@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,9 +24,14 @@ from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.contract import contradicted
 from fixloop.findings import Findings, input_hash
-from fixloop.fixers import FixCase, Fixer
+from fixloop.fixers import FixCase, Fixer, Reviser
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
+from fixloop.investigate import Investigator
+from fixloop.investigate.checker import Checker
+from fixloop.investigate.pack import Pack, gather
+from fixloop.investigate.patterns import Patterns
+from fixloop.investigate.settle import settled, suspected_first, untested
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Prover
@@ -38,12 +44,14 @@ from fixloop.worlds import World
 from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step
-from store.repair import Attempt, ChangeVerdict, Ended, Patch, ValidationVerdict
+from store.repair import Attempt, CandidateChange, ChangeVerdict, Ended, Hypothesis, Patch, ValidationVerdict
 
 log = logging.getLogger("nightdesk.repair")
 
-STEPS = ("gather", "reproduce", "causes", "minimise", "repair")
+STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
+INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
+TESTED = 3  # hypotheses about changes that the search has not run, and that are run all the same
 
 Landed = tuple[Findings, str, dict[str, Any]]  # what is known now, what happened in one sentence, details
 
@@ -67,8 +75,10 @@ class Repair:
         bench: Bench,
         note: Callable[[Step], None] = lambda step: None,
         fixers: Sequence[Fixer] = FIXERS,
+        investigators: Sequence[Investigator] = INVESTIGATORS,
     ) -> None:
         self._attempt, self._bench, self._note, self._fixers = attempt, bench, note, fixers
+        self._investigators = investigators
         self._situation = Situation(events, sources, bench.layout)
         self._steps: list[Step] = []
         self._known = Findings()
@@ -100,8 +110,8 @@ class Repair:
         meets is a result. The same step on the same findings gives the same, however often it is run."""
         started, clock = self._bench.now(), perf_counter()
         steps: dict[str, Callable[[Findings], Landed]] = {
-            "gather": self._gather, "reproduce": self._reproduce, "causes": self._causes, "minimise": self._minimise,
-            "repair": self._repair,
+            "gather": self._gather, "investigate": self._investigate, "reproduce": self._reproduce,
+            "causes": self._causes, "minimise": self._minimise, "repair": self._repair,
         }  # fmt: skip
         try:
             after, said, details = steps[name](known)
@@ -130,6 +140,20 @@ class Repair:
         said = f"{len(situation.events)} event(s), {len(own)} frame(s) in the team's code"
         return known, said, {"frames": places[-20:], "commits": self._bench.layout.commits}
 
+    def _investigate(self, known: Findings) -> Landed:
+        try:
+            ranked = self._ranked()
+        except (
+            NightdeskError
+        ) as problem:  # the reproducer does not need the history; the causes step says it again
+            return known, f"no change can be ranked: {problem}", {}
+        pack = gather(self._situation, ranked, self._bench)
+        proposed = [one for each in self._investigators for one in _proposed(each, pack)]
+        checked = Checker(pack, self._bench.repositories).check(proposed)
+        said = f"{len(checked.hypotheses)} hypothesis(es) with citations that hold, {len(ranked)} candidate change(s)"
+        after = known.model_copy(update={"candidates": ranked, "hypotheses": checked.hypotheses})
+        return after, said, {"pack": pack.counts(), "dropped": checked.dropped[:20]}
+
     def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
             found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
@@ -153,10 +177,18 @@ class Repair:
             "entry": found.recipe.entry, "guessed": found.recipe.guessed, "tried": told.tried[:20],
         }  # fmt: skip
 
-    def _causes(self, known: Findings) -> Landed:
+    def _ranked(self) -> tuple[CandidateChange, ...]:
         bench = self._bench
-        candidates = rank(self._situation, bench.repositories, bench.exposed, asked=bench.asked)
-        search = Prover(self._situation, _reproduced(known), self._bench).search(candidates)
+        return tuple(rank(self._situation, bench.repositories, bench.exposed, asked=bench.asked))
+
+    def _causes(self, known: Findings) -> Landed:
+        ranked = known.candidates
+        if ranked is None:
+            ranked = self._ranked()
+        candidates = suspected_first(ranked, known.hypotheses)
+        prover = Prover(self._situation, _reproduced(known), self._bench)
+        search = prover.search(candidates)
+        search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
         after = known.model_copy(update={"search": search})
         if search.yesterday:
             reproduced = _reproduced(known)
@@ -211,13 +243,20 @@ class Repair:
         trial = known.trial(self._situation, self._bench)
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
         cause = known.search.cause if known.search else None
-        case = FixCase(self._situation, _reproduced(known), cause, self._bench)
+        case = FixCase(
+            self._situation, _reproduced(known), cause, self._bench, _hypotheses(known), trial.reproducer
+        )
         judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
         for fixer in self._fixers:
-            for patch in _proposals(fixer, case):
+            waiting = list(_proposals(fixer, partial(fixer.propose, case)))
+            while waiting:
                 self._bench.budget.check()
-                judged.append((patch, judge.judge(patch)))
+                patch = waiting.pop(0)
+                validation = judge.judge(patch)
+                judged.append((patch, validation))
+                if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
+                    waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
         best = choose(judged)
         after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
@@ -233,11 +272,11 @@ class Repair:
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
 
 
-def _proposals(fixer: Fixer, case: FixCase) -> Sequence[Patch]:
+def _proposals(fixer: Fixer, ask: Callable[[], Sequence[Patch]]) -> Sequence[Patch]:
     """What a fixer proposes; one that fails in a way it does not say proposes nothing, and keeps no other from
     it."""
     try:
-        return list(fixer.propose(case))
+        return list(ask())
     except NightdeskError:
         raise
     except Exception:
@@ -253,10 +292,30 @@ def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:
             "ended": known.ended,
             "said": known.said,
             "changes": tuple(known.search.changes) if known.search else (), "reproducer": known.reproducer,
-            "hypotheses": hypotheses_of(known.search), "patch": known.patch, "validation": known.validation,
+            "hypotheses": _hypotheses(known), "patch": known.patch, "validation": known.validation,
             "proof": known.proof, "rejected": known.rejected,
         }
     )  # fmt: skip
+
+
+def _proposed(investigator: Investigator, pack: Pack) -> Sequence[Hypothesis]:
+    """What an investigator says; one that fails in a way it does not say has said nothing."""
+    try:
+        return list(investigator.investigate(pack))
+    except NightdeskError:
+        raise
+    except Exception:
+        log.exception("The investigator %s failed.", investigator.name)
+        return ()
+
+
+def _hypotheses(known: Findings) -> tuple[Hypothesis, ...]:
+    """Those that were proposed, as the runs leave them, then the changes that were run and that nobody proposed."""
+    changes = known.search.changes if known.search else ()
+    proposed = settled(known.hypotheses, changes, known.ended, known.said)
+    about = {(one.test.repo, one.test.commit) for one in proposed if one.test}
+    rest = [change for change in changes if (change.repo, change.commit) not in about]
+    return (*proposed, *hypotheses_of(rest))
 
 
 def _reproduced(known: Findings) -> Reproduction:

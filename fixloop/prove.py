@@ -94,6 +94,16 @@ class Prover:
                 supported = self._judge(boundary, judged)
         return self._result(candidates, judged, supported)
 
+    def test(self, search: Search, wanted: Sequence[CandidateChange]) -> Search:
+        """The same search with a verdict on some more changes, as far as the time reaches."""
+        judged: dict[tuple[str, str], CandidateChange] = {}
+        for change in wanted:
+            if self._bench.budget.tight:
+                break
+            self._judge(change, judged)
+        rest = [change for change in search.changes if (change.repo, change.commit) not in judged]
+        return self._result(rest, {(c.repo, c.commit): c for c in rest} | judged, search.cause)
+
     def _best(self, repo: str, candidates: Sequence[CandidateChange]) -> float:
         return -max((change.score for change in candidates if change.repo == repo), default=0.0)
 

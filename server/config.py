@@ -134,6 +134,45 @@ class Config(BaseModel):
         default="", description="With what outgoing webhooks are signed; empty: the first key of the project."
     )
 
+    model: str = Field(
+        default="claude-sonnet-5-5",
+        description="Model that is asked where `ANTHROPIC_API_KEY` is set (`ANTHROPIC_BASE_URL` is respected). "
+        "Without a key none is asked, and everything works.",
+    )
+    model_from: str = Field(
+        default="anthropic",
+        description="What speaks to the model: `anthropic`, a plug-in of the group `nightdesk.models`, or `none`.",
+    )
+    model_tokens: int = Field(default=400_000, ge=0, description="Tokens that one repair may use.")
+    model_money: float = Field(default=2.0, ge=0, description="US dollars that one repair may use.")
+    model_requests: int = Field(
+        default=60, ge=0, description="Requests to the model that one repair may make."
+    )
+    model_minutes: float = Field(
+        default=10.0, ge=0, description="Minutes that one repair may wait for the model."
+    )
+    model_day_tokens: int = Field(
+        default=4_000_000, ge=0, description="Tokens of all repairs of a day (UTC)."
+    )
+    model_day_money: float = Field(
+        default=20.0, ge=0, description="US dollars of all repairs of a day (UTC)."
+    )
+    model_price_in: float = Field(
+        default=5.0,
+        ge=0,
+        description="US dollars for a million tokens read; what is cached counts by its share.",
+    )
+    model_price_out: float = Field(default=25.0, ge=0, description="US dollars for a million tokens written.")
+
+    logs: dict[str, str] = Field(
+        default_factory=dict,
+        description='Log files (access logs, too) by project: `{"shop" = "/var/log/shop/access.log"}`. Lines near a '
+        "failure are read from their end, redacted, and become evidence; nothing is written.",
+    )
+    prometheus: str = Field(
+        default="", description="Address of a Prometheus server that may be asked for metrics; read only."
+    )
+
     client_documents: bool = Field(
         default=True,
         description="Whether the description that an assistant's client id points to is fetched, when a person who is "
@@ -166,9 +205,9 @@ class Config(BaseModel):
         quiet_of(given)
         return given
 
-    @field_validator("forges", mode="before")
+    @field_validator("forges", "logs", mode="before")
     @classmethod
-    def _forges_as_text(cls, given: object) -> object:
+    def _pairs_as_text(cls, given: object) -> object:
         """In the environment it is text: `git.example.com=gitlab,code.example.com=github`."""
         if not isinstance(given, str):
             return given

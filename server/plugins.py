@@ -16,8 +16,12 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from fixloop import Forge, Sandbox, forges, sandboxes
+from fixloop.drill import Drill
 from fixloop.fixers import Fixer
 from fixloop.forges.rest import place_of
+from fixloop.investigate import Investigator
+from fixloop.models import Model
+from fixloop.roles import Role
 from store.errors import Unavailable
 from store.git import without_credentials
 from triage import Classifier, Format, Language, formats, languages
@@ -26,7 +30,8 @@ log = logging.getLogger("nightdesk.plugins")
 
 PROTOCOLS: dict[str, type] = {
     "formats": Format, "languages": Language, "classifiers": Classifier,
-    "fixers": Fixer, "sandboxes": Sandbox, "forges": Forge,
+    "fixers": Fixer, "sandboxes": Sandbox, "forges": Forge, "investigators": Investigator, "models": Model,
+    "roles": Role, "drills": Drill,
 }  # fmt: skip
 _OWN = "nightdesk"  # our distribution: its entry points are the built-in parts
 

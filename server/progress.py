@@ -17,10 +17,14 @@ from typing import Self
 from fixloop import loop
 from fixloop.bench import Budget
 from fixloop.findings import Findings
-from fixloop.loop import FIXERS, Repair, recorded
+from fixloop.fixers.model import ModelFixer
+from fixloop.inquiry import ModelInvestigator
+from fixloop.loop import FIXERS, INVESTIGATORS, Repair, recorded
 from server import plugins
 from server.approvals import decide, open_drafts
+from server.drilling import drills
 from server.house import House
+from server.models import desk_for, record, roles
 from server.trials import keep_proof
 from server.workbench import Basis, Prepared, choose, prepare
 from store import journal, queries, tasks
@@ -93,9 +97,19 @@ class Steps:
         known = progress.known
         left = Budget(self._house.config.repair_seconds - known.spent)
         bench = replace(prepared.bench, budget=left)
-        fixers = (*FIXERS, *plugins.parts("fixers"))
-        work = Repair(attempt, prepared.events, prepared.sources, bench, fixers=fixers)
+        asked = desk_for(self._house, prepared.incident.project, known.model)
+        work = Repair(
+            attempt, prepared.events, prepared.sources, bench,
+            fixers=(*FIXERS, *plugins.parts("fixers"), *([ModelFixer(asked, roles())] if asked else [])),
+            investigators=(
+                *INVESTIGATORS, *plugins.parts("investigators"),
+                *([ModelInvestigator(asked, roles(), bench, drills(self._house))] if asked else []),
+            ),
+        )  # fmt: skip
         after, step = work.advance(name, known)
+        if asked is not None and (told := record(self._house, asked)):
+            step = step.model_copy(update={"details": {**step.details, "model": told}})
+            after = after.model_copy(update={"model": asked.purse.used})
         self._keep(progress, after, step, note)
         kept = queries.attempt(self._house.database, progress.attempt_id)
         if kept is not None and after.ended is Ended.PROVEN:

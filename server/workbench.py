@@ -17,6 +17,7 @@ from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
 from server.forge_lookups import asked_of
 from server.house import House
+from server.knowledge import knowledge_of
 from server.repository_part import RepositoryPart
 from store import queries
 from store.errors import NotFound
@@ -129,6 +130,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         runs=house.config.runs,
         budget=Budget(house.config.repair_seconds - spent),
+        knowledge=knowledge_of(house, incident, events, parts, mirrors, commits),
     )
     return Prepared(incident, events, sources, bench, parts, wanted)
 

@@ -1,7 +1,8 @@
-"""What happened near an event: what the same user had met shortly before."""
+"""What happened near an event: what the same user had met shortly before, what else was reported at that time."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,3 +54,32 @@ def met_before(db: Database, event: Event, within: timedelta) -> list[Reported]:
             Reported(at, f"INC-{number}", transaction, title)
             for at, number, transaction, title in session.exec(statement)
         ]
+
+
+def around(db: Database, event: Event, within: timedelta, most: int = 60) -> list[Event]:
+    """Other events of the same project of which the body is kept, at most so far before or after an event, the nearest
+    first: what other incidents, alerts and clusters reported at that time."""
+    with db.read() as session:
+        mine = select(EventRow.project_id, EventRow.incident_id).join(
+            ProjectRow, col(ProjectRow.id) == col(EventRow.project_id)
+        )
+        known = session.exec(
+            mine.where(EventRow.event_id == event.event_id, ProjectRow.name == event.project)
+        ).first()
+        if known is None:
+            return []
+        project, incident = known
+        statement = (
+            select(EventRow.body)
+            .where(
+                EventRow.project_id == project,
+                EventRow.incident_id != incident,
+                col(EventRow.body).is_not(None),
+                col(EventRow.seen_at) >= event.timestamp - within,
+                col(EventRow.seen_at) <= event.timestamp + within,
+            )
+            .order_by(col(EventRow.id).desc())
+            .limit(most * 4)
+        )
+        found = [Event.model_validate_json(zlib.decompress(body)) for body in session.exec(statement) if body]
+    return sorted(found, key=lambda each: abs(each.timestamp - event.timestamp))[:most]

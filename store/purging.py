@@ -19,6 +19,7 @@ from store.acts import note_act
 from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
+from store.spending import transcripts
 from store.tables import EventRow, FacetRow, MoveRow
 
 BATCH = 500  # events of one transaction: others write in between
@@ -106,8 +107,8 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
 
 
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
-    """Remove payloads that no kept event refers to; how many, and their bytes on disk."""
-    referred = set(_references(db))
+    """Remove payloads that no kept event and no repair refers to; how many, and their bytes on disk."""
+    referred = {*_references(db), *transcripts(db)}
     gone = freed = 0
     for kept in artifacts.all():
         if kept.digest not in referred and kept.age > SETTLED:

@@ -57,12 +57,15 @@ class Ended(StrEnum):
 
 class Evidence(Value):
     """A claim with the place where it can be looked up. `kind` names which of the reference fields are set:
-    event_field (pointer, quote), code_line (repo, commit, path, line, quote), commit (repo, commit, path,
-    quote), test_run (run_id)."""
+    event_field (event_id, pointer, quote), code_line (repo, commit, path, line, quote), commit (repo, commit, path,
+    quote), log_line (pointer: the line's id, quote), span (span_id, quote), document (repo, path, quote), test_run
+    (run_id). `event_id` None is the first event."""
 
     kind: str
     claim: str
     supports: bool = True
+    event_id: str | None = None
+    span_id: str | None = None
     pointer: str | None = None
     quote: str | None = None
     repo: str | None = None
@@ -72,8 +75,18 @@ class Evidence(Value):
     run_id: str | None = None
 
 
+class Prediction(Value):
+    """What has to be seen if a hypothesis is right, so that it can be run: the reproducer passes on the parent of
+    `commit` and fails on it, and passes on the running release without what it changed."""
+
+    repo: str
+    commit: str
+
+
 class Hypothesis(Value):
-    """A possible explanation, with evidence. `status`: proposed, supported, refuted or undetermined."""
+    """A possible explanation, with evidence. `status` is computed, never claimed: proposed (nothing was run yet),
+    supported, refuted or undetermined; `shown` says what the runs showed. `missing` names what would settle it and how
+    to capture that. `by` is who proposed it."""
 
     id: str
     statement: str
@@ -83,6 +96,10 @@ class Hypothesis(Value):
     status: str = "proposed"
     evidence: tuple[Evidence, ...] = ()
     predicts: str = ""
+    test: Prediction | None = None
+    shown: str = ""
+    missing: tuple[str, ...] = ()
+    by: str = "runs"
 
 
 class CandidateChange(Value):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from fixloop.bench import Bench
     from fixloop.prove import Cause
     from fixloop.reproduce.ladder import Reproduction
     from fixloop.situation import Situation
-    from store.repair import Patch
+    from store.repair import Hypothesis, Patch, Reproducer, Validation
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class FixCase:
     reproduction: Reproduction
     cause: Cause | None
     bench: Bench
+    hypotheses: tuple[Hypothesis, ...] = ()  # checked, with what the runs made of them
+    reproducer: Reproducer | None = None
 
 
 class Fixer(Protocol):
@@ -33,4 +35,13 @@ class Fixer(Protocol):
 
     def propose(self, case: FixCase) -> Sequence[Patch]:
         """Patches, the likeliest first; none where it has no policy to go by."""
+        ...
+
+
+@runtime_checkable
+class Reviser(Protocol):
+    """A fixer that can do something with the judge's word. It bounds its own tries."""
+
+    def revise(self, case: FixCase, patch: Patch, validation: Validation) -> Sequence[Patch]:
+        """Other patches, after this one was not proven."""
         ...

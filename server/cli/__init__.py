@@ -31,6 +31,7 @@ COMMANDS = {
     "minimize": "A failing test that exists, with less in it.",
     "flake-scan": "Run a test that exists many times: always, sometimes, never.",
     "causes": "The changes that may have caused an incident.",
+    "transcript": "What was asked of a model, byte for byte, and what it said.",
     "judge": "The verdict on a patch from anywhere.",
     "draft": "Open the draft of a proven fix, or show it.",
     "proof": "Proofs of fixes: verify one again.",

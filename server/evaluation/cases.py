@@ -51,6 +51,7 @@ class PublicCase:
     test_command: str | None
     releases: tuple[Release, ...]
     events: tuple[bytes, ...]
+    access_log: Path | None = None
 
 
 def find_cases(path: Path) -> list[Path]:
@@ -87,6 +88,7 @@ def public_case(folder: Path, repos: Path | None, *, every_event: bool = False) 
             test_command=given.get("test_command"),
             releases=_releases(folder, given, repositories),
             events=_events(folder, every_event=every_event),
+            access_log=log if (log := folder / "access.log").is_file() else None,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadPayload(

@@ -131,7 +131,7 @@ def run_case(case: PublicCase, settings: Settings) -> CaseResult:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="nightdesk-eval-") as name,
-            _house(Path(name), settings) as house,
+            _house(Path(name), settings, case.access_log) as house,
         ):
             _set_up(house, case, Path(name) / "origins")
             events = [
@@ -153,13 +153,14 @@ def run_case(case: PublicCase, settings: Settings) -> CaseResult:
     return CaseResult(case=case.name, incidents=tuple(incidents), seconds=seconds, problem=problem)
 
 
-def _house(folder: Path, settings: Settings) -> AbstractContextManager[House]:
+def _house(folder: Path, settings: Settings, log: Path | None) -> AbstractContextManager[House]:
     """An empty house below `folder`, with the environments that earlier cases have prepared."""
     data = folder / "data"
     data.mkdir(mode=0o700)
     settings.cache.mkdir(parents=True, exist_ok=True)
     (data / "environments").symlink_to(settings.cache.resolve())
-    return House.open(load(data, {}, {"repair_seconds": settings.seconds}))
+    logs = {PROJECT: str(log)} if log else None
+    return House.open(load(data, {}, {"repair_seconds": settings.seconds, "logs": logs}))
 
 
 def _set_up(house: House, case: PublicCase, origins: Path) -> None:

@@ -1,0 +1,58 @@
+"""The status of a hypothesis, computed from what was run; who proposed it has no say in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.repair import CandidateChange, ChangeVerdict, Ended, Hypothesis
+
+_STATUS = {
+    ChangeVerdict.PROVEN: "supported",
+    ChangeVerdict.SUPPORTED: "supported",
+    ChangeVerdict.REFUTED: "refuted",
+}
+_CANNOT_RUN = {
+    Ended.NOT_REPRODUCED: "a failing test: {said}; to capture more, send local variables and the request's body",
+    Ended.NOT_RUNNABLE: "an application that runs here: {said}",
+    Ended.OVER_BUDGET: "time: {said}; the setting `repair_seconds` bounds it",
+}
+_UNTESTED = "a run of that change: `nightdesk causes INC-n --prove` runs the likeliest first"
+
+
+def suspected_first(
+    candidates: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]
+) -> list[CandidateChange]:
+    """The candidates, with those first that a hypothesis of somebody other than the patterns is about: what reads the
+    code may know better than the ranking, and to be wrong costs one run."""
+    named = {(one.test.repo, one.test.commit) for one in hypotheses if one.test and one.by != "patterns"}
+    return sorted(candidates, key=lambda change: (change.repo, change.commit) not in named)
+
+
+def untested(changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]) -> list[CandidateChange]:
+    """The changes that a hypothesis is about and that nothing has run."""
+    named = {(one.test.repo, one.test.commit) for one in hypotheses if one.test}
+    waiting = (change for change in changes if change.verdict is ChangeVerdict.UNTESTED)
+    return [change for change in waiting if (change.repo, change.commit) in named]
+
+
+def settled(
+    hypotheses: Sequence[Hypothesis], changes: Sequence[CandidateChange], ended: Ended | None, said: str
+) -> tuple[Hypothesis, ...]:
+    """Each with the status that the runs give it; what could not be run says what is missing. Before there is a result
+    a hypothesis that nothing has tested stays proposed."""
+    known = {(change.repo, change.commit): change for change in changes}
+    return tuple(_settled(one, known, ended, said) for one in hypotheses)
+
+
+def _settled(
+    one: Hypothesis, known: dict[tuple[str, str], CandidateChange], ended: Ended | None, said: str
+) -> Hypothesis:
+    change = known.get((one.test.repo, one.test.commit)) if one.test else None
+    if change is not None and change.verdict is not ChangeVerdict.UNTESTED:
+        status = _STATUS.get(change.verdict, "undetermined")
+        return one.model_copy(update={"status": status, "shown": change.said or str(change.verdict)})
+    if ended is None:
+        return one
+    lacks = _CANNOT_RUN.get(ended, _UNTESTED if one.test else "").format(said=said)
+    missing = tuple(dict.fromkeys((*one.missing, lacks))) if lacks else one.missing
+    return one.model_copy(update={"status": "undetermined", "missing": missing})

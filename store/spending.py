@@ -1,0 +1,37 @@
+"""The steps of repairs in which a model was asked: what they used, and which transcripts they refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from store.database import Database
+from store.incident import Step
+from store.tables import StepRow
+
+
+def model_steps(db: Database, since: datetime | None = None) -> list[Step]:
+    """Steps with a record of a model, begun at or after `since`; the newest first."""
+    found = []
+    for step in _newest_first(db):
+        if since is not None and step.started_at < since:
+            break
+        if isinstance(step.details.get("model"), dict):
+            found.append(step)
+    return found
+
+
+def transcripts(db: Database) -> set[str]:
+    """The artifacts that steps refer to."""
+    named = (step.details["model"].get("transcript") for step in model_steps(db))
+    return {digest for digest in named if isinstance(digest, str)}
+
+
+def _newest_first(db: Database) -> Iterator[Step]:
+    with db.read() as session:
+        told = col(StepRow.body).contains('"model":{', autoescape=True)
+        bodies = session.exec(select(StepRow.body).where(told).order_by(col(StepRow.id).desc())).all()
+    for body in bodies:
+        yield Step.model_validate_json(body)
