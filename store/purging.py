@@ -21,7 +21,7 @@ from sqlmodel import Session, col, func
 from store.artifacts import Artifacts
 from store.database import Database
 from store.recording import note_act
-from store.tables import EventRow, FacetRow, MoveRow
+from store.tables import EventRow, FacetRow, MoveRow, SourceMapRow
 
 BATCH = 500  # events of one transaction: others write in between
 SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
@@ -116,6 +116,8 @@ def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
 
 
 def _references(db: Database) -> Iterator[str]:
+    with db.read() as session:
+        yield from session.execute(select(col(SourceMapRow.artifact))).scalars()
     last = 0
     while True:
         with db.read() as session:
