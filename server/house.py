@@ -14,6 +14,7 @@ from time import perf_counter
 
 from fixloop import Sandbox
 from server import plugins
+from server.bundles import Bundles
 from server.config import Config
 from server.intake import Intake
 from server.locks import LOCKS
@@ -58,7 +59,8 @@ class House:
         self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None
         self.redaction = redaction
-        self._intake = Intake(database, self.artifacts, redaction)
+        self.bundles = Bundles(database, self.artifacts, self.sources_for)
+        self._intake = Intake(database, self.artifacts, redaction, self.bundles.restored)
 
     @classmethod
     @contextmanager
@@ -106,9 +108,10 @@ class House:
         events = queries.events(self.database, incident.id, limit=1)
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
-        sources = self.sources_for(events[0])
-        history = replace(history_of(incident), past=past(self.database, incident, events[0]))
-        result = triage(events[0], history, sources, self.classifier, lambda: datetime.now(UTC))
+        event = self.bundles.restored(events[0])  # a map may have come after the event
+        sources = self.sources_for(event)
+        history = replace(history_of(incident), past=past(self.database, incident, event))
+        result = triage(event, history, sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
         result, owner = self._with_owner(incident, result)

@@ -29,22 +29,25 @@ def add(db: Database, change: FlagChange) -> FlagChange:
     """Keep a change; the same one told twice is kept once. Raises NotFound for an unknown project."""
     with db.write() as session:
         owner = project_row(session, change.project)
-        values = {
-            "project_id": owner.id or 0,
-            "at": change.at,
-            "flag": plain(change.flag),
-            "environment": plain(change.environment or ""),
-            "after": plain(change.after),
-        }
-        known = select(FlagChangeRow).where(*(getattr(FlagChangeRow, key) == value for key, value in values.items()))
-        if session.exec(known).first() is None:
-            before = None if change.before is None else plain(change.before)
-            session.add(FlagChangeRow(**values, before=before, who=plain(change.who)))
+        before = None if change.before is None else plain(change.before)
+        row = FlagChangeRow(
+            project_id=owner.id or 0, at=change.at, flag=plain(change.flag), before=before,
+            environment=plain(change.environment or ""), after=plain(change.after), who=plain(change.who),
+        )  # fmt: skip
+        same = ("project_id", "at", "flag", "environment", "after")
+        wanted = [getattr(FlagChangeRow, name) == getattr(row, name) for name in same]
+        if session.exec(select(FlagChangeRow).where(*wanted)).first() is None:
+            session.add(row)
         return change.model_copy(update={"project": owner.name})
 
 
 def between(
-    db: Database, project: str, start: datetime, end: datetime, environment: str | None = None, limit: int = 50
+    db: Database,
+    project: str,
+    start: datetime,
+    end: datetime,
+    environment: str | None = None,
+    limit: int = 50,
 ) -> list[FlagChange]:
     """The changes of a time, newest first; with an environment those that hold in it. Raises NotFound."""
     with db.read() as session:

@@ -21,7 +21,7 @@ class KeptMap:
     release: str | None
     debug_id: str | None
     artifact: str
-    created_at: datetime
+    created_at: datetime | None = None  # None: not yet
 
 
 def add(db: Database, project: str, kept: KeptMap, by: str) -> None:

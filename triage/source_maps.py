@@ -20,6 +20,7 @@ _DIGITS = {
     digit: at for at, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
 _SECTIONS = 200
+_ID = 64  # characters
 _NONE = -1
 
 
@@ -44,25 +45,32 @@ class SourceMap(Protocol):
 
 def read(content: str | bytes) -> SourceMap:
     """A map from its JSON. Raises BadPayload with one sentence for what is no map of revision 3."""
-    try:
-        text = content.decode("utf-8") if isinstance(content, bytes) else content
-        told = json.loads(text.removeprefix(")]}'").lstrip("\ufeff"))
-    except (ValueError, RecursionError) as error:
-        raise BadPayload("This is not a source map: it is not JSON.") from error
-    if not isinstance(told, dict) or told.get("version") != 3:
-        raise BadPayload("This is not a source map of version 3.")
+    told = _object(content)
     return _Sections(told["sections"]) if isinstance(told.get("sections"), list) else _Flat(told)
 
 
 def file_of(content: str | bytes) -> str | None:
     """The bundle that a map says it is of. Raises BadPayload as `read`."""
-    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    named = _object(content).get("file")
+    return named if isinstance(named, str) and named else None
+
+
+def debug_id(content: str | bytes) -> str | None:
+    """The id that a bundler gave the build, in small letters. Raises BadPayload as `read`."""
+    told = _object(content)
+    found = told.get("debugId") or told.get("debug_id")
+    return found.lower() if isinstance(found, str) and 0 < len(found) <= _ID else None
+
+
+def _object(content: str | bytes) -> dict[str, Any]:
     try:
-        told = json.loads(text.removeprefix(")]}'").lstrip("\ufeff"))
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        told = json.loads(text.removeprefix("\ufeff").removeprefix(")]}'"))
     except (ValueError, RecursionError) as error:
         raise BadPayload("This is not a source map: it is not JSON.") from error
-    named = told.get("file") if isinstance(told, dict) else None
-    return named if isinstance(named, str) and named else None
+    if not isinstance(told, dict) or told.get("version") != 3:
+        raise BadPayload("This is not a source map of version 3.")
+    return told
 
 
 class _Flat:
@@ -171,7 +179,9 @@ def _texts(told: Mapping[str, Any], name: str) -> list[str]:
 
 def _joined(root: object, source: str) -> str:
     """A source's path below its root, without bundlers' schemes and without steps upwards."""
-    whole = f"{root.rstrip('/')}/{source}" if isinstance(root, str) and root and "://" not in source else source
+    whole = (
+        f"{root.rstrip('/')}/{source}" if isinstance(root, str) and root and "://" not in source else source
+    )
     path = normal(whole)
     while path.startswith("../"):
         path = path[3:]

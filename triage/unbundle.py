@@ -44,16 +44,16 @@ def unbundled(event: Event, find: Finder) -> Event:
         return event
     known = event.contexts.get(CONTEXT)
     kept = {**(known if isinstance(known, dict) else {}), "frames": told[:_TOLD], "mapped": len(told)}
-    return event.model_copy(
-        update={"exceptions": exceptions, "contexts": {**event.contexts, CONTEXT: kept}}
-    )
+    return event.model_copy(update={"exceptions": exceptions, "contexts": {**event.contexts, CONTEXT: kept}})
 
 
 def best_named(path: str, names: Iterable[str]) -> str | None:
     """The one of the names (of bundles) that shares the longest end with a path, at least the file's name; None where
     none does or several do alike."""
     wanted = normal(path)
-    shared = sorted(((common_suffix(wanted, normal(name).removeprefix("~/")), name) for name in names), reverse=True)
+    shared = sorted(
+        ((common_suffix(wanted, normal(name).removeprefix("~/")), name) for name in names), reverse=True
+    )
     if not shared or shared[0][0] == 0:
         return None
     return None if len(shared) > 1 and shared[1][0] == shared[0][0] else shared[0][1]
@@ -66,7 +66,9 @@ def _unbundled(raised: ExceptionValue, find: Finder, told: list[str]) -> Excepti
         if place is None:
             frames.append(frame)
             continue
-        told.append(f"{frame.abs_path or frame.filename}:{frame.lineno}:{frame.colno} {frame.function or ''}".strip())
+        told.append(
+            f"{frame.abs_path or frame.filename}:{frame.lineno}:{frame.colno} {frame.function or ''}".strip()
+        )
         frames.append(_original(frame, place, places[at - 1] if at else None))
     return raised.model_copy(update={"frames": tuple(frames)}) if any(places) else raised
 
