@@ -16,6 +16,7 @@ from fixloop import Sandbox
 from server import plugins
 from server.bundles import Bundles
 from server.config import Config
+from server.guidance import Guidance, guidance
 from server.intake import Intake
 from server.locks import LOCKS
 from server.owners import Suggestion, suggested
@@ -23,6 +24,7 @@ from server.redaction import Redaction
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
+from server.surroundings import around
 from server.teams import past, teams
 from store import journal, queries, tasks
 from store.artifacts import Artifacts
@@ -41,6 +43,8 @@ from triage.learned import Learned
 from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
+
+Connected = list[tuple[Place, RepositoryPart]]  # the repositories of a project that can be read
 
 _NEW = timedelta(days=1)  # how long an incident counts as new
 
@@ -109,8 +113,9 @@ class House:
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
         event = self.bundles.restored(events[0])  # a map may have come after the event
-        sources = self.sources_for(event)
-        history = replace(history_of(incident), past=past(self.database, incident, event))
+        connected = self._connected(event.project)
+        sources = self._sources(event, connected)
+        history = self._history(incident, event, connected)
         result = triage(event, history, sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
@@ -119,6 +124,20 @@ class House:
         if owner is not None:
             journal.suggest_owner(self.database, incident.id, owner.owner, owner.why)
         return result
+
+    def history(self, incident: Incident, event: Event) -> History:
+        """What triage is told of an incident: its past, and what is around its event. Raises NotFound."""
+        return self._history(incident, event, self._connected(incident.project))
+
+    def _history(self, incident: Incident, event: Event, connected: Connected) -> History:
+        guides = [guidance(place.mirror, part) for place, part in connected]
+        critical = [(place.mirror.name, glob) for place, part in connected for glob in part.critical_paths]
+        near = around(self.database, incident, event, guides, critical)
+        return replace(history_of(incident), past=past(self.database, incident, event), around=near)
+
+    def guidance(self, project: str) -> list[Guidance]:
+        """What the team has written, for each repository of a project. Raises NotFound."""
+        return [guidance(place.mirror, part) for place, part in self._connected(project)]
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""
@@ -135,8 +154,10 @@ class House:
 
     def sources_for(self, event: Event) -> ProjectSources:
         """The project's repositories at the commits this event ran on; what cannot be read is left out."""
+        return self._sources(event, self._connected(event.project))
+
+    def _sources(self, event: Event, connected: Connected) -> ProjectSources:
         release = release_of(self.database, event)
-        connected = self._connected(event.project)
         stood = standings([place for place, _ in connected], event.release, release)
         sources = ProjectSources()
         for place, part in connected:
@@ -147,8 +168,8 @@ class House:
         """The repositories of a project that can be read, with their locks. Raises NotFound."""
         return [place for place, _ in self._connected(project)]
 
-    def _connected(self, project: str) -> list[tuple[Place, RepositoryPart]]:
-        found = []
+    def _connected(self, project: str) -> Connected:
+        found: Connected = []
         for row in queries.repositories(self.database, project):
             try:
                 mirror = self.mirrors.get(row.name)
