@@ -15,10 +15,12 @@ from store.errors import NightdeskError
 from store.mirrors import Mirror
 from triage.runbooks import Runbook
 from triage.runbooks import read as read_runbook
+from triage.surroundings import Guide
 
 _RUNBOOKS = 200
-_FILES = 5  # of each sort
-_LINES = 12
+_FILES = 3  # of each sort
+_LINES = 4  # of each
+_COMMANDS = 10
 _LONGEST = 240  # characters of a line
 _CI = re.compile(
     r"^(?:\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|\.circleci/config\.yml|azure-pipelines\.yml|Jenkinsfile|\.ci/run)$"
@@ -35,12 +37,9 @@ _TOOLS = re.compile(
 
 @dataclass(frozen=True)
 class Guidance:
-    """Of one repository. Texts are the team's own, and quoted as such."""
+    """Of one repository."""
 
-    repo: str
-    service: tuple[str, ...] = ()  # the beginning of what explains the application
-    conventions: tuple[str, ...] = ()  # path, then the first lines
-    ci: tuple[str, ...] = ()
+    guide: Guide
     runbooks: tuple[Runbook, ...] = ()
 
 
@@ -49,7 +48,7 @@ def guidance(mirror: Mirror, part: RepositoryPart) -> Guidance:
     try:
         return _read(mirror.name, mirror.folder, mirror.head(), part.model_dump_json())
     except NightdeskError:
-        return Guidance(mirror.name)
+        return Guidance(Guide(mirror.name))
 
 
 @lru_cache(maxsize=32)
@@ -67,13 +66,13 @@ def _read(name: str, folder: Path, head: str, told: str) -> Guidance:
         ).items()
         if content is not None
     }
-    return Guidance(
+    guide = Guide(
         repo=name,
         service=tuple(_beginning(_globbed(part.context, paths), texts)),
         conventions=tuple(_beginning(_globbed(part.conventions, paths), texts)),
-        ci=tuple(_ci(part, workflows, texts)),
-        runbooks=tuple(read_runbook(name, path, texts[path]) for path in books if path in texts),
+        ci=tuple(_ci(part, workflows, texts))[:_COMMANDS],
     )
+    return Guidance(guide, tuple(read_runbook(name, path, texts[path]) for path in books if path in texts))
 
 
 def _globbed(wanted: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -99,7 +98,7 @@ def _ci(part: RepositoryPart, workflows: Sequence[str], texts: dict[str, str]) -
             yield f"{name}: {value}"
     for path in workflows:
         commands = dict.fromkeys(_commands(texts.get(path, "")))
-        for command in list(commands)[:_LINES]:
+        for command in list(commands)[:_COMMANDS]:
             yield f"{path}: {command[:_LONGEST]}"
 
 

@@ -16,7 +16,7 @@ from fixloop import Sandbox
 from server import plugins
 from server.bundles import Bundles
 from server.config import Config
-from server.guidance import Guidance, guidance
+from server.guidance import guidance
 from server.intake import Intake
 from server.locks import LOCKS
 from server.owners import Suggestion, suggested
@@ -134,10 +134,6 @@ class House:
         critical = [(place.mirror.name, glob) for place, part in connected for glob in part.critical_paths]
         near = around(self.database, incident, event, guides, critical)
         return replace(history_of(incident), past=past(self.database, incident, event), around=near)
-
-    def guidance(self, project: str) -> list[Guidance]:
-        """What the team has written, for each repository of a project. Raises NotFound."""
-        return [guidance(place.mirror, part) for place, part in self._connected(project)]
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

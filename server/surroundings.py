@@ -46,6 +46,7 @@ def around(
         ],
         runbooks=[book for guide in guides for book in guide.runbooks],
         critical=critical,
+        guides=[told.guide for told in guides],
     )
 
 

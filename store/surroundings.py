@@ -92,7 +92,7 @@ def course(db: Database, incident_id: str) -> list[Moment]:
         number = incident_row(session, incident_id).id
         told = ("seen_at", "user_key", "environment", "release", "transaction", "service")
         statement = columns(*(col(getattr(EventRow, name)) for name in told)).where(
-            EventRow.incident_id == number
+            col(EventRow.incident_id) == number
         )
         return [
             Moment(*row)

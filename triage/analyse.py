@@ -151,7 +151,7 @@ def with_surroundings(facts: Analysis, looked: Looked) -> Analysis:
     return replace(
         facts,
         standing=standing,
-        spreads_by=looked.spreading,
+        spreads_by=looked.kinds,
         critical=looked.critical,
         team_cause=looked.cause,
     )

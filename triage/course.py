@@ -62,7 +62,15 @@ def flapping(found: Sequence[Episode]) -> str | None:
     )
 
 
-def spreading(seen: Sequence[Seen]) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Reached:
+    """Somebody or something that an incident reaches lately. `kind` is in our words, `value` as the events say."""
+
+    kind: str
+    value: str | None = None
+
+
+def spreading(seen: Sequence[Seen]) -> tuple[Reached, ...]:
     """Whom it reaches within the last hour of its events and had not reached before: users where they doubled, and each
     new environment, release, endpoint or service. Nothing for an incident that is younger than that hour."""
     if not seen:
@@ -75,11 +83,11 @@ def spreading(seen: Sequence[Seen]) -> tuple[str, ...]:
     fresh = _new(before, lately, lambda one: one.user)
     said = []
     if len(fresh) >= MORE_USERS and len(fresh) >= len({one.user for one in before if one.user}):
-        said.append(f"{len(fresh)} more users")
+        said.append(Reached(f"{len(fresh)} more users"))
     for word, of in _REACHED:
         known = {of(one) for one in before}
         if known - {None}:
-            said += [f"{word} {value}" for value in _new(before, lately, of)[:3]]
+            said += [Reached(f"another {word}", value) for value in _new(before, lately, of)[:3]]
     return tuple(said)
 
 

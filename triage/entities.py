@@ -15,7 +15,7 @@ MOST = 40  # entities of one event
 _NAMED = re.compile(r"(?i)^(?P<of>[a-z][\w.-]*?)[_.-]?(?:id|uuid|key|number|no|sku|ref|slug)$")
 _BARE = re.compile(r"(?i)^(?:id|uuid|pk|sku|slug)$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_IN_PATH = re.compile(r"^(?:\d{1,20}|[0-9a-fA-F-]{8,64}|(?=[\w-]*\d)[\w-]{6,64})$")
+_IN_PATH = re.compile(r"^(?:\d{1,20}|[0-9a-fA-F-]{8,64}|(?!v\d+$)(?=[\w-]*\d)[\w-]{3,64})$")
 _NOTHING = frozenset({"", "0", "-1", "none", "null", "nil", "true", "false", "undefined", "…"})
 _OBJECTS = re.compile(
     r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?\b|\b[a-zA-Z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b"

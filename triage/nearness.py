@@ -43,11 +43,11 @@ class Near:
 
     @property
     def said(self) -> str:
-        """One sentence."""
-        when = f"{abs(self.apart):.0f} ms {'before' if self.apart < 0 else 'after'}"
-        where = f" ({self.incident_id})" if self.incident_id else ""
-        about = f", about the same {', '.join(self.shared)}" if self.shared else ""
-        return f"{when}: {self.what}{where}{about}"
+        """One sentence in our words: what it is about by kind, not by value, for that is the event's text."""
+        when = f"{abs(self.apart):.0f} ms {'before' if self.apart < 0 else 'after'} it"
+        kinds = list(dict.fromkeys(each.partition("=")[0] for each in self.shared if "=" in each))
+        about = f" about the same {', '.join(kinds)}" if kinds else ""
+        return f"{self.incident_id or 'A line of its log'} was {when}{about}"
 
 
 def near(event: Event, others: Sequence[Neighbour]) -> tuple[Near, ...]:

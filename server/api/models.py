@@ -175,6 +175,7 @@ class IncidentDetail(BaseModel):
     drafts: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     times: dict[str, datetime | None]
+    surroundings: dict[str, Any] | None
     ended: str | None
     said: str | None
 
