@@ -75,8 +75,8 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
 
 
 _SURROUNDINGS = (
-    "standing", "spreads_by", "spreads_to", "near", "pairs", "failing_share", "changes_before", "similar", "episodes", "runbooks",
-    "guides", "critical", "no_repair",
+    "phase", "spreads_by", "spreads_to", "near", "pairs", "failing_share", "changes_before", "similar",
+    "episodes", "runbooks", "guides", "critical", "no_repair",
 )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class Analysis:
     is_alert: bool = False  # a monitor's rule reported it, and not a program
     alerts_before: int = 0  # of the same alert
     farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
-    standing: str = "new"  # new, known, regressed or spreading
+    phase: str = "new"  # new, known, regressed or spreading
     spreads_by: tuple[str, ...] = ()  # whom it reaches lately and did not reach before, in words
     critical: str | None = None  # the team's glob for what must not fail that it falls under
     team_cause: Kind | None = None  # the class that a runbook gives it
@@ -139,7 +139,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
 
 def with_surroundings(facts: Analysis, looked: Looked) -> Analysis:
     """The facts with what the surroundings add."""
-    standing = (
+    phase = (
         "regressed"
         if facts.regressed
         else "spreading"
@@ -150,7 +150,7 @@ def with_surroundings(facts: Analysis, looked: Looked) -> Analysis:
     )
     return replace(
         facts,
-        standing=standing,
+        phase=phase,
         spreads_by=looked.kinds,
         critical=looked.critical,
         team_cause=looked.cause,

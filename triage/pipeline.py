@@ -65,7 +65,7 @@ def surroundings(desk: _Desk) -> str:
     desk.looked = look(desk.event, desk.located.best, desk.history.around, desk.history.first_seen)
     desk.facts = analysis.with_surroundings(desk.facts, desk.looked)
     said = " ".join(desk.looked.said())
-    return f"{desk.facts.standing.capitalize()}. {said or 'Nothing near it is known.'}"
+    return f"{desk.facts.phase.capitalize()}. {said or 'Nothing near it is known.'}"
 
 
 def classify(desk: _Desk) -> str:

@@ -92,8 +92,8 @@ class Looked:
         return tuple(dict.fromkeys(one.kind for one in self.spreading))
 
     def said(self) -> list[str]:
-        """Sentences, each of one thing, in our own words and the team's: what events say stands in the facts. Empty where
-        there is nothing to say."""
+        """Sentences, each of one thing, in our own words and the team's; what events say stands in the facts. Empty
+        where there is nothing to say."""
         found = [f"{one.said}." for one in self.near]
         found += [
             f"It may follow from {one.incident_id}: the same host, time and object."

@@ -246,7 +246,7 @@ def test_infrastructure_that_reaches_another_service_comes_into_focus_and_says_s
     assert (quiet.lane, loud.lane) == (Lane.BACKLOG, Lane.FOCUS)
     assert loud.why.endswith("but it spreads, now also another service")
     assert loud.facts["spreads_to"] == [{"kind": "another service", "value": "billing"}]
-    assert loud.facts["standing"] == "spreading"
+    assert loud.facts["phase"] == "spreading"
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_infrastructure_that_reaches_another_service_comes_into_focus_and_says_s
     [({"is_new": True}, "new"), ({"is_new": False}, "known"), ({"regressed": True}, "regressed")],
 )
 def test_each_incident_is_new_known_or_back_again(history, standing):
-    assert judged(event(BUG), **history).facts["standing"] == standing
+    assert judged(event(BUG), **history).facts["phase"] == standing
 
 
 def test_spans_are_told_in_the_unit_that_a_person_would_use():
