@@ -27,8 +27,10 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 class Trees:
     """`Sources` over files that are given as texts."""
 
-    def __init__(self, files: Mapping[str, Mapping[str, str]]) -> None:
-        self._files = files
+    def __init__(
+        self, files: Mapping[str, Mapping[str, str]], renamed: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._files, self._renamed = files, renamed
 
     def repositories(self) -> Sequence[str]:
         return tuple(self._files)
@@ -44,6 +46,9 @@ class Trees:
 
     def path_map(self, repo: str) -> Mapping[str, str]:
         return {}
+
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        return self._renamed.get(repo, {})
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def outcomes(path: Path = CASES) -> list[Outcome]:
     corpus = json.loads(path.read_text("utf-8"))
     found = []
     for case in corpus["cases"]:
-        located = locate(_event(case), Trees(corpus["repositories"]))
+        located = locate(_event(case), Trees(corpus["repositories"], corpus["renamed"]))
         found.append(Outcome(case["id"], case["platform"], case["want"] or "nowhere", said(located)))
     return found
 

@@ -61,6 +61,9 @@ class Clones:
     def path_map(self, repo: str) -> Mapping[str, str]:
         return {}
 
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Case:

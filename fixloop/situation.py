@@ -61,6 +61,9 @@ class ReleaseSources:
     def path_map(self, repo: str) -> Mapping[str, str]:
         return self._maps.get(repo, {})
 
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        return {}  # a world is built of the files of its commit, and frames are run by the names that they have there
+
 
 @dataclass(frozen=True)
 class Sighting:

@@ -13,6 +13,7 @@ from server.teams import past
 from store import queries
 from store.errors import NightdeskError
 from store.incident import Incident, Lane, Status
+from triage import Classifier
 from triage.analyse import History
 from triage.classify import THRESHOLD, Rules
 from triage.learned import Learned, Part, team_view
@@ -44,8 +45,8 @@ def back_test(house: House, project: str) -> BackTest:
     known = list(queries.incidents(house.database, project=project))[:_SCORED]
     before_focus, after_focus = {}, {}
     for incident in known:
-        lanes = [_lane(house, incident, classifier) for classifier in (house.classifier, after)]
-        if None not in lanes and incident.id not in words:
+        lanes = _lanes(house, incident, (house.classifier, after)) if incident.id not in words else []
+        if lanes:
             before_focus[incident.id], after_focus[incident.id] = (lane is Lane.FOCUS for lane in lanes)
     return BackTest(labels, calibration, flips(before_focus, after_focus), len(before_focus))
 
@@ -98,15 +99,13 @@ def _label(house: House, incident_id: str, matters: bool) -> Label | None:
     return Label(incident.id, team_view(events[0], before, done.verdict), matters)
 
 
-def _lane(house: House, incident: Incident, classifier: object) -> Lane | None:
+def _lanes(house: House, incident: Incident, classifiers: Sequence[Classifier]) -> list[Lane]:
+    """The lane that each of the classifiers gives it; none where no event of it is kept."""
     events = queries.events(house.database, incident.id, limit=1)
-    if not events or not isinstance(classifier, Learned | Rules):
-        return None
-    history = History(
-        event_count=incident.event_count,
-        user_count=incident.user_count,
-        past=past(house.database, incident, events[0]),
-    )
-    return triage(
-        events[0], history, house.sources_for(events[0]), classifier, lambda: incident.last_seen
-    ).lane
+    if not events:
+        return []
+    history, sources = house.history(incident, events[0]), house.sources_for(events[0])
+    return [
+        triage(events[0], history, sources, classifier, lambda: incident.last_seen).lane
+        for classifier in classifiers
+    ]

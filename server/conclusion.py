@@ -147,7 +147,8 @@ def settled(attempt: Attempt) -> CandidateChange | None:
 def _why(view: IncidentView, quoter: Quoter) -> str:
     attempt = view.attempt
     if attempt is None:
-        return "undetermined: no repair was tried"
+        held = view.triage.facts.get("no_repair") if view.triage else None
+        return f"undetermined: no repair was tried; {held}" if held else "undetermined: no repair was tried"
     if attempt.ended is None:
         return f"undetermined: run {attempt.id} is under way"
     supported = [h for h in attempt.hypotheses if h.status == "supported"]

@@ -150,6 +150,37 @@ def _of_event(lines: Callable[[Event], Iterator[str]]) -> Callable[[IncidentView
     return lambda view: lines(view.event) if view.event else iter(())
 
 
+def surrounding_lines(view: IncidentView) -> Iterator[str]:
+    """What the last triage found around the failure: near it, before it, like it, and how it runs."""
+    facts = view.triage.facts if view.triage else {}
+    for step in view.triage.steps if view.triage else ():
+        if step.name == "surroundings":
+            yield from (line for line in step.said.replace(". ", ".\n").split("\n") if line)
+    for one in facts.get("near") or ():
+        yield f"{one['apart_ms']:+.0f} ms {one['incident'] or 'log'}: {one['what']} ({', '.join(one['shared'])})"
+    yield from (f"in its log: {pair}" for pair in facts.get("pairs") or ())
+    yield from (
+        f"lately also {one['kind']}: {one['value']}" for one in facts.get("spreads_to") or () if one["value"]
+    )
+    for one in facts.get("similar") or ():
+        yield f"like {one['incident']} ({one['score']:.0%}) {one['title']}: {one['because']}"
+    for episode in facts.get("episodes") or ():
+        yield f"episode from {episode['start']}: {episode['seconds']:.0f} s, {episode['events']} events"
+    if facts.get("no_repair"):
+        yield f"not repaired by itself: {facts['no_repair']}"
+
+
+def guidance_lines(view: IncidentView) -> Iterator[str]:
+    """What the team has written: runbooks that are for this failure, what the service is, conventions, what CI runs."""
+    facts = view.triage.facts if view.triage else {}
+    for book in facts.get("runbooks") or ():
+        yield f"runbook {book['repo']}/{book['path']} (for {book['because']}): {book['title']}"
+        yield from (f"    {line}" for line in book["steps"])
+    for guide in facts.get("guides") or ():
+        for name in ("service", "conventions", "ci"):
+            yield from (f"{guide['repo']} {name}: {line}" for line in guide[name])
+
+
 KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "stack": _of_event(stack_lines),
     "locals": _of_event(local_lines),
@@ -162,11 +193,14 @@ KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "steps": step_lines,
     "hypotheses": hypothesis_lines,
     "investigations": investigation_lines,
+    "surroundings": surrounding_lines,
+    "guidance": guidance_lines,
 }
 WRITTEN_BY: Mapping[str, Source] = {
     "steps": "run",
     "hypotheses": "run",
     "investigations": "run",
+    "guidance": "repository",
 }  # else the event
 
 

@@ -14,7 +14,9 @@ from time import perf_counter
 
 from fixloop import Sandbox
 from server import plugins
+from server.bundles import Bundles
 from server.config import Config
+from server.guidance import guidance
 from server.intake import Intake
 from server.locks import LOCKS
 from server.owners import Suggestion, suggested
@@ -22,6 +24,7 @@ from server.redaction import Redaction
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
+from server.surroundings import around
 from server.teams import past, teams
 from store import journal, queries, tasks
 from store.artifacts import Artifacts
@@ -42,6 +45,8 @@ from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
 
+Connected = list[tuple[Place, RepositoryPart]]  # the repositories of a project that can be read
+
 _NEW = timedelta(days=1)  # how long an incident counts as new
 
 
@@ -60,7 +65,8 @@ class House:
         self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None
         self.redaction = redaction
-        self._intake = Intake(database, self.artifacts, redaction)
+        self.bundles = Bundles(database, self.artifacts, self.sources_for)
+        self._intake = Intake(database, self.artifacts, redaction, self.bundles.restored)
 
     @classmethod
     @contextmanager
@@ -108,9 +114,11 @@ class House:
         events = queries.events(self.database, incident.id, limit=1)
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
-        sources = self.sources_for(events[0])
-        history = replace(history_of(incident), past=past(self.database, incident, events[0]))
-        result = triage(events[0], history, sources, self.classifier, lambda: datetime.now(UTC))
+        event = self.bundles.restored(events[0])  # a map may have come after the event
+        connected = self._connected(event.project)
+        sources = self._sources(event, connected)
+        history = self._history(incident, event, connected)
+        result = triage(event, history, sources, self.classifier, lambda: datetime.now(UTC))
         stood = {repo: standing.said for repo, standing in sources.standings.items()}
         result = result.model_copy(update={"facts": {**result.facts, "standing": stood}})
         result, owner = self._with_owner(incident, result)
@@ -118,6 +126,16 @@ class House:
         if owner is not None:
             journal.suggest_owner(self.database, incident.id, owner.owner, owner.why)
         return result
+
+    def history(self, incident: Incident, event: Event) -> History:
+        """What triage is told of an incident: its past, and what is around its event. Raises NotFound."""
+        return self._history(incident, event, self._connected(incident.project))
+
+    def _history(self, incident: Incident, event: Event, connected: Connected) -> History:
+        guides = [guidance(place.mirror, part) for place, part in connected]
+        critical = [(place.mirror.name, glob) for place, part in connected for glob in part.critical_paths]
+        near = around(self.database, incident, event, guides, critical)
+        return replace(history_of(incident), past=past(self.database, incident, event), around=near)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""
@@ -134,8 +152,10 @@ class House:
 
     def sources_for(self, event: Event) -> ProjectSources:
         """The project's repositories at the commits this event ran on; what cannot be read is left out."""
+        return self._sources(event, self._connected(event.project))
+
+    def _sources(self, event: Event, connected: Connected) -> ProjectSources:
         release = release_of(self.database, event)
-        connected = self._connected(event.project)
         stood = standings([place for place, _ in connected], event.release, release)
         sources = ProjectSources()
         for place, part in connected:
@@ -146,8 +166,8 @@ class House:
         """The repositories of a project that can be read, with their locks. Raises NotFound."""
         return [place for place, _ in self._connected(project)]
 
-    def _connected(self, project: str) -> list[tuple[Place, RepositoryPart]]:
-        found = []
+    def _connected(self, project: str) -> Connected:
+        found: Connected = []
         for row in queries.repositories(self.database, project):
             try:
                 mirror = self.mirrors.get(row.name)

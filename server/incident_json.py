@@ -71,9 +71,21 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
         **_repair(attempt),
         "steps": [_plain(step) for step in _steps(triage, attempt)],
         "times": _times(incident, triage, attempt),
+        "surroundings": _surroundings(triage),
         "ended": attempt.ended.value if attempt and attempt.ended else None,
         "said": attempt.said or None if attempt else None,
     }
+
+
+_SURROUNDINGS = (
+    "phase", "spreads_by", "spreads_to", "near", "pairs", "failing_share", "changes_before", "similar",
+    "episodes", "runbooks", "guides", "critical", "no_repair",
+)  # fmt: skip
+
+
+def _surroundings(triage: Triage | None) -> dict[str, Any] | None:
+    """What the last triage found around it; every key is there."""
+    return {name: triage.facts.get(name) for name in _SURROUNDINGS} if triage else None
 
 
 def _repair(attempt: Attempt | None) -> dict[str, Any]:

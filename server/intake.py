@@ -1,9 +1,10 @@
-"""From parsed events to kept ones: redact, group, record. Nothing unredacted touches the disk."""
+"""From parsed events to kept ones: bundles told as their originals, redact, group, record. Nothing unredacted touches
+the disk."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from server.redaction import Redaction
 from store import journal
@@ -19,14 +20,19 @@ from triage.title import culprit, title
 
 log = logging.getLogger("nightdesk.intake")
 
+Restore = Callable[[Event], Event]
+
 
 class Intake:
     """Keeps events. Safe to use from several threads."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, redaction: Redaction) -> None:
+    def __init__(
+        self, database: Database, artifacts: Artifacts, redaction: Redaction, restored: Restore
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._redaction = redaction
+        self._restored = restored
 
     def keep(self, events: Iterable[Event]) -> list[Recorded]:
         """Redact, group and record events in one transaction; when this returns they are on disk.
@@ -37,7 +43,7 @@ class Intake:
 
     def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
         try:
-            clean = self._redaction.redact(with_database_details(event))
+            clean = self._redaction.redact(with_database_details(self._restored(event)))
             return clean, fingerprint(clean), title(clean), culprit(clean)
         except (
             Exception

@@ -158,11 +158,14 @@ SECTIONS: dict[str, Callable[[Page, int], str]] = {
     "steps": _of_kind("Steps", "steps"),
     "hypotheses": _of_kind("Hypotheses", "hypotheses"),
     "investigations": _of_kind("Investigations", "investigations"),
+    "surroundings": _of_kind("Around it: near, before, alike", "surroundings"),
+    "guidance": _of_kind("What the team has written", "guidance"),
 }
 _BY_DEFAULT = {
     "change": 900,
     "fix": 1100,
     "stack": 2600,
+    "surroundings": 900,
     "path": 700,
     "request": 800,
     "breadcrumbs": 900,

@@ -53,6 +53,11 @@ class RepositoryPart(BaseModel):
     runbooks: tuple[str, ...] = Field(
         default=(), description="Markdown files or globs with operating knowledge."
     )
+    critical_paths: tuple[str, ...] = Field(
+        default=(),
+        description="Globs of what must not fail: of files (`billing/**`) or, with `/` before them, of addresses "
+        "(`/checkout/*`). What falls under one is more urgent.",
+    )
     drafts: DraftPolicy | None = Field(
         default=None, description="When a draft opens by itself, in this repository."
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from server.releases import Standing
 from server.repository_part import RepositoryPart
+from store.errors import NightdeskError
 from store.mirrors import Mirror
+
+log = logging.getLogger("nightdesk.sources")
+
+_STEPS = 20  # renames of one file that are followed
 
 
 class ProjectSources:
@@ -18,6 +24,7 @@ class ProjectSources:
         self._parts: dict[str, RepositoryPart] = {}
         self._paths: dict[str, Sequence[str]] = {}
         self._texts: dict[tuple[str, str], str | None] = {}
+        self._renamed: dict[str, Mapping[str, str]] = {}
 
     def add(self, mirror: Mirror, standing: Standing, part: RepositoryPart) -> None:
         """Let triage look into a repository, as it stood."""
@@ -48,3 +55,43 @@ class ProjectSources:
     def path_map(self, repo: str) -> Mapping[str, str]:
         """Configured prefixes: path in production to folder of the repository."""
         return self._parts[repo].path_map
+
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        """Names that files had at another time, by the renames of the whole history, to the ones that they have at
+        that commit. Where the history cannot be read: nothing."""
+        if repo not in self._renamed:
+            try:
+                steps = self._mirrors[repo].history.renames(self.commit(repo))
+            except NightdeskError as error:
+                log.warning("Renames of %s are not followed: %s", repo, error)
+                steps = []
+            self._renamed[repo] = present_names(steps, frozenset(self.paths(repo)))
+        return self._renamed[repo]
+
+
+def present_names(steps: Iterable[tuple[str, str]], there: Collection[str]) -> dict[str, str]:
+    """For every name in these renames (before, after) that is not there, the nearest one that is: what it was called
+    later first, else what it had been called before."""
+    later: dict[str, list[str]] = {}
+    earlier: dict[str, list[str]] = {}
+    for before, after in steps:
+        later.setdefault(before, []).append(after)
+        earlier.setdefault(after, []).append(before)
+    found = {}
+    for name in sorted(later.keys() | earlier.keys()):
+        if name not in there:
+            present = _followed(name, later, there) or _followed(name, earlier, there)
+            if present is not None:
+                found[name] = present
+    return found
+
+
+def _followed(name: str, steps: Mapping[str, Sequence[str]], there: Collection[str]) -> str | None:
+    seen, edge = {name}, [name]
+    for _ in range(_STEPS):
+        edge = [after for before in edge for after in reversed(steps.get(before, ())) if after not in seen]
+        seen.update(edge)
+        present = next((each for each in edge if each in there), None)
+        if present is not None or not edge:
+            return present
+    return None

@@ -140,7 +140,7 @@ def _put_table(
         for row in rows(session, name, project):
             count += 1
             lines.write(json.dumps(row).encode() + b"\n")
-            if name == "events" and (digest := artifact_of(row)):
+            if name in ("events", "source_maps") and (digest := artifact_of(row)):
                 blobs[digest] = None
             if name == "attempts":
                 attempts.append(row["id"])

@@ -160,6 +160,16 @@ class History:
                     found.setdefault(path, []).append(touch)
         return found
 
+    def renames(self, release: str) -> list[tuple[str, str]]:
+        """Every rename that is known, (before, after), the oldest first. Raises as `update`."""
+        self.update(release)
+        query = """
+            SELECT b.path, p.path FROM touches t JOIN paths p ON p.id = t.path JOIN paths b ON b.id = t.before
+            JOIN changes c ON c.id = t.change WHERE t.before IS NOT NULL AND t.kind = 'R' ORDER BY c.committed, c.id
+        """
+        with closing(self._database()) as database:
+            return [(os.fsdecode(before), os.fsdecode(after)) for before, after in database.execute(query)]
+
     def files(self, shas: Iterable[str]) -> dict[str, list[str]]:
         """The files that each of the commits touched."""
         query = """

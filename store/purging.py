@@ -20,7 +20,7 @@ from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
 from store.spending import transcripts
-from store.tables import EventRow, FacetRow, MoveRow
+from store.tables import EventRow, FacetRow, MoveRow, SourceMapRow
 
 BATCH = 500  # events of one transaction: others write in between
 SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
@@ -118,6 +118,8 @@ def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
 
 
 def _references(db: Database) -> Iterator[str]:
+    with db.read() as session:
+        yield from session.execute(select(col(SourceMapRow.artifact))).scalars()
     last = 0
     while True:
         with db.read() as session:

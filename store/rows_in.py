@@ -26,6 +26,7 @@ from store.tables import (
     BranchRow,
     EventRow,
     FingerprintRow,
+    FlagChangeRow,
     ImportRow,
     IncidentRow,
     KeyRow,
@@ -33,6 +34,7 @@ from store.tables import (
     ProjectRow,
     ReleaseRow,
     RepositoryRow,
+    SourceMapRow,
     StepRow,
     TriageRow,
 )
@@ -122,6 +124,24 @@ class _Import:
                 known.commits = {**told.commits, **known.commits}
                 known.deployed_at = known.deployed_at or told.deployed_at
                 known.first_seen = known.first_seen or told.first_seen
+
+    def _source_maps_in(self) -> None:
+        for row in self._rows("source_maps"):
+            project = self._projects[row["project_id"]]
+            place = {"project_id": project, "release": row["release"], "name": row["name"]}
+            if self._first(SourceMapRow, **place) is None:
+                self._add("source_maps", row, id=None, **place)
+
+    def _flag_changes_in(self) -> None:
+        for row in self._rows("flag_changes"):
+            told = FlagChangeRow.model_validate(row)
+            project = self._projects[row["project_id"]]
+            place = {
+                "project_id": project, "at": told.at, "flag": told.flag, "environment": told.environment,
+                "after": told.after,
+            }  # fmt: skip
+            if self._first(FlagChangeRow, **place) is None:
+                self._add("flag_changes", row, id=None, **place)
 
     def _incidents_in(self) -> None:
         prints: dict[int, list[dict[str, Any]]] = {}

@@ -24,6 +24,7 @@ from store.tables import (
     BranchRow,
     EventRow,
     FingerprintRow,
+    FlagChangeRow,
     IncidentRow,
     KeyRow,
     MoveRow,
@@ -31,6 +32,7 @@ from store.tables import (
     ReleaseRow,
     RepositoryRow,
     Row,
+    SourceMapRow,
     StepRow,
     TriageRow,
 )
@@ -41,6 +43,8 @@ TABLES: dict[str, type[Row]] = {
     KEYS: KeyRow,
     "repositories": RepositoryRow,
     "releases": ReleaseRow,
+    "source_maps": SourceMapRow,
+    "flag_changes": FlagChangeRow,
     "incidents": IncidentRow,
     "fingerprints": FingerprintRow,
     "events": EventRow,
@@ -67,7 +71,9 @@ def rows(session: Session, name: str, project: str | None) -> Iterator[dict[str,
 
 
 def artifact_of(row: dict[str, Any]) -> str | None:
-    """The hash of the raw payload that an event's body refers to, if it does."""
+    """The hash of the source map that a row is about, or of the raw payload that an event's body refers to."""
+    if isinstance(row.get("artifact"), str):
+        return str(row["artifact"])
     if not row.get("body"):
         return None
     found = json.loads(unpacked(base64.b64decode(row["body"]))).get("raw")

@@ -97,6 +97,37 @@ class ReleaseRow(Row, table=True):
     first_seen: datetime | None = Field(default=None, sa_type=UtcDateTime)  # of an event that names it
 
 
+class SourceMapRow(Row, table=True):
+    """What a bundle was built from. The empty release stands for every one; `artifact` is the map itself."""
+
+    __tablename__ = "source_maps"
+    __table_args__ = (UniqueConstraint("project_id", "release", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    release: str = ""
+    name: str  # of the bundle, as its address ends
+    debug_id: str | None = Field(default=None, index=True)
+    artifact: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class FlagChangeRow(Row, table=True):
+    """A feature flag or a setting that took another value. The empty environment stands for every one."""
+
+    __tablename__ = "flag_changes"
+    __table_args__ = (Index(None, "project_id", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    at: datetime = Field(sa_type=UtcDateTime)
+    flag: str
+    environment: str = ""
+    before: str | None = None
+    after: str
+    who: str = ""
+
+
 class IncidentRow(Row, table=True):
     """`id` is the number of "INC-n"; AUTOINCREMENT, so that a number is never given twice.
 

@@ -83,3 +83,8 @@ class Sources(Protocol):
     def path_map(self, repo: str) -> Mapping[str, str]:
         """Configured prefixes: path in production to folder of the repository (`{"/app": "."}`)."""
         ...
+
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        """Names that files of the repository had at another time, to the ones that they have at that commit. Asked for
+        only where a frame is nowhere."""
+        ...

@@ -4,16 +4,18 @@ history."""
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
+from store.incident import Kind
 from triage import families, foreign
 from triage.browser import third_party
 from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
+from triage.surroundings import NOTHING_AROUND, Looked, Surroundings
 from triage.words import words
 
 _RAISE = re.compile(r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b")
@@ -31,6 +33,7 @@ class History:
     is_new: bool = True
     regressed: bool = False
     past: Past = NO_PAST  # of the same alert, before this one
+    around: Surroundings = NOTHING_AROUND
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,14 @@ class Analysis:
     is_alert: bool = False  # a monitor's rule reported it, and not a program
     alerts_before: int = 0  # of the same alert
     farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
+    phase: str = "new"  # new, known, regressed or spreading
+    spreads_by: tuple[str, ...] = ()  # whom it reaches lately and did not reach before, in words
+    critical: str | None = None  # the team's glob for what must not fail that it falls under
+    team_cause: Kind | None = None  # the class that a runbook gives it
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False, "")}
+        return {name: value for name, value in asdict(self).items() if value not in (None, False, "", ())}
 
 
 def analyse(event: Event, located: Located, history: History) -> Analysis:
@@ -127,6 +134,26 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         is_alert=is_alert(event),
         alerts_before=history.past.count,
         farthest_before=history.past.farthest,
+    )
+
+
+def with_surroundings(facts: Analysis, looked: Looked) -> Analysis:
+    """The facts with what the surroundings add."""
+    phase = (
+        "regressed"
+        if facts.regressed
+        else "spreading"
+        if looked.spreading
+        else "new"
+        if facts.is_new
+        else "known"
+    )
+    return replace(
+        facts,
+        phase=phase,
+        spreads_by=looked.kinds,
+        critical=looked.critical,
+        team_cause=looked.cause,
     )
 
 

@@ -37,3 +37,15 @@ def fixability(verdict: Verdict, facts: Analysis, located: Located) -> Fixabilit
     if facts.own_frames:
         return Fixability(0.5, "own code is on the stack, and none of it was found in a connected repository")
     return Fixability(0.2, "no code of ours is on the stack")
+
+
+def no_repair(verdict: Verdict, located: Located) -> str | None:
+    """Why a repair is not begun by itself: there is nothing in our code that it could begin at. None where there is. A
+    person may ask for one all the same."""
+    if not verdict.signal:
+        return "it was set aside"
+    if verdict.kind in (Kind.INFRASTRUCTURE, Kind.DEPENDENCY):
+        return "the machine, the network or another service failed, and no code of ours is to blame"
+    if located.best is None:
+        return "no line of ours is known that it happened in"
+    return None

@@ -136,7 +136,28 @@ class _Finder:
                     found.append(judged)
             if found:
                 break  # what it was built from is asked for only where the file itself is nowhere
+        if not any(one.location.confidence >= OWN for one in found) and package is None:
+            found += self._moved(frame, path)
         found.sort(key=lambda one: (tuple(-part for part in one.rank), one.location.repo, one.location.path))
+        return found
+
+    def _moved(self, frame: Frame, path: str) -> list[_Candidate]:
+        """Files that had this name at another time. The name alone is worth less than it is for a file that still has
+        it."""
+        if not (frame.in_app or frame.context_line):
+            return []
+        found = []
+        name = path.rsplit("/", 1)[-1]
+        for repo in self._sources.repositories():
+            for before, present in self._sources.renamed(repo).items():
+                if before.rsplit("/", 1)[-1] != name:
+                    continue
+                shared = common_suffix(path, before)
+                complete = shared == before.count("/") + 1
+                base = round(_base(shared, complete) - 0.1, 2)
+                place = self._place(frame, repo, present, f"renamed from {before}", base)
+                if place.confidence > base or (place.confidence == base >= OWN):
+                    found.append(_Candidate(place, _rank(place, shared, complete)))
         return found
 
     def _judged(

@@ -1,5 +1,5 @@
-"""One event to a verdict, step by step: locate → analyse → classify → prioritise. Pure; the clock is handed
-in."""
+"""One event to a verdict, step by step: locate → analyse → surroundings → classify → prioritise. Pure; the clock is
+handed in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from store.incident import Step, Triage, Verdict
 from triage import analyse as analysis
 from triage import locate as location
 from triage import prioritise as priority
-from triage.fixability import fixability
+from triage.fixability import fixability, no_repair
+from triage.surroundings import Looked, look
 from triage.title import culprit, title
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ class _Desk:
     classifier: Classifier
     located: location.Located = field(init=False)
     facts: analysis.Analysis = field(init=False)
+    looked: Looked = field(init=False)
     verdict: Verdict = field(init=False)
     priority: priority.Priority = field(init=False)
+    no_repair: str | None = None
 
 
 def locate(desk: _Desk) -> str:
@@ -57,9 +60,23 @@ def analyse(desk: _Desk) -> str:
     return f"{desk.facts.type or 'A message'}, {said}; {own}; raised in: {desk.facts.raised_in}."
 
 
+def surroundings(desk: _Desk) -> str:
+    """What is around it: in time, in the past, in what the team has written."""
+    desk.looked = look(desk.event, desk.located.best, desk.history.around, desk.history.first_seen)
+    desk.facts = analysis.with_surroundings(desk.facts, desk.looked)
+    said = " ".join(desk.looked.said())
+    return f"{desk.facts.phase.capitalize()}. {said or 'Nothing near it is known.'}"
+
+
 def classify(desk: _Desk) -> str:
-    """Signal or noise, and of which kind."""
+    """Signal or noise, and of which kind; a runbook of the team may name another kind, and sets nothing aside."""
     desk.verdict = desk.classifier.classify(desk.event, desk.facts)
+    cause = desk.facts.team_cause
+    if cause is not None and desk.verdict.signal and cause is not desk.verdict.kind:
+        said = f"runbook: the team's {desk.looked.runbooks[0].runbook.path} names the cause"
+        desk.verdict = desk.verdict.model_copy(
+            update={"kind": cause, "reasons": (said, *desk.verdict.reasons)}
+        )
     side = "signal" if desk.verdict.signal else "noise"
     return f"{side}, {desk.verdict.kind.value}, because of {'; '.join(desk.verdict.reasons)}."
 
@@ -68,10 +85,12 @@ def prioritise(desk: _Desk) -> str:
     """Which lane, and why."""
     fixable = fixability(desk.verdict, desk.facts, desk.located)
     desk.priority = priority.prioritise(desk.verdict, desk.facts, fixable.weight)
-    return f"{desk.priority.lane.value}: {desk.priority.why}. To act on: {fixable.why}."
+    desk.no_repair = no_repair(desk.verdict, desk.located)
+    gate = f" Not repaired by itself: {desk.no_repair}." if desk.no_repair else ""
+    return f"{desk.priority.lane.value}: {desk.priority.why}. To act on: {fixable.why}.{gate}"
 
 
-STEPS = (locate, analyse, classify, prioritise)
+STEPS = (locate, analyse, surroundings, classify, prioritise)
 
 
 def triage(
@@ -98,6 +117,10 @@ def triage(
         culprit=culprit(event, desk.located),
         location=desk.located.best,
         alternatives=desk.located.alternatives,
-        facts=desk.facts.facts(),
+        facts={
+            **desk.facts.facts(),
+            **desk.looked.facts(),
+            **({"no_repair": desk.no_repair} if desk.no_repair else {}),
+        },
         steps=tuple(steps),
     )

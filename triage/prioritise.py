@@ -34,6 +34,8 @@ def prioritise(verdict: Verdict, facts: Analysis, fixable: float = 1.0) -> Prior
     if not verdict.signal:
         return Priority(Lane.NOISE, round(verdict.score, 3), _sentence(verdict))
     lane, why = _lane(verdict, facts)
+    if facts.critical:
+        why = f"{why}, on a critical path ({facts.critical})"
     return Priority(lane, round(_value(verdict, facts) + 2 * fixable, 3), why)
 
 
@@ -62,8 +64,13 @@ def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
 
 
 def spreads(facts: Analysis) -> bool:
-    """Whether trouble that is nobody's code has become somebody's work: many users, or a storm."""
-    return facts.user_count >= _MANY_USERS or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
+    """Whether trouble that is nobody's code has become somebody's work: many users, a storm, or places that it had not
+    reached before."""
+    return (
+        bool(facts.spreads_by)
+        or facts.user_count >= _MANY_USERS
+        or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
+    )
 
 
 def _value(verdict: Verdict, facts: Analysis) -> float:
@@ -73,11 +80,15 @@ def _value(verdict: Verdict, facts: Analysis) -> float:
         + 1.0 * facts.is_new
         + 1.0 * (not facts.handled)
         + 1.0 * (facts.level == "fatal")
+        + 4.0 * (facts.critical is not None)
+        + 2.0 * bool(facts.spreads_by)
     )
     return round(10 * verdict.score + spread + bonus, 3)
 
 
 def _touching(facts: Analysis) -> str:
+    if facts.spreads_by:
+        return f", now also {facts.spreads_by[0]}"
     if facts.user_count > 1:
         return f", {facts.user_count} users"
     return f", {facts.event_count} times" if facts.event_count > 1 else ""

@@ -28,5 +28,9 @@ class NoSources:
         """Nothing."""
         return {}
 
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
 
 NOTHING = NoSources()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server import mcp_writing
+from server import bundles, mcp_writing
 from server.access import allowed, check
 from server.api import models
 from server.house import House
@@ -17,13 +18,16 @@ from server.incident_json import incident_json
 from server.lookup import incident_by_id, projects_wanted
 from server.moments import since_moment
 from server.policy import Action, Principal, action_of
-from store import journal, queries
+from store import flags, journal, queries, source_maps
 from store.errors import NotFound
 from store.event import Event
+from store.flags import FlagChange
 from store.incident import Incident, Lane, Status
 from store.project import Release
 from store.repair import Attempt
 
+LARGEST = 256 << 10  # bytes of a body, where an endpoint does not say otherwise
+_LARGEST_MAP = 32 << 20
 _UNSETTLED = (Status.OPEN, Status.REGRESSED)
 
 
@@ -62,6 +66,7 @@ class Endpoint:
     query: type[BaseModel] = models.Nothing
     body: type[BaseModel] | None = None
     status: int = 200
+    largest: int = LARGEST  # bytes of a body
 
 
 def whoami(call: Call) -> models.Caller:
@@ -156,10 +161,7 @@ def get_fix(call: Call) -> models.Fix:
 def add_release(call: Call) -> Release:
     """Keep what runs. Raises NotFound for a project or repository that is not there."""
     wanted: models.NewRelease = call.body
-    project = queries.project(call.house.database, wanted.project).name
-    if not call.house.sees(project):
-        raise NotFound(f"There is no project {wanted.project!r}.")
-    allowed(call.principal, Action.STATE, project)
+    project = _stated(call, wanted.project)
     known = {row.name for row in queries.repositories(call.house.database, project)}
     for name in wanted.commits:
         if name not in known:
@@ -174,6 +176,40 @@ def add_release(call: Call) -> Release:
         deployed_at=datetime.fromisoformat(wanted.deployed_at) if wanted.deployed_at else datetime.now(UTC),
     )
     return journal.add_release(call.house.database, release, call.principal.name)
+
+
+def add_source_map(call: Call) -> models.KeptSourceMap:
+    """Keep a source map. Raises BadPayload, NotFound."""
+    wanted: models.NewSourceMap = call.body
+    project = _stated(call, wanted.project)
+    content = wanted.map if isinstance(wanted.map, str) else json.dumps(wanted.map)
+    found = bundles.kept(call.house.artifacts, wanted.name, content.encode(), wanted.release)
+    source_maps.add(call.house.database, project, found, call.principal.name)
+    return models.KeptSourceMap(name=found.name, release=found.release, debug_id=found.debug_id)
+
+
+def add_flag_change(call: Call) -> FlagChange:
+    """Keep a change of a flag. Raises NotFound."""
+    wanted: models.NewFlagChange = call.body
+    change = FlagChange(
+        project=_stated(call, wanted.project),
+        flag=wanted.flag,
+        after=wanted.after,
+        before=wanted.before,
+        environment=wanted.environment,
+        at=datetime.fromisoformat(wanted.at) if wanted.at else datetime.now(UTC),
+        who=wanted.who or call.principal.name,
+    )
+    return flags.add(call.house.database, change)
+
+
+def _stated(call: Call, ref: str) -> str:
+    """The name of a project that the caller may say something of. Raises NotFound, NotAllowed."""
+    project = queries.project(call.house.database, ref).name
+    if not call.house.sees(project):
+        raise NotFound(f"There is no project {ref!r}.")
+    allowed(call.principal, Action.STATE, project)
+    return project
 
 
 def _whole(house: House, repo: str, sha: str) -> str:
@@ -242,5 +278,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/releases", "add_release", "Record that a version runs.", Action.STATE, add_release, Release,
         body=models.NewRelease,
+    ),
+    Endpoint(
+        "POST", "/source-maps", "add_source_map", "Keep what a bundle was built from.", Action.STATE, add_source_map,
+        models.KeptSourceMap, body=models.NewSourceMap, largest=_LARGEST_MAP,
+    ),
+    Endpoint(
+        "POST", "/flags", "add_flag_change", "Record that a feature flag or setting took another value.", Action.STATE,
+        add_flag_change, FlagChange, body=models.NewFlagChange,
     ),
 )  # fmt: skip

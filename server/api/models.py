@@ -87,6 +87,39 @@ class NewRelease(Taken):
     project: Text = Field(default="default", description="Number or name of a project.")
 
 
+class NewSourceMap(Taken):
+    """What a bundle was built from."""
+
+    map: str | dict[str, Any] = Field(description="The map (revision 3), as JSON or as its text.")
+    name: Text | None = Field(
+        default=None, description="The bundle, as its address ends. Without it: the map's `file`."
+    )
+    release: Text | None = Field(
+        default=None, description="The release that the bundle is of. Without it: any."
+    )
+    project: Text = Field(default="default", description="Number or name of a project.")
+
+
+class KeptSourceMap(BaseModel):
+    """What is known of it now."""
+
+    name: str
+    release: str | None
+    debug_id: str | None
+
+
+class NewFlagChange(Taken):
+    """A feature flag or setting that took another value."""
+
+    flag: Annotated[str, Field(min_length=1, max_length=200)]
+    after: Text = Field(description="The value that it has now.")
+    before: Text | None = None
+    environment: Text | None = Field(default=None, description="Where it holds. Without it: everywhere.")
+    at: Time | None = Field(default=None, description="Since when (ISO 8601). Without it: now.")
+    who: Text = Field(default="", description="Who changed it. Without it: whom the token stands for.")
+    project: Text = Field(default="default", description="Number or name of a project.")
+
+
 class StateChange(Taken):
     """What is said of an incident."""
 
@@ -142,6 +175,7 @@ class IncidentDetail(BaseModel):
     drafts: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     times: dict[str, datetime | None]
+    surroundings: dict[str, Any] | None
     ended: str | None
     said: str | None
 

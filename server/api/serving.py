@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.access import NotInScope, authenticate, reached, seen_by
 from server.answers import RETRY_AFTER, Full, status_of
-from server.api.endpoints import ENDPOINTS, Call, Endpoint
+from server.api.endpoints import ENDPOINTS, LARGEST, Call, Endpoint
 from server.api.openapi import PREFIX, description
 from server.bodies import Incoming
 from server.house import House
@@ -23,7 +23,6 @@ from store.errors import BadPayload, NightdeskError
 
 log = logging.getLogger("nightdesk.api")
 
-LARGEST = 256 << 10  # bytes of a body
 SLOWEST = 30.0  # seconds in which a body has to be there
 _THREADS = 8
 _CODES = {
@@ -110,7 +109,7 @@ async def _body(endpoint: Endpoint, incoming: Incoming) -> BaseModel:
     """What was sent, as the endpoint's model; an empty body is an empty object. Raises BadPayload, OverLimit,
     TimeoutError."""
     with fail_after(SLOWEST):
-        raw = await incoming.read(LARGEST)
+        raw = await incoming.read(endpoint.largest)
     assert endpoint.body is not None  # noqa: S101 - asked by the caller
     try:
         return endpoint.body.model_validate_json(raw or b"{}")

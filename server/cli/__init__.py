@@ -42,6 +42,8 @@ COMMANDS = {
     "grants": "What assistants were let do: list, revoke.",
     "repo": "Git repositories: add, list, sync.",
     "release": "What runs where since when: add, list.",
+    "sourcemap": "What bundled JavaScript was built from: add, list.",
+    "flag": "Feature flags and settings that changed: set, list.",
     "resolve": "Say that an incident is fixed.",
     "mute": "Keep an incident quiet.",
     "reopen": "Take an incident up again.",

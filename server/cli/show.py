@@ -14,7 +14,17 @@ from store import queries
 from store.errors import BadPayload
 from store.event import Event, Frame
 
-_TEXT_SECTIONS = ("steps", "hypotheses", "changes", "rollback", "reproducer", "patch", "validation", "drafts")
+_TEXT_SECTIONS = (
+    "steps",
+    "surroundings",
+    "hypotheses",
+    "changes",
+    "rollback",
+    "reproducer",
+    "patch",
+    "validation",
+    "drafts",
+)
 
 
 @click.command()

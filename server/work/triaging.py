@@ -27,9 +27,12 @@ def triage(house: House, task: Task) -> None:
 
 
 def wants_repair(house: House, incident: Incident) -> bool:
-    """Whether an incident is repaired by itself: in focus, believed, not tried before (or back since), and
-    there is code to run and a sandbox to run it in."""
+    """Whether an incident is repaired by itself: in focus, with a place in the team's code, believed, not tried before
+    (or back since), and there is code to run and a sandbox to run it in."""
     if incident.lane is not Lane.FOCUS or incident.status in {Status.MUTED, Status.RESOLVED}:
+        return False
+    found = queries.triage(house.database, incident.id)
+    if incident.location is None or (found is not None and found.facts.get("no_repair")):
         return False
     tried = queries.latest_attempt(house.database, incident.id) is not None
     if tried and incident.status is not Status.REGRESSED:

@@ -16,10 +16,9 @@ from jsonschema import Draft202012Validator
 from starlette.routing import Mount, Route
 
 from server import detached, mcp_writing
-from server.api.endpoints import ENDPOINTS
+from server.api.endpoints import ENDPOINTS, LARGEST
 from server.api.models import IncidentDetail
 from server.api.openapi import PREFIX, description
-from server.api.serving import LARGEST
 from server.app import make_app
 from server.house import House
 from server.incident_json import incident_json

@@ -77,7 +77,13 @@ def test_the_json_of_an_incident_has_every_promised_key_even_before_any_repair(d
         "drafted",
         "merged",
     }
-    assert [step["name"] for step in shown["steps"]] == ["locate", "analyse", "classify", "prioritise"]
+    assert [step["name"] for step in shown["steps"]] == [
+        "locate",
+        "analyse",
+        "surroundings",
+        "classify",
+        "prioritise",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tarfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from server.cli import cli
 from server.config import load
 from server.house import House
 from server.incident_json import incident_json
-from store import journal, migrations, queries
+from store import flags, journal, migrations, queries, source_maps
 from store.database import Database
+from store.flags import FlagChange
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
 from store.rows_out import TABLES
+from store.source_maps import KeptMap
 from store.sqlite import Sqlite
 from tests.journeys import mcp_samples as samples
 
@@ -55,6 +58,10 @@ def full(tmp_path: Path) -> Path:
         journal.undo(db, "ann")
         samples.attempt_with(house, "INC-1", "said")
         journal.add_release(db, Release(project="default", version="shop@1", commits={"shop": "a" * 40}))
+        moment = datetime(2026, 11, 20, tzinfo=UTC)
+        flags.add(db, FlagChange(project="default", flag="dark", after="on", at=moment))
+        digest = house.artifacts.put(b"a map")
+        source_maps.add(db, "default", KeptMap("app.js", "1.0", None, digest), "ann")
         url = "https://ann:secret-token@git.example/shop.git"
         journal.add_repository(db, RepositoryConfig(name="shop", project="default", url=url))
     return folder
@@ -74,6 +81,8 @@ def everything(folder: Path) -> dict[str, Any]:
             "acts": [act for act in queries.acts(db) if act.subject.startswith("INC-")],
             "releases": queries.releases(db, "default"),
             "projects": queries.projects(db),
+            "flags": flags.between(db, "default", datetime.min.replace(tzinfo=UTC), datetime.now(UTC)),
+            "maps": [house.artifacts.get(kept.artifact) for kept in source_maps.all_of(db, "default")],
         }
 
 

@@ -378,7 +378,13 @@ def test_each_step_is_recorded_and_a_replay_is_identical():
         ticks = ticking()
         records.append(triage(found, History(), PROJECT, Rules(), lambda ticks=ticks: next(ticks)))
     assert records[0].model_dump_json() == records[1].model_dump_json()
-    assert [step.name for step in records[0].steps] == ["locate", "analyse", "classify", "prioritise"]
+    assert [step.name for step in records[0].steps] == [
+        "locate",
+        "analyse",
+        "surroundings",
+        "classify",
+        "prioritise",
+    ]
     assert {step.took for step in records[0].steps} == {0.002}
     assert records[0].title == 'TypeError: can only concatenate tuple (not "list") to tuple'
     assert records[0].culprit == "quotes.quote in discounts"

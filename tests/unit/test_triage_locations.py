@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.location import outcomes
+from server.sources import present_names
 from triage.paths import installed, is_named, normal, of_class, spellings
 
 OUTCOMES = outcomes()
@@ -56,3 +57,10 @@ def test_a_class_gives_the_path_that_a_stack_of_the_jvm_leaves_out():
     assert of_class("com.acme.Cart", "src/Cart.java") is None
     assert spellings("dist/a.js")[:2] == ("dist/a.js", "dist/a.ts")
     assert is_named("@acme/price-list", "price_list")
+
+
+def test_a_former_name_means_the_nearest_one_that_is_there_later_names_first():
+    steps = [("a.py", "b.py"), ("b.py", "c.py"), ("x.py", "a.py"), ("gone.py", "lost.py")]
+    assert present_names(steps, {"c.py"}) == {"a.py": "c.py", "b.py": "c.py", "x.py": "c.py"}
+    assert present_names(steps, {"x.py"})["c.py"] == "x.py"
+    assert present_names([("a.py", "b.py"), ("b.py", "a.py")], {"other.py"}) == {}

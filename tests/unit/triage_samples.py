@@ -18,9 +18,12 @@ class Files:
     """`Sources` over texts in memory: {repository: {path: text}}."""
 
     def __init__(
-        self, files: Mapping[str, Mapping[str, str]], maps: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        files: Mapping[str, Mapping[str, str]],
+        maps: Mapping[str, Mapping[str, str]] | None = None,
+        former: Mapping[str, Mapping[str, str]] | None = None,
     ):
-        self._files, self._maps = files, maps or {}
+        self._files, self._maps, self._former = files, maps or {}, former or {}
 
     def repositories(self) -> Sequence[str]:
         return tuple(self._files)
@@ -36,6 +39,9 @@ class Files:
 
     def path_map(self, repo: str) -> Mapping[str, str]:
         return self._maps.get(repo, {})
+
+    def renamed(self, repo: str) -> Mapping[str, str]:
+        return self._former.get(repo, {})
 
 
 def frame(

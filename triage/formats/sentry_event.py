@@ -223,9 +223,23 @@ def _contexts(sent: Mapping[str, Any], template: str | None) -> dict[str, Any]:
     modules = mapping(sent.get("modules"))
     if modules:
         kept["modules"] = {key: str(version)[:100] for key, version in list(modules.items())[:1000]}
+    if ids := _debug_ids(sent):
+        kept["source_maps"] = {"debug_ids": ids}
     packages = kept.pop("modules", None)
     found: dict[str, Any] = bounded(kept)
     return found if packages is None else {**found, "modules": packages}
+
+
+def _debug_ids(sent: Mapping[str, Any]) -> dict[str, str]:
+    """Bundle's address to the id that its bundler gave it, as the SDK says."""
+    images = mapping(sent.get("debug_meta")).get("images")
+    found = {}
+    for image in (images if isinstance(images, list) else [])[:_KNOWN_CONTEXTS]:
+        told = mapping(image)
+        address, named = text(told.get("code_file"), 1024), text(told.get("debug_id"), 64)
+        if told.get("type") == "sourcemap" and address and named:
+            found[address] = named
+    return found
 
 
 def _sdk(sent: Any) -> str | None:
