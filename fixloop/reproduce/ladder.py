@@ -13,7 +13,7 @@ from time import monotonic
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import find_applications, request_recipe
+from fixloop.reproduce.requests import find_applications, request_recipes
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
@@ -98,10 +98,10 @@ class _Climb:
         if not apps:
             self.tried.append("the event has a request, but no application object was found in the sources")
         for app in apps[:APPLICATIONS]:
-            recipe = request_recipe(app, request, lambda: _has_module(self._runner, "httpx"))
-            found = self._attempt(recipe, sighting)
-            if found:
-                return found
+            for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+                found = self._attempt(recipe, sighting)
+                if found:
+                    return found
         return None
 
     def _frames(self, sighting: Sighting) -> Reproduction | None:

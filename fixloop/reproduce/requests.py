@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import parse
+from fixloop.reproduce.uploads import contents, file_name
 from fixloop.reproduce.values import plain
 from store.event import Event, Request
 
@@ -25,6 +26,7 @@ _KINDS = {
     "FastAPI": "starlette",
     "Starlette": "starlette",
 }
+_TAKE_FILES = frozenset({"flask", "starlette", "django"})
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
 # Headers that a test client sets by itself, that belong to the hop, or that say who the user was.
@@ -120,8 +122,28 @@ def _named_on_command_line(event: Event) -> set[tuple[str, str]]:
     return {(m.group(1), m.group(2)) for m in map(_ARGV_APP.match, words) if m}
 
 
-def request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
-    """The request as a call through the application's test client."""
+def request_recipes(app: Application, event: Event, has_httpx: Callable[[], bool]) -> Iterator[Recipe]:
+    """The event's request as calls through the application's test client, the likeliest first: uploaded files are not
+    in an event, what was in them may be."""
+    if event.request is None:
+        return
+    recipe = _request_recipe(app, event.request, has_httpx)
+    form = recipe.inputs.get("form")
+    fields = [name for name, value in form.items() if value == ""] if isinstance(form, dict) else []
+    if recipe.framework in _TAKE_FILES and fields and _content_type(event.request) == "multipart/form-data":
+        rest = {name: value for name, value in form.items() if name not in fields}
+        for content in contents(event):
+            upload = [
+                {"field": name, "name": file_name(event), "content": {"$repr": repr(content)}} for name in fields
+            ]
+            inputs = {key: value for key, value in recipe.inputs.items() if key != "form"}
+            inputs |= {"form": rest, "uploads": upload} if rest else {"uploads": upload}
+            note = f"the content of {', '.join(fields)}: bytes that a frame shows"
+            yield recipe.model_copy(update={"inputs": inputs, "guessed": (note,)})
+    yield recipe
+
+
+def _request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
     framework = app.framework
     if framework == "starlette" and not has_httpx():
         framework = "asgi"
@@ -150,13 +172,13 @@ def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
     headers = {name: value for name, value in headers.items() if value not in ("[Filtered]", "[redacted]")}
     if headers:
         inputs["headers"] = headers
-    kind = (
-        next((v for n, v in request.headers.items() if n.lower() == "content-type"), "")
-        .partition(";")[0]
-        .strip()
-    )
-    _body(request.data, kind, inputs, notes["guessed"])
+    _body(request.data, _content_type(request), inputs, notes["guessed"])
     return inputs, notes
+
+
+def _content_type(request: Request) -> str:
+    given = next((v for n, v in request.headers.items() if n.lower() == "content-type"), "")
+    return given.partition(";")[0].strip().lower()
 
 
 def _sent(name: str) -> bool:
