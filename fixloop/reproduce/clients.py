@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from fixloop.reproduce.lines import Lines, django_setup, pretty
 from fixloop.reproduce.recipe import Recipe
@@ -197,7 +196,9 @@ def _django(recipe: Recipe) -> Lines:
 
 def _database(recipe: Recipe) -> list[str]:
     """The lines that make the test database, once in a process."""
-    made = "django.nightdesk_databases = get_runner(settings)(verbosity=0, interactive=False).setup_databases()"
+    made = (
+        "django.nightdesk_databases = get_runner(settings)(verbosity=0, interactive=False).setup_databases()"
+    )
     lines = ['if not hasattr(django, "nightdesk_databases"):', "    setup_test_environment()"]
     if recipe.schedule:  # threads do not share a database in memory as two processes share a real one
         lines += [
@@ -212,13 +213,17 @@ def _database(recipe: Recipe) -> list[str]:
 def _rows(recipe: Recipe, lines: Lines) -> list[str]:
     """The rows that were there, each as its model makes it."""
     found = []
-    for row in recipe.inputs.get("rows", ()):
+    rows = recipe.inputs.get("rows", ())
+    used = {v["$ref"] for row in rows for v in row["fields"].values() if isinstance(v, dict) and "$ref" in v}
+    for row in rows:
         module, _, name = str(row["model"]).rpartition(".")
         render({"$name": row["model"]}, set())  # refuses what is no name
         lines.froms.add((module, name))
-        words = (f"{render({'$ref': key}, set())}={render(v, lines.imports)}" for key, v in row["fields"].items())
+        words = (
+            f"{render({'$ref': key}, set())}={render(v, lines.imports)}" for key, v in row["fields"].items()
+        )
         made = f"{name}.objects.create({', '.join(words)})"
-        found.append(f"{render({'$ref': row['name']}, set())} = {made}" if row.get("name") else made)
+        found.append(f"{render({'$ref': row['name']}, set())} = {made}" if row["name"] in used else made)
     return found
 
 

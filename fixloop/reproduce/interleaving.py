@@ -73,7 +73,12 @@ def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
     lines.helpers.append(INTERLEAVED)
     once = ["def call_once():", f"    return {lines.result}"]
     if recipe.target.get("settings"):  # each thread has connections of its own
-        once[1:] = ["    try:", f"        return {lines.result}", "    finally:", "        connections.close_all()"]
+        once[1:] = [
+            "    try:",
+            f"        return {lines.result}",
+            "    finally:",
+            "        connections.close_all()",
+        ]
     lines.setup.append("\n".join([*once, ""]))
     lines.result = f"interleaved(call_once, call_once, before={before!r})"
     if recipe.entry == "http":

@@ -17,9 +17,12 @@ class Recipe(Value):
     called), "value" or "property" (of what is in `inputs["self"]`), `wrap` is None, "list" (a generator is
     consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the
     call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
-    "json" | "form" | "body", "uploads": [{"field", "name", "content"}], "rows": [{"model", "name", "fields"}]}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
+    "json" | "form" | "body", "uploads": [{"field", "name", "content"}], "rows": [{"model", "name", "fields"}]};
+    frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
     "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
     "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
+    Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
+    ("cli"), whose words are in `inputs["argv"]`.
     """
 
     entry: str
@@ -30,7 +33,9 @@ class Recipe(Value):
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
     yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
-    schedule: dict[str, Any] | None = None  # {"before", "lines"}: the same call twice at once (see `interleaving`)
+    schedule: dict[str, Any] | None = (
+        None  # {"before", "lines"}: the same call twice at once (see `interleaving`)
+    )
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 

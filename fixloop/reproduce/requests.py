@@ -129,12 +129,14 @@ def request_recipes(app: Application, event: Event, has_httpx: Callable[[], bool
         return
     recipe = _request_recipe(app, event.request, has_httpx)
     form = recipe.inputs.get("form")
-    fields = [name for name, value in form.items() if value == ""] if isinstance(form, dict) else []
-    if recipe.framework in _TAKE_FILES and fields and _content_type(event.request) == "multipart/form-data":
+    is_multipart = _content_type(event.request) == "multipart/form-data"
+    if isinstance(form, dict) and "" in form.values() and is_multipart and recipe.framework in _TAKE_FILES:
+        fields = [name for name, value in form.items() if value == ""]
         rest = {name: value for name, value in form.items() if name not in fields}
         for content in contents(event):
             upload = [
-                {"field": name, "name": file_name(event), "content": {"$repr": repr(content)}} for name in fields
+                {"field": name, "name": file_name(event), "content": {"$repr": repr(content)}}
+                for name in fields
             ]
             inputs = {key: value for key, value in recipe.inputs.items() if key != "form"}
             inputs |= {"form": rest, "uploads": upload} if rest else {"uploads": upload}

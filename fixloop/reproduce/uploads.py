@@ -24,7 +24,9 @@ def contents(event: Event) -> list[bytes]:
     for text in texts:
         for content in _literals(text):
             found[content] = found.get(content, 0) + 1
-    ranked = sorted(found, key=lambda content: (len(content) not in sizes, b"\n" not in content, -found[content]))
+    ranked = sorted(
+        found, key=lambda content: (len(content) not in sizes, b"\n" not in content, -found[content])
+    )
     return ranked[:MOST]
 
 

@@ -14,6 +14,7 @@ from fixloop.reproduce.clients import client_lines
 from fixloop.reproduce.interleaving import interleaved_lines
 from fixloop.reproduce.lines import Lines, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.rows import looking_up
 from fixloop.reproduce.values import renderable
 
 YESTERDAY = Path(__file__).parent / "yesterday.py"
@@ -41,10 +42,12 @@ def keeps(expected, actual):
 '''
 
 
-def call_source(recipe: Recipe) -> str:
-    """A module with `call()`: does it, and returns the value (http: status and body)."""
+def call_source(recipe: Recipe, *, lookups: bool = False) -> str:
+    """A module with `call()`: does it, and returns the value (http: status and body); with `lookups` the rows that
+    were looked up in vain (see `rows`)."""
     lines = lines_of(recipe)
-    body = lines.body([*_repeated(recipe, lines), f"return {lines.result}"])
+    last = looking_up(lines) if lookups else [f"return {lines.result}"]
+    body = lines.body([*_repeated(recipe, lines), *last])
     source = _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
     return f"{YESTERDAY.read_text('utf-8')}\n\nrestore()\n{source}" if recipe.yesterday else source
 
