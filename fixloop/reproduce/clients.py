@@ -39,6 +39,39 @@ def request(app, method, path, query=b"", headers=(), body=b""):
 '''
 
 
+AIOHTTP_CALL = '''
+def request(app, method, path, **words):
+    """One request to an aiohttp application on a port of its own; gives status and body."""
+
+    async def ask():
+        async with TestClient(TestServer(app)) as client, client.request(method, path, **words) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "")
+            return response.status, json.loads(text) if is_json else text
+
+    return asyncio.run(ask())
+'''
+
+TORNADO_CALL = '''
+def request(app, method, path, headers=None, body=None):
+    """One request to a Tornado application on a port of its own; gives status and body."""
+
+    async def ask():
+        server, (socket, port) = HTTPServer(app), bind_unused_port()
+        server.add_socket(socket)
+        address = f"http://127.0.0.1:{port}{path}"
+        response = await AsyncHTTPClient().fetch(
+            address, method=method, headers=headers, body=body, raise_error=False, allow_nonstandard_methods=True
+        )
+        server.stop()
+        text = response.body.decode("utf-8", "replace")
+        is_json = "json" in response.headers.get("Content-Type", "")
+        return response.code, json.loads(text) if is_json else text
+
+    return asyncio.run(ask())
+'''
+
+
 def client_lines(recipe: Recipe) -> Lines:
     """The lines of one request."""
     return _CLIENTS[recipe.framework](recipe)
@@ -227,4 +260,47 @@ def _rows(recipe: Recipe, lines: Lines) -> list[str]:
     return found
 
 
-_CLIENTS = {"flask": _flask, "starlette": _starlette, "asgi": _asgi, "django": _django}
+def _aiohttp(recipe: Recipe) -> Lines:
+    lines = Lines()
+    lines.imports |= {"asyncio", "json"}
+    lines.froms |= {("aiohttp.test_utils", "TestClient"), ("aiohttp.test_utils", "TestServer")}
+    lines.helpers.append(AIOHTTP_CALL)
+    method = str(recipe.inputs["method"]).upper()
+    words = _words(recipe, lines)
+    lines.result = f"request({_application(recipe, lines)}, {method!r}, {_path(recipe)}{words})"
+    return lines
+
+
+def _tornado(recipe: Recipe) -> Lines:
+    lines, inputs = Lines(), recipe.inputs
+    lines.imports |= {"asyncio", "json"}
+    lines.froms |= {
+        ("tornado.httpclient", "AsyncHTTPClient"),
+        ("tornado.httpserver", "HTTPServer"),
+        ("tornado.testing", "bind_unused_port"),
+    }
+    lines.helpers.append(TORNADO_CALL)
+    headers, body = dict(inputs.get("headers") or {}), ""
+    if "json" in inputs:
+        headers["Content-Type"] = "application/json"
+        body = f", body=json.dumps({pretty(inputs['json'], lines.imports)})"
+    elif "form" in inputs:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        lines.froms.add(("urllib.parse", "urlencode"))
+        body = f", body=urlencode({render(inputs['form'], lines.imports)}, doseq=True)"
+    elif "body" in inputs:
+        body = f", body={render(inputs['body'], lines.imports)}"
+    given = f", headers={render(headers, lines.imports)}" if headers else ""
+    method = str(inputs["method"]).upper()
+    lines.result = f"request({_application(recipe, lines)}, {method!r}, {_path(recipe)}{given}{body})"
+    return lines
+
+
+_CLIENTS = {
+    "flask": _flask,
+    "starlette": _starlette,
+    "asgi": _asgi,
+    "django": _django,
+    "aiohttp": _aiohttp,
+    "tornado": _tornado,
+}

@@ -7,6 +7,7 @@ modules of the trace, by what the source says. Nothing is imported to find it.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _KINDS = {
     "FastAPI": "starlette",
     "Starlette": "starlette",
 }
+_SHARED = "Application"  # a name that two frameworks have; the imports tell them apart
+_SHARING = re.compile(r"^\s*(?:from|import)\s+(aiohttp|tornado)\b", re.MULTILINE)
 _TAKE_FILES = frozenset({"flask", "starlette", "django"})
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
@@ -42,7 +45,7 @@ _NOT_SENT = frozenset({
 class Application:
     """Where an application object is: `module.attribute`, called first when it is a factory."""
 
-    framework: str  # flask, starlette, django
+    framework: str  # flask, starlette, django, aiohttp, tornado
     repo: str
     module: str
     attribute: str = ""
@@ -57,7 +60,7 @@ def find_applications(
     the trace, outermost first."""
     found: list[Application] = []
     for module, (repo, text) in sources.items():
-        if any(f"{name}(" in text for name in _KINDS):
+        if any(f"{name}(" in text for name in (*_KINDS, _SHARED)):
             found += _in_module(module, repo, text)
     django = _django_settings(sources, env)
     if django is not None:
@@ -78,15 +81,19 @@ def _in_module(module: str, repo: str, text: str) -> list[Application]:
     if tree is None:
         return []
     found = []
+    shared = {found[1] for found in _SHARING.finditer(text)}
+    kinds_here = {**_KINDS, **({_SHARED: shared.pop()} if len(shared) == 1 else {})}
     for node in tree.body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
-            kind = _KINDS.get(_called(node.value))
+            kind = kinds_here.get(_called(node.value))
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if kind and isinstance(targets[0], ast.Name):
                 found.append(Application(kind, repo, module, targets[0].id))
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "test")):
             kinds = [
-                _KINDS[_called(c)] for c in ast.walk(node) if isinstance(c, ast.Call) and _called(c) in _KINDS
+                kinds_here[_called(c)]
+                for c in ast.walk(node)
+                if isinstance(c, ast.Call) and _called(c) in kinds_here
             ]
             arguments = node.args
             optional = len(arguments.args) == len(arguments.defaults) and None not in arguments.kw_defaults
@@ -190,6 +197,11 @@ def _sent(name: str) -> bool:
 def _body(data: Any, kind: str, inputs: dict[str, Any], guessed: list[str]) -> None:
     if data in (None, "", {}, []) and kind != "application/json":
         return
+    if kind == "application/json" and isinstance(data, str):  # an SDK that keeps the body as it came
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError):
+            kind = "text/plain"
     if kind == "application/json" or (isinstance(data, (dict, list)) and not kind):
         inputs["json"] = plain(data)
     elif kind in ("application/x-www-form-urlencoded", "multipart/form-data") and isinstance(data, dict):
