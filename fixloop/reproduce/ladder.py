@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 
+from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
 from fixloop.reproduce.jobs import as_job, job_recipes
@@ -38,6 +39,7 @@ RUNS = 450  # calls of all functions for one event
 SECONDS = 150.0  # for all of it
 WALL = 10.0  # seconds for one call
 HANGS = 3  # calls of one function that may hang before it is given up
+STOPPED = 4  # calls of one function that are made with the clock stopped
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
 CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
 HUNG = "did not end in time"
@@ -76,6 +78,7 @@ class _Climb:
     def __init__(self, situation: Situation, runner: Runner, until: float) -> None:
         self._situation, self._runner, self._until = situation, runner, until
         self.tried: list[str] = []
+        self._can_stop: bool | None = None  # whether the environment can stop its clock
 
     def all(self) -> Reproduction | None:
         """The first event that comes back without a guess, else the first that comes back."""
@@ -89,6 +92,7 @@ class _Climb:
                 self.tried.append(f"event {sighting.event.event_id[:8]}: {where}")
                 continue
             found = self._http(sighting) or self._entries(sighting) or self._frames(sighting)
+            found = found and self._timeless(found, sighting)
             if found and not found.recipe.guessed:
                 return found
             fallback = fallback or found
@@ -107,7 +111,7 @@ class _Climb:
         for app in apps[:APPLICATIONS]:
             for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
                 found = self._attempt(recipe, sighting) or self._with_rows(recipe, sighting)
-                found = found or self._at_once(recipe, sighting)
+                found = found or self._then(recipe, sighting) or self._at_once(recipe, sighting)
                 if found:
                     return found
         return None
@@ -119,7 +123,8 @@ class _Climb:
             if fuller is None:
                 return None
             recipe = fuller
-            found = self._attempt(recipe, sighting) or self._at_once(recipe, sighting)
+            found = self._attempt(recipe, sighting) or self._then(recipe, sighting)
+            found = found or self._at_once(recipe, sighting)
             if found:
                 return found
         return None
@@ -159,7 +164,8 @@ class _Climb:
             *command_recipes(sighting.event, sighting.own, catalogue),
         ]
         for recipe in recipes:
-            found = self._attempt(recipe, sighting) or self._at_once(recipe, sighting)
+            found = self._attempt(recipe, sighting) or self._then(recipe, sighting)
+            found = found or self._at_once(recipe, sighting)
             if found:
                 return found
         return None
@@ -194,7 +200,35 @@ class _Climb:
             if found is not None:
                 return call.cost, found
             hung += self.tried[-1].endswith(HUNG)
+        for call in calls[:STOPPED]:
+            found = self._then(call.recipe, sighting, call.cost)
+            if found is not None:
+                return call.cost, found
         return None
+
+    # --- the clock --------------------------------------------------------------------------------------------------
+
+    def _then(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
+        """The call at the moment of the incident, where the code may ask what time it is."""
+        if not self._asks_time(sighting) or monotonic() > self._until:
+            return None
+        return self._attempt(stopped(recipe, sighting.event.timestamp), sighting, cost)
+
+    def _asks_time(self, sighting: Sighting) -> bool:
+        if not reads_clock(own.source for own in sighting.own):
+            return False
+        if self._can_stop is None:
+            self._can_stop = _has_module(self._runner, "time_machine")
+        return self._can_stop
+
+    def _timeless(self, found: Reproduction, sighting: Sighting) -> Reproduction:
+        """The reproduction with the clock stopped where it would not come back on another day."""
+        if found.recipe.now is not None or not self._asks_time(sighting):
+            return found
+        later = stopped(found.recipe, sighting.event.timestamp + LATER)
+        if found.signature.matches(self._runner.run(call_source(later), preload=later.preload, wall=WALL)[0]):
+            return found
+        return self._attempt(stopped(found.recipe, sighting.event.timestamp), sighting) or found
 
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
         wanted = sighting.signature

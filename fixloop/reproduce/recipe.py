@@ -33,6 +33,7 @@ class Recipe(Value):
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
     yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
+    now: str | None = None  # the moment, ISO 8601, at which the clock stands
     schedule: dict[str, Any] | None = (
         None  # {"before", "lines"}: the same call twice at once (see `interleaving`)
     )

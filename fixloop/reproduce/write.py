@@ -11,6 +11,7 @@ from textwrap import indent
 from typing import Any
 
 from fixloop.reproduce.clients import client_lines
+from fixloop.reproduce.clock import travelling
 from fixloop.reproduce.interleaving import interleaved_lines
 from fixloop.reproduce.lines import Lines, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
@@ -90,11 +91,10 @@ def _module(lines: Lines, function: str) -> str:
     heads = list(lines.before_imports)
     for standard in (True, False):  # in two groups, as a colleague's tools would sort them
         group = [f"import {name}" for name in sorted(lines.imports) if _is_standard(name) is standard]
-        group += [
-            f"from {module} import {name}"
-            for module, name in sorted(lines.froms)
-            if _is_standard(module) is standard
-        ]
+        modules = sorted({module for module, _ in lines.froms if _is_standard(module) is standard})
+        for module in modules:
+            names = sorted(name for where, name in lines.froms if where == module)
+            group.append(f"from {module} import {', '.join(names)}")
         heads += ["", *group] if heads and heads[-1] and group else group
     helpers = "".join(f"\n{helper}" for helper in lines.helpers)
     return "\n".join(heads) + "\n" + helpers + "\n\n" + function
@@ -173,4 +173,7 @@ def _raises(lines: Lines, dotted: str) -> list[str]:
 def lines_of(recipe: Recipe) -> Lines:
     """The lines of one call."""
     lines = client_lines(recipe) if recipe.entry == "http" else frame_lines(recipe)
+    if recipe.now:
+        lines.imports.add("time_machine")
+        lines.around = travelling(recipe.now)
     return interleaved_lines(recipe, lines) if recipe.schedule else lines

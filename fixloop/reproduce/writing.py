@@ -120,6 +120,8 @@ def _test_folder(repo: str, bench: Bench) -> str:
 def _controls(recipe: Recipe) -> dict[str, str]:
     """What was held still while the test ran."""
     controls = {"hash_seed": "0", "random_seed": "0", "network": "closed", "timezone": "UTC"}
+    if recipe.now is not None:
+        controls["time"] = recipe.now
     if recipe.schedule is not None:
         explored = recipe.schedule["lines"]
         controls["schedule"] = (
@@ -138,6 +140,8 @@ def _doc(incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | 
         lines.append(
             "Older commits were run with names put back that newer Pythons have removed, on both sides."
         )
+    if recipe.now is not None:
+        lines.append("The clock stands at the moment of the incident (needs the package time-machine).")
     lines += [f"Guessed: {guess}." for guess in recipe.guessed[:5]]
     lines += [f"Redacted, and left out: {what}." for what in recipe.redacted[:5]]
     return "\n".join(lines)
