@@ -47,10 +47,19 @@ class Recipe(Value):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
+        clock = ("time_machine",) if self.now else ()
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
-            return ("django.test", "django.db.models", "django.http", "django.urls", "django.template")
+            return (
+                *clock,
+                "django.test",
+                "django.db.models",
+                "django.http",
+                "django.urls",
+                "django.template",
+            )
         made = [
             str(one["call"]).rpartition(".")[0] for one in self.inputs.get("objects", ()) if "call" in one
         ]
-        return tuple(dict.fromkeys([str(self.target["module"]), *made])) if self.target.get("module") else ()
+        named = [str(self.target["module"]), *made] if self.target.get("module") else []
+        return tuple(dict.fromkeys([*clock, *named]))
