@@ -20,6 +20,7 @@ from fixloop.runner import Runner
 
 SAMPLES = ("x", 1, True)
 MOST = 16
+_CARRIERS = frozenset({"method", "path", "query", "headers", "rows", "uploads", "files", "objects", "self"})
 
 
 def contradicted(
@@ -66,3 +67,40 @@ def _entry(key: str, item: Any, name: str, sample: Any) -> Any:
     if key == "kwargs":
         return {word: _filled(value, name, sample) for word, value in item.items()}
     return item if key in ("headers", "method", "path") else _filled(item, name, sample)
+
+
+def filled_once(inputs: dict[str, Any], name: str, value: Any) -> Iterator[dict[str, Any]]:
+    """The input with what was missing put in at one mapping that lacks it, for each such mapping."""
+    for part, item in inputs.items():
+        if part in _CARRIERS:
+            continue
+        places = _lacking(item, name, ()) if part != "kwargs" else _lacking_words(item, name)
+        for path in places:
+            yield {**inputs, part: _put(item, path, name, value)}
+
+
+def _lacking(value: Any, name: str, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Where the mappings are that lack a key, outermost first."""
+    if isinstance(value, dict) and not any(str(key).startswith("$") for key in value):
+        if name not in value:
+            yield path
+        for key, item in value.items():
+            yield from _lacking(item, name, (*path, key))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _lacking(item, name, (*path, at))
+
+
+def _lacking_words(words: dict[str, Any], name: str) -> Iterator[tuple[str | int, ...]]:
+    for word, value in words.items():
+        yield from _lacking(value, name, (word,))
+
+
+def _put(value: Any, path: tuple[str | int, ...], name: str, entry: Any) -> Any:
+    if not path:
+        return {**value, name: entry}
+    if isinstance(value, dict):
+        return {
+            key: _put(item, path[1:], name, entry) if key == path[0] else item for key, item in value.items()
+        }
+    return [_put(item, path[1:], name, entry) if at == path[0] else item for at, item in enumerate(value)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import re
 import sys
@@ -23,6 +24,7 @@ from fixloop.installer import Installer, base_mounts, copy_from_here, find_inter
 from store.errors import Unavailable
 
 _FORMAT = "2"  # of the prepared folders; part of every key
+_CLOCK = "/opt/nightdesk/clock"  # where time-machine is, inside
 _RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;,*]+)\s*(?:;.*)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -153,12 +155,33 @@ def _prepared(key: str, made: Path) -> Environment:
         line.split(" = ", 1) for line in (made / "pyvenv.cfg").read_text().splitlines() if " = " in line
     )
     notes = (made / "notes").read_text().splitlines()
+    packages = _site_packages(made)
+    clock = _clock(packages)
     return Environment(
         key=key,
         python=str(python),
-        mounts=(*base_mounts(python, Path(settings["home"]).parent), Mount(made, str(made))),
-        site_packages=tuple(str(place) for place in _site_packages(made)),
+        mounts=(*base_mounts(python, Path(settings["home"]).parent), Mount(made, str(made)), *clock),
+        site_packages=tuple(str(place) for place in packages),
+        path=(_CLOCK,) if clock else (),
         notes=tuple(notes),
+    )
+
+
+def _clock(packages: Sequence[Path]) -> tuple[Mount, ...]:
+    """Mounts of time-machine, which can stop an application's clock, where its environment has none and is of the
+    Python that ours was compiled for."""
+    if any(
+        place.parent.name != f"python{_RUNNING}" or (place / "time_machine").is_dir() for place in packages
+    ):
+        return ()
+    found = [importlib.util.find_spec(name) for name in ("time_machine", "_time_machine")]
+    origins = [Path(spec.origin) for spec in found if spec is not None and spec.origin is not None]
+    if len(origins) < len(found):
+        return ()
+    package, compiled = origins
+    return (
+        Mount(package.parent, f"{_CLOCK}/time_machine"),
+        Mount(compiled, f"{_CLOCK}/{compiled.name}"),
     )
 
 

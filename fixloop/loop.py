@@ -34,17 +34,27 @@ from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import settled, suspected_first, untested
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
-from fixloop.prove import Prover
+from fixloop.prove import Cause, Prover
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.write import call_source
+from fixloop.reproduce.write import assertable, call_source
 from fixloop.reproduce.writing import minimal, write_reproducer
 from fixloop.situation import ReleaseSources, Situation
+from fixloop.stated import Stated, stated
 from fixloop.worlds import World
 from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step
-from store.repair import Attempt, CandidateChange, ChangeVerdict, Ended, Hypothesis, Patch, ValidationVerdict
+from store.repair import (
+    Attempt,
+    CandidateChange,
+    ChangeVerdict,
+    Ended,
+    Hypothesis,
+    Oracle,
+    Patch,
+    ValidationVerdict,
+)
 
 log = logging.getLogger("nightdesk.repair")
 
@@ -172,6 +182,8 @@ class Repair:
             if found.recipe.entry == "http"
             else f"{found.recipe.target['qualname']}()"
         )
+        if found.recipe.schedule:
+            how += ", called twice at once on one schedule"
         after = known.model_copy(update={"reproduction": found})
         return after, f"fails the same way through {how}, {hits} of {hits} times", {
             "entry": found.recipe.entry, "guessed": found.recipe.guessed, "tried": told.tried[:20],
@@ -218,7 +230,9 @@ class Repair:
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
         if parents is not None and self._meant_to_change(reproduction, recipe, parents):
             expected = None
-        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, cause, expected, self._bench)
+        right = self._right(reproduction, recipe, cause, expected)
+        expected = right.expected if right is not None else expected
+        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench)
         after = known.model_copy(
             update={
                 "recipe": recipe, "expected": expected, "reproducer": test,
@@ -230,6 +244,20 @@ class Repair:
             raise _End(Ended.NOT_REPRODUCED, said, after)
         said = f"a test that fails {test.failures} of {test.runs} times, oracle {test.oracle}"
         return after, said, {"size_before": test.size_before, "size_after": test.size_after}
+
+    def _right(
+        self, reproduction: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any
+    ) -> Stated | None:
+        """What the call has to give: the proven cause's parent's answer, else what the release's own runs state."""
+        if cause is not None and expected is not None and assertable(expected):
+            before = f"{cause.change.repo} {cause.change.commit[:9]}"
+            why = f"Right (oracle parent_value) is what the code gave before {before}, the proven cause."
+            return Stated(Oracle.PARENT_VALUE, expected, why)
+        with self._bench.runner(self._bench.world()) as release:
+            return stated(
+                recipe, reproduction.signature, release, self._situation.modules,
+                missing_names(self._situation),
+            )  # fmt: skip
 
     def _meant_to_change(self, reproduction: Reproduction, recipe: Recipe, parents: World) -> bool:
         """Whether the cause changed answers on purpose: then its parent's answer is not what is right now."""

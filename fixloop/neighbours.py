@@ -81,7 +81,7 @@ def _kept(node: ast.AST) -> Iterator[str]:
 def neighbours(recipe: Recipe, words: Words | None = None, most: int = MOST) -> list[Recipe]:
     """Recipes beside this one, each different in one place, spread over the places."""
     words, http = words or Words(), recipe.entry == "http"
-    kept = {"method", "path", "query", "headers"} if http else set()
+    kept = {"method", "path", "query", "headers", "uploads", "rows"} if http else {"argv"}
     varied = {key: value for key, value in recipe.inputs.items() if key not in kept}
     inner = 1 if http else 2  # what stands less deep is the call's own shape
     plain = _in_turn([*(_of(varied, path, inner) for path in _paths(varied)), _queries(recipe)])
@@ -92,7 +92,15 @@ def neighbours(recipe: Recipe, words: Words | None = None, most: int = MOST) -> 
             inputs = {**recipe.inputs, **other}
             if len(found) < bound and inputs != recipe.inputs:
                 found.setdefault(repr(inputs), inputs)
-    return [recipe.model_copy(update={"inputs": inputs}) for inputs in found.values()]
+    others = [recipe.model_copy(update={"inputs": inputs}) for inputs in found.values()]
+    return [*_schedules(recipe), *others]
+
+
+def _schedules(recipe: Recipe) -> Iterator[Recipe]:
+    """The same calls at once on every other schedule that was explored: a fix has to hold on all of them."""
+    schedule = recipe.schedule or {"lines": 0}
+    for before in range(1, schedule["lines"] + 1):
+        yield recipe.model_copy(update={"schedule": {**schedule, "before": before}})
 
 
 def _in_turn(queues: list[Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

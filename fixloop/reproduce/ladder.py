@@ -1,8 +1,9 @@
 """The entry ladder: the highest rung at which the failure comes back for the same reason.
 
-HTTP through the application's own test client first; then the functions of the stack, from the outermost inwards: of
-each the calls that the event allows, the least guessed first. A call that does not fail at once is repeated in one
-run, for state builds up (a warm cache).
+HTTP through the application's own test client first; a queue's job or a command line; then the functions of the stack,
+from the outermost inwards: of each the calls that the event allows, the least guessed first. A call that does not fail
+at once is repeated in one run, for state builds up (a warm cache); where the failure looks like a race it is made twice
+at once.
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 
+from fixloop.reproduce.clock import LATER, reads_clock, stopped
+from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
+from fixloop.reproduce.races import schedules, suspected
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import find_applications, request_recipe
+from fixloop.reproduce.requests import find_applications, request_recipes
+from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
+from fixloop.worlds import SOURCES
 
+ROWS = 6  # times that a request is asked which rows it lacks
 REPEATS = 3  # the same call at most this many times in one run
 SIGHTINGS = 5  # events that are tried
 APPLICATIONS = 3  # application objects that are tried for one request
@@ -31,6 +39,7 @@ RUNS = 450  # calls of all functions for one event
 SECONDS = 150.0  # for all of it
 WALL = 10.0  # seconds for one call
 HANGS = 3  # calls of one function that may hang before it is given up
+STOPPED = 4  # calls of one function that are made with the clock stopped
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
 CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
 HUNG = "did not end in time"
@@ -69,6 +78,7 @@ class _Climb:
     def __init__(self, situation: Situation, runner: Runner, until: float) -> None:
         self._situation, self._runner, self._until = situation, runner, until
         self.tried: list[str] = []
+        self._can_stop: bool | None = None  # whether the environment can stop its clock
 
     def all(self) -> Reproduction | None:
         """The first event that comes back without a guess, else the first that comes back."""
@@ -81,11 +91,12 @@ class _Climb:
                 where = "no frame of the trace is in a connected repository"
                 self.tried.append(f"event {sighting.event.event_id[:8]}: {where}")
                 continue
-            found = self._http(sighting) or self._frames(sighting)
+            found = self._http(sighting) or self._entries(sighting) or self._frames(sighting)
+            found = found and self._timeless(found, sighting)
             if found and not found.recipe.guessed:
                 return found
             fallback = fallback or found
-            if fallback and (fallback.recipe.entry == "http" or monotonic() > self._until):
+            if fallback and (fallback.recipe.entry != "frame" or monotonic() > self._until):
                 break
         return fallback
 
@@ -98,20 +109,78 @@ class _Climb:
         if not apps:
             self.tried.append("the event has a request, but no application object was found in the sources")
         for app in apps[:APPLICATIONS]:
-            recipe = request_recipe(app, request, lambda: _has_module(self._runner, "httpx"))
-            found = self._attempt(recipe, sighting)
+            for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+                found = self._attempt(recipe, sighting) or self._with_rows(recipe, sighting)
+                found = found or self._then(recipe, sighting) or self._at_once(recipe, sighting)
+                if found:
+                    return found
+        return None
+
+    def _with_rows(self, recipe: Recipe, sighting: Sighting) -> Reproduction | None:
+        """The request with the rows in the database that it looks up: a Django application's."""
+        for _ in range(ROWS if recipe.framework == "django" else 0):
+            fuller = self._fuller(recipe)
+            if fuller is None:
+                return None
+            recipe = fuller
+            found = self._attempt(recipe, sighting) or self._then(recipe, sighting)
+            found = found or self._at_once(recipe, sighting)
             if found:
                 return found
         return None
+
+    def _fuller(self, recipe: Recipe) -> Recipe | None:
+        """The recipe with the rows that its call looks up in vain."""
+        source = call_source(recipe, lookups=True)
+        told = self._runner.run(source, preload=recipe.preload, wall=WALL)[0].value
+        own = self._situation.catalogue.classes
+        return with_rows(recipe, told, lambda dotted: any(one.dotted == dotted for one in own(dotted)))
+
+    def _at_once(self, recipe: Recipe, sighting: Sighting) -> Reproduction | None:
+        """The call twice at once, where the failure looks like a race: the schedule that loses."""
+        events = [one.event for one in self._situation.sightings]
+        if not sighting.own or not suspected(sighting.event, events) or monotonic() > self._until:
+            return None
+        alone = self._runner.run(call_source(recipe), preload=recipe.preload, wall=WALL, cover=True)[0]
+        function = (sighting.own[-1].frame.function or "").rpartition(".")[2]
+        if not any(name.rpartition(":")[2].rpartition(".")[2] == function for name in alone.calls):
+            return None  # it does not come as far: nothing would be interrupted
+        texts = {f"{SOURCES}/{own.location.repo}/{own.location.path}": own.source for own in sighting.own}
+        explored = schedules(sighting.own, alone.lines, texts)
+        for before in explored:
+            if monotonic() > self._until:
+                return None
+            schedule = {"before": before, "lines": len(explored)}
+            found = self._attempt(recipe.model_copy(update={"schedule": schedule}), sighting, CERTAIN + 1)
+            if found:
+                return found
+        return None
+
+    def _entries(self, sighting: Sighting) -> Reproduction | None:
+        """The job that a worker ran, or the command that a shell started."""
+        catalogue, settings = self._situation.catalogue, self._settings
+        recipes = [
+            *job_recipes(sighting.event, sighting.own, catalogue, settings),
+            *command_recipes(sighting.event, sighting.own, catalogue),
+        ]
+        for recipe in recipes:
+            found = self._attempt(recipe, sighting) or self._then(recipe, sighting)
+            found = found or self._at_once(recipe, sighting)
+            if found:
+                return found
+        return None
+
+    @property
+    def _settings(self) -> str | None:
+        return self._situation.layout.env.get("DJANGO_SETTINGS_MODULE")
 
     def _frames(self, sighting: Sighting) -> Reproduction | None:
         """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
         best: tuple[int, Reproduction] | None = None
         functions = _functions(sighting)
         share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
-        settings = self._situation.layout.env.get("DJANGO_SETTINGS_MODULE")
         for own in functions:
-            calls = frame_calls(own, _filler(self._situation, sighting, own), settings)
+            calls = frame_calls(own, _filler(self._situation, sighting, own), self._settings)
             if isinstance(calls, NoCall):
                 self.tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
                 continue
@@ -127,11 +196,39 @@ class _Climb:
         for call in calls:
             if monotonic() > self._until or hung >= HANGS:
                 return None
-            found = self._attempt(call.recipe, sighting, call.cost)
+            found = self._attempt(as_job(call.recipe, sighting.event), sighting, call.cost)
             if found is not None:
                 return call.cost, found
             hung += self.tried[-1].endswith(HUNG)
+        for call in calls[:STOPPED]:
+            found = self._then(call.recipe, sighting, call.cost)
+            if found is not None:
+                return call.cost, found
         return None
+
+    # --- the clock --------------------------------------------------------------------------------------------------
+
+    def _then(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
+        """The call at the moment of the incident, where the code may ask what time it is."""
+        if not self._asks_time(sighting) or monotonic() > self._until:
+            return None
+        return self._attempt(stopped(recipe, sighting.event.timestamp), sighting, cost)
+
+    def _asks_time(self, sighting: Sighting) -> bool:
+        if not reads_clock(own.source for own in sighting.own):
+            return False
+        if self._can_stop is None:
+            self._can_stop = _has_module(self._runner, "time_machine")
+        return self._can_stop
+
+    def _timeless(self, found: Reproduction, sighting: Sighting) -> Reproduction:
+        """The reproduction with the clock stopped where it would not come back on another day."""
+        if found.recipe.now is not None or not self._asks_time(sighting):
+            return found
+        later = stopped(found.recipe, sighting.event.timestamp + LATER)
+        if found.signature.matches(self._runner.run(call_source(later), preload=later.preload, wall=WALL)[0]):
+            return found
+        return self._attempt(stopped(found.recipe, sighting.event.timestamp), sighting) or found
 
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
         wanted = sighting.signature
@@ -145,7 +242,8 @@ class _Climb:
                 return None
             outcome = self._runner.run(source, preload=candidate.preload, wall=WALL)[0]
             is_same = wanted is not None and wanted.matches(outcome)
-            if wanted is not None and is_same and (cost == 0 or _same_way(sighting, recipe, outcome)):
+            way = recipe.entry in ("http", "cli") or cost == 0 or _same_way(sighting, recipe, outcome)
+            if wanted is not None and is_same and way:
                 return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
             said = said or describe(outcome)
             if outcome.status != "ok":
@@ -216,9 +314,10 @@ def _in_order(wanted: list[str], names: list[str]) -> bool:
 
 def _name(recipe: Recipe) -> str:
     if recipe.entry == "http":
-        return (
+        request = (
             f"{recipe.inputs['method']} {recipe.inputs['path']} through {recipe.target['module'] or 'django'}"
         )
+        return f"{request}, twice at once" if recipe.schedule else request
     return f"{recipe.target['qualname']}() in {recipe.target['module']}"
 
 

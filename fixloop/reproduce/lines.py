@@ -38,13 +38,14 @@ class Lines:
     before_imports: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
+    around: list[str] = field(default_factory=list)  # the head of a block that everything stands in
     result: str = ""
 
     def body(self, statements: list[str]) -> list[str]:
         """The set-up and then the statements, inside the handler where there is one."""
-        if not self.handling:
-            return [*self.setup, *statements]
-        return [*self.setup, *self.handling, indent("\n".join(statements), "    ")]
+        inner = [*self.handling, indent("\n".join(statements), "    ")] if self.handling else statements
+        every = [*self.setup, *inner]
+        return [*self.around, indent("\n".join(every), "    ")] if self.around else every
 
 
 def pretty(value: Any, imports: set[str]) -> str:
@@ -96,6 +97,8 @@ def frame_lines(recipe: Recipe) -> Lines:
     words = [names.text(arg) for arg in inputs["args"]]
     words += [f"{name}={names.text(value)}" for name, value in inputs["kwargs"].items()]
     lines.result = _called(recipe, names, words)
+    if recipe.entry in ("job", "cli"):
+        lines.result = _entered(recipe, lines, names, lines.result)
     wrap = target.get("wrap")
     if wrap == "list":
         lines.result = f"list({lines.result})"
@@ -112,7 +115,7 @@ def frame_lines(recipe: Recipe) -> Lines:
     return lines
 
 
-def _folder(files: dict[str, str | None], lines: Lines) -> list[str]:
+def _folder(files: dict[str, Any], lines: Lines) -> list[str]:
     """The lines that make the folder of the test's files."""
     lines.imports.add("tempfile")
     lines.froms.add(("pathlib", "Path"))
@@ -121,6 +124,8 @@ def _folder(files: dict[str, str | None], lines: Lines) -> list[str]:
         if "/" in path:
             found.append(f"(folder / {path!r}).parent.mkdir(parents=True, exist_ok=True)")
         made = "mkdir()" if content is None else f"write_text({content!r})"
+        if isinstance(content, dict):
+            made = f"write_bytes({render(content, lines.imports)})"
         found.append(f"(folder / {path!r}).{made}")
     return found
 
@@ -204,6 +209,48 @@ def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
         render({"$ref": key}, set())
         found.append(f"{name}.{key} = {names.text(value)}")
     return found
+
+
+COMMAND = '''
+def run(main, *words):
+    """Call a command's entry as the shell would; gives its exit code or what it returned."""
+    with mock.patch.object(sys, "argv", [{name!r}, *words]):
+        try:
+            return main()
+        except SystemExit as ended:
+            return ended.code
+'''
+COMMAND_WITH_WORDS = '''
+def run(main, *words):
+    """Call a command's entry with its words; gives its exit code or what it returned."""
+    try:
+        return main(list(words))
+    except SystemExit as ended:
+        return ended.code
+'''
+
+
+def _entered(recipe: Recipe, lines: Lines, names: _Names, call: str) -> str:
+    """The call as the queue's worker or the shell makes it."""
+    target, inputs = recipe.target, recipe.inputs
+    if recipe.framework in ("celery", "huey"):
+        task = names.imported(target["module"], str(target["qualname"]))
+        if recipe.framework == "huey":
+            return f"{task}.call_local{call[len(task) :]}"
+        args, words = render(inputs["args"], lines.imports), render(inputs["kwargs"], lines.imports)
+        return f"{task}.apply(args={args}, kwargs={words}, throw=True).result"
+    if recipe.entry == "job":
+        return call
+    main = names.imported(target["module"], str(target["qualname"]))
+    given = [render(word, lines.imports) for word in inputs["argv"]]
+    if recipe.framework == "click":
+        lines.froms.add(("click.testing", "CliRunner"))
+        return f"CliRunner().invoke({main}, [{', '.join(given)}], catch_exceptions=False).exit_code"
+    lines.helpers.append(COMMAND_WITH_WORDS if target["takes"] else COMMAND.format(name=target["name"]))
+    if not target["takes"]:
+        lines.imports.add("sys")
+        lines.froms.add(("unittest", "mock"))
+    return f"run({', '.join([main, *given])})"
 
 
 def _called(recipe: Recipe, names: _Names, words: list[str]) -> str:

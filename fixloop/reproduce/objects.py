@@ -33,6 +33,7 @@ from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
 DEPTH = 3  # objects inside objects
 WAYS = 32  # ways that are kept for one hole
 FITTING = 3  # values of callers that are tried for one optional argument
+KINDRED = 3  # other methods of one kind that are tried with one
 KEYED = 12  # mappings with one such value that are
 _CHOICES = 5  # ways for one argument of a constructor
 _BUILDERS = re.compile(
@@ -397,17 +398,25 @@ class Filler:
         made = (
             base.objects[-1] if base.objects else {"name": name, "value": base.value, "calls": [], "set": {}}
         )
-        for method, node in methods.items():
-            if not _BUILDERS.match(method):
-                continue
-            needed = [p for p in parameters(node)[1:] if p.required]
-            if len(needed) != 1:
-                continue
-            for seen in self.scene.pool:
-                if seen.distance <= 0 or not isinstance(seen.value, (list, dict)):
-                    continue
+        builders = {
+            method: needed[0]
+            for method, node in methods.items()
+            if _BUILDERS.match(method) and len(needed := [p for p in parameters(node)[1:] if p.required]) == 1
+        }
+        held = [
+            seen for seen in self.scene.pool if seen.distance > 0 and isinstance(seen.value, (list, dict))
+        ]
+        for seen in held:
+            for calls, said in _without_none(seen.value, list(builders)):
+                note = (
+                    f"{wanted.name}: its state, from {seen.name} of a caller by {said}, what is None left out"
+                )
+                objects = (*base.objects[:-1], {**made, "calls": [*made["calls"], *calls]})
+                yield Way({"$ref": made["name"]}, base.cost + 2 + seen.distance, (*base.notes, note), objects)
+        for method, parameter in builders.items():
+            for seen in held:
                 kin = 0 if bare(seen.name) in method or method.startswith("add") else 1
-                for values, more in self._fed(seen.value, needed[0]):
+                for values, more in self._fed(seen.value, parameter):
                     calls = [*made["calls"], *([method, [value], {}, False] for value in values)]
                     note = f"{wanted.name}: its state, from {seen.name} of a caller by {method}()"
                     cost = base.cost + 3 + kin + more + seen.distance
@@ -424,6 +433,28 @@ class Filler:
             and all(accepts(parameter.annotation, (), item) for item in value)
         ):
             yield value, 1
+
+
+def _without_none(value: Any, builders: Sequence[str]) -> Iterator[tuple[list[list[Any]], str]]:
+    """Records of which some have a None, fed to two methods of one kind: the whole ones to the one, the others without
+    the None to the other. Where a caller holds a None, it may as well have left the part out."""
+    if not isinstance(value, list) or not all(isinstance(row, list) and row for row in value):
+        return
+    whole = [row for row in value if None not in row]
+    short = [[part for part in row if part is not None] for row in value if None in row]
+    if not short or not all(short):
+        return
+    for one in builders:
+        kin = [other for other in builders if other != one and _words(other) & _words(one)]
+        for other in kin[:KINDRED]:
+            calls = [[one, [whole], {}, False]] if whole else []
+            yield [*calls, [other, [short], {}, False]], f"{one}() and {other}()"
+
+
+def _words(method: str) -> set[str]:
+    """What a method's name speaks of, its verb and prepositions left out."""
+    words = method.strip("_").split("_")
+    return {word for word in words[1:] if word not in ("from", "to", "by", "of", "all", "with", "in")}
 
 
 def _cut(wanted: Wanted) -> Iterator[Way]:

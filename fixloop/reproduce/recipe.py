@@ -17,9 +17,12 @@ class Recipe(Value):
     called), "value" or "property" (of what is in `inputs["self"]`), `wrap` is None, "list" (a generator is
     consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the
     call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
-    "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
+    "json" | "form" | "body", "uploads": [{"field", "name", "content"}], "rows": [{"model", "name", "fields"}]};
+    frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
     "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
     "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
+    Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
+    ("cli"), whose words are in `inputs["argv"]`.
     """
 
     entry: str
@@ -30,6 +33,10 @@ class Recipe(Value):
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
     yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
+    now: str | None = None  # the moment, ISO 8601, at which the clock stands
+    schedule: dict[str, Any] | None = (
+        None  # {"before", "lines"}: the same call twice at once (see `interleaving`)
+    )
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
 
@@ -40,10 +47,19 @@ class Recipe(Value):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
+        clock = ("time_machine",) if self.now else ()
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
-            return ("django.test", "django.db.models", "django.http", "django.urls", "django.template")
+            return (
+                *clock,
+                "django.test",
+                "django.db.models",
+                "django.http",
+                "django.urls",
+                "django.template",
+            )
         made = [
             str(one["call"]).rpartition(".")[0] for one in self.inputs.get("objects", ()) if "call" in one
         ]
-        return tuple(dict.fromkeys([str(self.target["module"]), *made])) if self.target.get("module") else ()
+        named = [str(self.target["module"]), *made] if self.target.get("module") else []
+        return tuple(dict.fromkeys([*clock, *named]))

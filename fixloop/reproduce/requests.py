@@ -7,14 +7,16 @@ modules of the trace, by what the source says. Nothing is imported to find it.
 from __future__ import annotations
 
 import ast
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import parse
+from fixloop.reproduce.uploads import contents, file_name
 from fixloop.reproduce.values import plain
 from store.event import Event, Request
 
@@ -25,6 +27,9 @@ _KINDS = {
     "FastAPI": "starlette",
     "Starlette": "starlette",
 }
+_SHARED = "Application"  # a name that two frameworks have; the imports tell them apart
+_SHARING = re.compile(r"^\s*(?:from|import)\s+(aiohttp|tornado)\b", re.MULTILINE)
+_TAKE_FILES = frozenset({"flask", "starlette", "django"})
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
 # Headers that a test client sets by itself, that belong to the hop, or that say who the user was.
@@ -40,7 +45,7 @@ _NOT_SENT = frozenset({
 class Application:
     """Where an application object is: `module.attribute`, called first when it is a factory."""
 
-    framework: str  # flask, starlette, django
+    framework: str  # flask, starlette, django, aiohttp, tornado
     repo: str
     module: str
     attribute: str = ""
@@ -55,7 +60,7 @@ def find_applications(
     the trace, outermost first."""
     found: list[Application] = []
     for module, (repo, text) in sources.items():
-        if any(f"{name}(" in text for name in _KINDS):
+        if any(f"{name}(" in text for name in (*_KINDS, _SHARED)):
             found += _in_module(module, repo, text)
     django = _django_settings(sources, env)
     if django is not None:
@@ -76,15 +81,19 @@ def _in_module(module: str, repo: str, text: str) -> list[Application]:
     if tree is None:
         return []
     found = []
+    shared = {found[1] for found in _SHARING.finditer(text)}
+    kinds_here = {**_KINDS, **({_SHARED: shared.pop()} if len(shared) == 1 else {})}
     for node in tree.body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
-            kind = _KINDS.get(_called(node.value))
+            kind = kinds_here.get(_called(node.value))
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if kind and isinstance(targets[0], ast.Name):
                 found.append(Application(kind, repo, module, targets[0].id))
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "test")):
             kinds = [
-                _KINDS[_called(c)] for c in ast.walk(node) if isinstance(c, ast.Call) and _called(c) in _KINDS
+                kinds_here[_called(c)]
+                for c in ast.walk(node)
+                if isinstance(c, ast.Call) and _called(c) in kinds_here
             ]
             arguments = node.args
             optional = len(arguments.args) == len(arguments.defaults) and None not in arguments.kw_defaults
@@ -120,8 +129,30 @@ def _named_on_command_line(event: Event) -> set[tuple[str, str]]:
     return {(m.group(1), m.group(2)) for m in map(_ARGV_APP.match, words) if m}
 
 
-def request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
-    """The request as a call through the application's test client."""
+def request_recipes(app: Application, event: Event, has_httpx: Callable[[], bool]) -> Iterator[Recipe]:
+    """The event's request as calls through the application's test client, the likeliest first: uploaded files are not
+    in an event, what was in them may be."""
+    if event.request is None:
+        return
+    recipe = _request_recipe(app, event.request, has_httpx)
+    form = recipe.inputs.get("form")
+    is_multipart = _content_type(event.request) == "multipart/form-data"
+    if isinstance(form, dict) and "" in form.values() and is_multipart and recipe.framework in _TAKE_FILES:
+        fields = [name for name, value in form.items() if value == ""]
+        rest = {name: value for name, value in form.items() if name not in fields}
+        for content in contents(event):
+            upload = [
+                {"field": name, "name": file_name(event), "content": {"$repr": repr(content)}}
+                for name in fields
+            ]
+            inputs = {key: value for key, value in recipe.inputs.items() if key != "form"}
+            inputs |= {"form": rest, "uploads": upload} if rest else {"uploads": upload}
+            note = f"the content of {', '.join(fields)}: bytes that a frame shows"
+            yield recipe.model_copy(update={"inputs": inputs, "guessed": (note,)})
+    yield recipe
+
+
+def _request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
     framework = app.framework
     if framework == "starlette" and not has_httpx():
         framework = "asgi"
@@ -150,13 +181,13 @@ def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:
     headers = {name: value for name, value in headers.items() if value not in ("[Filtered]", "[redacted]")}
     if headers:
         inputs["headers"] = headers
-    kind = (
-        next((v for n, v in request.headers.items() if n.lower() == "content-type"), "")
-        .partition(";")[0]
-        .strip()
-    )
-    _body(request.data, kind, inputs, notes["guessed"])
+    _body(request.data, _content_type(request), inputs, notes["guessed"])
     return inputs, notes
+
+
+def _content_type(request: Request) -> str:
+    given = next((v for n, v in request.headers.items() if n.lower() == "content-type"), "")
+    return given.partition(";")[0].strip().lower()
 
 
 def _sent(name: str) -> bool:
@@ -166,6 +197,11 @@ def _sent(name: str) -> bool:
 def _body(data: Any, kind: str, inputs: dict[str, Any], guessed: list[str]) -> None:
     if data in (None, "", {}, []) and kind != "application/json":
         return
+    if kind == "application/json" and isinstance(data, str):  # an SDK that keeps the body as it came
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError):
+            kind = "text/plain"
     if kind == "application/json" or (isinstance(data, (dict, list)) and not kind):
         inputs["json"] = plain(data)
     elif kind in ("application/x-www-form-urlencoded", "multipart/form-data") and isinstance(data, dict):

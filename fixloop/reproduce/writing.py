@@ -8,16 +8,19 @@ from typing import Any
 from fixloop.bench import Bench
 from fixloop.minimise import minimise
 from fixloop.oracle import Meaning, read
-from fixloop.prove import Cause
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
-from fixloop.reproduce.write import assertable, call_source, test_source
+from fixloop.reproduce.write import call_source, test_source
 from fixloop.runner import Runner
+from fixloop.stated import Stated
 from fixloop.worlds import SOURCES, World
-from store.repair import ChangeVerdict, Oracle, Reproducer
+from store.repair import Oracle, Reproducer
 
-KEEP = (("method",), ("path",), ("args",), ("kwargs",), ("self",), ("objects",), ("files",))
+KEEP = tuple((part,) for part in (
+    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows",
+))  # fmt: skip
+_UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
 
 
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
@@ -60,6 +63,9 @@ def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> b
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     """What a call cannot do without: its shape, and each positional argument (which would move the others)."""
     found: list[tuple[str | int, ...]] = [("args", i) for i in range(len(recipe.inputs.get("args", ())))]
+    found += [("uploads", i, part) for i in range(len(recipe.inputs.get("uploads", ()))) for part in _UPLOAD]
+    found += [("uploads", i) for i in range(len(recipe.inputs.get("uploads", ())))]
+    found += [("rows", i, part) for i in range(len(recipe.inputs.get("rows", ()))) for part in _ROW]
     for i, made in enumerate(recipe.inputs.get("objects", ())):
         here = ("objects", i)
         found += [here, *((*here, part) for part in made)]
@@ -71,17 +77,15 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
 
 
 def write_reproducer(
-    incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any, bench: Bench
+    incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None, bench: Bench
 ) -> Reproducer:
-    """Write the test and run it `bench.runs` times on the running release; it has to fail every time."""
-    oracle = Oracle.NO_CRASH
-    proven = cause is not None and cause.change.verdict == ChangeVerdict.PROVEN
-    if proven and expected is not None and assertable(expected):
-        oracle = Oracle.PARENT_VALUE
+    """Write the test and run it `bench.runs` times on the running release; it has to fail every time. `right` says
+    what the call has to give and how that is known; without, only that the failure is gone is asked."""
+    oracle = right.oracle if right is not None else Oracle.NO_CRASH
+    expected = right.expected if right is not None else None
     name = "test_" + incident_id.lower().replace("-", "_")
-    asserted = oracle == Oracle.PARENT_VALUE
-    doc = _doc(incident_id, found, recipe, cause, oracle)
-    source = test_source(recipe, name, doc, expected, asserted, _refused_as(found))
+    doc = _doc(incident_id, found, recipe, right)
+    source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found))
     with bench.runner(bench.world()) as runner:
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
@@ -91,7 +95,7 @@ def write_reproducer(
         repo=recipe.repo, framework="pytest", test_path=f"{folder}/{name}.py", source=source,
         command=f"python -m pytest {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
         guessed=recipe.guessed, redacted=recipe.redacted,
-        controls={"hash_seed": "0", "random_seed": "0", "network": "closed", "timezone": "UTC"},
+        controls=_controls(recipe),
         runs=len(outcomes), failures=failures, same_failure=found.signature.matches(seen),
         size_before=size(found.recipe.inputs), size_after=size(recipe.inputs),
         recipe=recipe.model_dump(mode="json"), expected=expected,
@@ -113,22 +117,31 @@ def _test_folder(repo: str, bench: Bench) -> str:
     return next((folder for folder in ("tests", "test") if folder in tops), "tests")
 
 
-def _doc(incident_id: str, found: Reproduction, recipe: Recipe, cause: Cause | None, oracle: Oracle) -> str:
+def _controls(recipe: Recipe) -> dict[str, str]:
+    """What was held still while the test ran."""
+    controls = {"hash_seed": "0", "random_seed": "0", "network": "closed", "timezone": "UTC"}
+    if recipe.now is not None:
+        controls["time"] = recipe.now
+    if recipe.schedule is not None:
+        explored = recipe.schedule["lines"]
+        controls["schedule"] = (
+            f"the first call stands before {recipe.schedule['before']!r}; {explored} explored"
+        )
+    return controls
+
+
+def _doc(incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None) -> str:
     """The docstring: which incident, what failed, how the test knows what is right, what was guessed."""
     signature = found.signature
     lines = [f"{incident_id}: {signature.type} in {signature.function or 'unknown'}.", ""]
-    if oracle == Oracle.PARENT_VALUE and cause is not None:
-        change = cause.change
-        lines.append(
-            f"Right (oracle parent_value) is what the code gave before {change.repo} {change.commit[:9]}, "
-            "the proven cause."
-        )
-    else:
-        lines.append("Nothing says what is right: only that this failure is gone is asked (oracle no_crash).")
+    nothing = "Nothing says what is right: only that this failure is gone is asked (oracle no_crash)."
+    lines.append(right.why if right is not None else nothing)
     if recipe.yesterday:
         lines.append(
             "Older commits were run with names put back that newer Pythons have removed, on both sides."
         )
+    if recipe.now is not None:
+        lines.append("The clock stands at the moment of the incident (needs the package time-machine).")
     lines += [f"Guessed: {guess}." for guess in recipe.guessed[:5]]
     lines += [f"Redacted, and left out: {what}." for what in recipe.redacted[:5]]
     return "\n".join(lines)

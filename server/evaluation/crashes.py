@@ -52,6 +52,10 @@ class Reproduced(Value):
     failures: int
     same_failure: bool
     guessed: tuple[str, ...]
+    redacted: tuple[str, ...] = ()
+    size_before: int = 0  # characters of the input
+    size_after: int = 0
+    lead: float = 0.0  # seconds from the first step to the written test
 
 
 class FixResult(Value):
@@ -97,6 +101,9 @@ class CaseResult(Value):
     incidents: tuple[IncidentResult, ...] = ()
     seconds: float = 0.0
     problem: str | None = None
+
+
+_UNTIL_WRITTEN = ("gather", "reproduce", "causes", "minimise")
 
 
 @dataclass(frozen=True)
@@ -246,6 +253,10 @@ def _reproduced(attempt: Attempt) -> Reproduced | None:
         failures=written.failures,
         same_failure=written.same_failure,
         guessed=written.guessed,
+        redacted=written.redacted,
+        size_before=written.size_before,
+        size_after=written.size_after,
+        lead=round(sum(step.took for step in attempt.steps if step.name in _UNTIL_WRITTEN), 1),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pydantic import Field
@@ -158,6 +159,14 @@ def _repairs(crashes: Sequence[ScoredIncident]) -> dict[str, Any]:
         "reproduced": len(came_back),
         "reproduced_by_entry": _counts(one.entry for one in came_back),
         "reproduced_by_oracle": _counts(one.oracle for one in came_back),
+        "reproduced_guessed": sum(bool(one.guessed) for one in came_back),
+        "not_reproduced_redacted": sum(
+            not one.reproduced and any("redacted" in said for said in (one.said, *one.tried))
+            for one in repairs
+        ),
+        "size_before": _median(one.size_before for one in came_back),
+        "size_after": _median(one.size_after for one in came_back),
+        "lead_seconds": _median(one.lead for one in came_back),
         "cause_proven": sum(
             any(change.verdict == ChangeVerdict.PROVEN for change in one.changes) for one in repairs
         ),
@@ -166,6 +175,12 @@ def _repairs(crashes: Sequence[ScoredIncident]) -> dict[str, Any]:
         "fixes_weak": sum(fix.verdict == ValidationVerdict.WEAK for fix in fixes),
         "fixes_proven_by_fixer": _counts(fix.fixer for fix in proven),
     }
+
+
+def _median(values: Iterable[float]) -> float | None:
+    """The median, or None of nothing."""
+    every = list(values)
+    return median(every) if every else None
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -88,9 +88,10 @@ class Outcome:
 
 def run_loop(
     folder: Path, histories: Sequence[History], event: Event, *, until: str = "minimise", requirements: str = "",
-    env: Mapping[str, str] | None = None, fixers: Sequence[Fixer] = FIXERS,
+    env: Mapping[str, str] | None = None, fixers: Sequence[Fixer] = FIXERS, environments: Path | None = None,
 ) -> Outcome:  # fmt: skip
-    """The loop over repositories made on the spot; skips where no sandbox holds."""
+    """The loop over repositories made on the spot; skips where no sandbox holds. `environments`: a folder in which
+    several loops share what was prepared."""
     sandbox = best()
     if not sandbox.self_test().ok:
         pytest.skip(sandbox.self_test().said)
@@ -99,7 +100,9 @@ def run_loop(
     for history in histories:
         commits[history.name] = write(folder / "origins" / history.name, history)
         mirrors.add(history.name, str(folder / "origins" / history.name))
-    environment = Environments(folder / "environments").prepare(requirements, allow_network=False)
+    environment = Environments(environments or folder / "environments").prepare(
+        requirements, allow_network=False
+    )
     rows = tuple(
         RepoLayout(name, shas[-1], has_tests=any("tests/" in p for c in h.commits for p in c[2]))
         for (name, shas), h in zip(commits.items(), histories, strict=True)

@@ -1,0 +1,87 @@
+"""Two calls at once on a forced schedule: the first stands still before a line until the second has ended."""
+
+from __future__ import annotations
+
+from fixloop.reproduce.lines import Lines
+from fixloop.reproduce.recipe import Recipe
+
+# One switch to the other call and one back loses most races. Whoever traces threads already goes on doing so.
+INTERLEAVED = '''
+def interleaved(first, second, before, patience=1.0):
+    """Two calls in threads: the first stands still before a line of the application until the second has ended.
+
+    `before` is the text of the line, or how many lines of the application have begun by then. Where the second has
+    to wait for the first (a lock), the first goes on after `patience` seconds. Gives both results.
+    """
+    standing, released, outer = threading.Event(), threading.Event(), threading.gettrace()
+    began, results = itertools.count(1), {}
+
+    def is_there(frame):
+        return before in (linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip(), next(began))
+
+    def trace(frame, event, arg):
+        inside, name = outer and outer(frame, event, arg), frame.f_code.co_filename
+        if name == __file__ or name.startswith("<") or "/site-packages/" in name or "/lib/python" in name:
+            return inside
+
+        def step(frame, event, arg):
+            nonlocal inside
+            inside = inside and inside(frame, event, arg)
+            if event == "line" and not standing.is_set() and is_there(frame):
+                standing.set()
+                released.wait(30)
+            return step
+
+        return step
+
+    def run(name, call):
+        try:
+            results[name] = call()
+        except BaseException as error:
+            results[name] = error
+
+    threading.settrace(trace)
+    one, two = (threading.Thread(target=run, args=pair) for pair in enumerate((first, second)))
+    one.start()
+    while one.is_alive() and not standing.wait(0.005):
+        pass
+    two.start()
+    two.join(patience)
+    released.set()
+    one.join()
+    two.join()
+    threading.settrace(outer)
+    for result in results.values():
+        if isinstance(result, BaseException):
+            raise result
+    return results[0], results[1]
+'''
+
+WORSE = '''
+def worse(answers):
+    """Of two answers the one with the higher status; its body only where that is an error of the server."""
+    status, body = max(answers, key=lambda answer: answer[0])
+    return status, body if status >= 500 else ""
+'''
+ALONE = 0  # the line before which nothing ever stands: one call after the other
+
+
+def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
+    """The same call twice at once, on the recipe's schedule."""
+    before = (recipe.schedule or {})["before"]
+    lines.imports |= {"itertools", "linecache", "threading"}
+    lines.helpers.append(INTERLEAVED)
+    once = ["def call_once():", f"    return {lines.result}"]
+    if recipe.target.get("settings"):  # each thread has connections of its own
+        once[1:] = [
+            "    try:",
+            f"        return {lines.result}",
+            "    finally:",
+            "        connections.close_all()",
+        ]
+    lines.setup.append("\n".join([*once, ""]))
+    lines.result = f"interleaved(call_once, call_once, before={before!r})"
+    if recipe.entry == "http":
+        lines.helpers.append(WORSE)
+        lines.result = f"worse({lines.result})"
+    return lines

@@ -1,0 +1,70 @@
+"""Which schedules may lose: when two calls at once are looked for, and the lines before which the first waits."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from fixloop.reproduce.frames import OwnFrame
+from fixloop.reproduce.syntax import functions, parse
+from store.event import Event
+
+MOST = 40  # schedules of one call that are explored
+TOGETHER = timedelta(milliseconds=100)  # events of one incident that lie this close were served at once
+_TYPES = re.compile(
+    r"^(?:Integrity|UniqueViolation|Duplicate|Deadlock|Serialization|StaleData|Conflict|FileExists|FileNotFound)\w*$"
+)
+_WORDS = re.compile(
+    r"changed size during iteration|mutated during iteration|changed during iteration|UNIQUE constraint|deadlock"
+    r"|duplicate (?:key|entry)|could not serialize|database is locked",
+    re.IGNORECASE,
+)
+
+
+def suspected(event: Event, others: Sequence[Event]) -> bool:
+    """Whether a failure may need two calls at once: by its kind, or because two of its events lie close together."""
+    error = event.exception
+    if error is None:
+        return False
+    if _TYPES.match(error.type.rpartition(".")[2]) or _WORDS.search(error.value):
+        return True
+    return any(
+        one.event_id != event.event_id and abs(one.timestamp - event.timestamp) <= TOGETHER for one in others
+    )
+
+
+def schedules(
+    own: Sequence[OwnFrame], lines: Mapping[str, Sequence[int]], texts: Mapping[str, str]
+) -> list[str]:
+    """Lines before which the first call stands still while the second runs, the likeliest first: where the trace
+    stood, innermost first; then what else ran of the functions of the trace, and of their files.
+
+    `lines`: the numbers of the lines that one call alone has run, by path; `texts`: the files' texts by path."""
+    found = [_line(frame.source, frame.location.line or 0) for frame in reversed(own)]
+    names = {(frame.frame.function or "").rpartition(".")[2] for frame in own}
+    for inside_trace in (True, False):
+        for path, numbers in lines.items():
+            if path in texts:
+                found += _inside(texts[path], numbers, names if inside_trace else None)
+    return [text for text in dict.fromkeys(found) if text][:MOST]
+
+
+def _inside(text: str, numbers: Sequence[int], names: set[str] | None) -> Iterator[str]:
+    """The texts of those lines that stand in the body of a function, of one of these names where names are given."""
+    tree = parse(text)
+    spans = [
+        (function.node.body[0].lineno, function.node.end_lineno or 0)
+        for function in (functions(tree) if tree else ())
+        if names is None or function.node.name in names
+    ]
+    starts = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)} if tree else set()
+    for number in sorted(numbers, reverse=True):
+        if number in starts and any(first <= number <= last for first, last in spans):
+            yield _line(text, number)
+
+
+def _line(text: str, number: int) -> str:
+    lines = text.splitlines()
+    return lines[number - 1].strip() if 0 < number <= len(lines) else ""
