@@ -6,7 +6,6 @@ from outside: ids, times, users and bodies of events, and the payloads that no o
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from sqlmodel import Session, col, func
 from store.artifacts import Artifacts
 from store.database import Database
 from store.recording import note_act
+from store.rows_out import referred
 from store.tables import EventRow, FacetRow, MoveRow
 
 BATCH = 500  # events of one transaction: others write in between
@@ -125,9 +125,7 @@ def _references(db: Database) -> Iterator[str]:
         if not rows:
             return
         for row in rows:
-            raw = json.loads(zlib.decompress(row.body)).get("raw")
-            if isinstance(raw, str):
-                yield raw
+            yield from referred(zlib.decompress(row.body))
         last = rows[-1].id
 
 

@@ -66,12 +66,16 @@ def rows(session: Session, name: str, project: str | None) -> Iterator[dict[str,
         yield {key: _plain(value) for key, value in row.model_dump(mode="python").items()} | _safe(row)
 
 
-def artifact_of(row: dict[str, Any]) -> str | None:
-    """The hash of the raw payload that an event's body refers to, if it does."""
-    if not row.get("body"):
-        return None
-    found = json.loads(zlib.decompress(base64.b64decode(row["body"]))).get("raw")
-    return found if isinstance(found, str) else None
+def artifacts_of(row: dict[str, Any]) -> list[str]:
+    """The hashes of the artifacts that an event's body refers to: the raw payload, the capsule."""
+    return referred(zlib.decompress(base64.b64decode(row["body"]))) if row.get("body") else []
+
+
+def referred(body: bytes) -> list[str]:
+    """The same of an event as JSON."""
+    event = json.loads(body)
+    found = [event.get("raw"), (event.get("capsule") or {}).get("artifact")]
+    return [digest for digest in found if isinstance(digest, str)]
 
 
 def _of(session: Session, name: str, table: Any, ref: str) -> ColumnElement[bool]:

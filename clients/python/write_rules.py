@@ -32,7 +32,12 @@ def written(name: str) -> str:
     for old, new in CHANGES:
         text = text.replace(old, new)
     # assignments that only name a type: their right side would be evaluated by Pythons that lack `X | Y`
-    text = re.sub(r"^(\w+): TypeAlias = (.+)$", lambda found: f"{found[1]}: TypeAlias = {_quoted(found[2])}", text, flags=re.M)
+    text = re.sub(
+        r"^(\w+): TypeAlias = (.+)$",
+        lambda found: f"{found[1]}: TypeAlias = {_quoted(found[2])}",
+        text,
+        flags=re.M,
+    )
     return HEAD.format(name=name) + text
 
 

@@ -15,6 +15,7 @@ from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
+from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
 from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
@@ -68,7 +69,7 @@ def frame_calls(own: OwnFrame, filler: Filler, settings: str | None = None) -> l
     found: list[Call] = []
     for ways in cheapest([receivers, *(slot.ways for slot in slots)], CALLS):
         inputs, notes = _inputs(ways[0], list(zip(slots, ways[1:], strict=True)))
-        redacted = tuple(f"{name}" for name, kept in own.frame.vars.items() if kept == "[Filtered]")
+        redacted = tuple(redacted_in(own.frame))
         recipe = Recipe(
             entry="frame",
             repo=own.location.repo,
@@ -116,6 +117,15 @@ def _before(value: Any, scene: Scene) -> Iterator[list[Any]]:
     for seen in scene.pool:
         if isinstance(seen.value, list) and seen.distance > 0 and value in seen.value[1:]:
             yield seen.value[: seen.value.index(value, 1)]
+
+
+def redacted_in(frame: Frame) -> Iterator[str]:
+    """What was taken out of a frame's variables before it came here, by name."""
+    for name, kept in frame.vars.items():
+        if kept == "[Filtered]":
+            yield name
+        elif isinstance(kept, Typed):
+            yield from (f"{name}{pointer.partition(f'/vars/{name}')[2]}" for pointer in kept.redacted)
 
 
 def frame_function(own: OwnFrame) -> Function | NoCall:
@@ -217,7 +227,7 @@ def _ways(
     found: list[Way] = []
     if kept is not None:
         found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
-        for way in found[:1]:
+        for way in found[:1] if not isinstance(kept, Typed) else ():
             found += [*_richer(way, wanted, filler), *_variants(way, name)]
     site = filler.scene.call_site
     for key in (name, str(at)):
@@ -297,13 +307,13 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
     name = first[0].arg if first else "self"
     kept = _kept(name, function, own.frame)
     if function.kind == "classmethod":
-        built = filler.ways(kept, Wanted(name))[:1] if isinstance(kept, str) else []
+        built = filler.ways(kept, Wanted(name))[:1] if isinstance(kept, str | Typed) else []
         return [way for way in built if isinstance(way.value, dict) and "$name" in way.value] or [Way(None)]
     if function.kind != "method" or function.node.name == "__init__":
         return [Way(None)]
     owner = OwnClass(own.module, function.classes[-1])
     found: list[Way] = []
-    if isinstance(kept, str):
+    if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
         found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]

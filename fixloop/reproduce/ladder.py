@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 
-from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipe
@@ -33,6 +33,7 @@ WALL = 10.0  # seconds for one call
 HANGS = 3  # calls of one function that may hang before it is given up
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
 CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
+REDACTED = 12  # inputs that are named as redacted
 HUNG = "did not end in time"
 
 
@@ -108,6 +109,8 @@ class _Climb:
         """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
         best: tuple[int, Reproduction] | None = None
         functions = _functions(sighting)
+        if gone := [f"{own.frame.function}: {name}" for own in functions for name in redacted_in(own.frame)]:
+            self.tried.append(f"redacted, so not there to try with: {', '.join(gone[:REDACTED])}")
         share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
         settings = self._situation.layout.env.get("DJANGO_SETTINGS_MODULE")
         for own in functions:

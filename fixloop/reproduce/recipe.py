@@ -18,8 +18,9 @@ class Recipe(Value):
     consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the
     call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
     "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
-    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
-    "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
+    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value" |
+    "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
+    "set": {attribute: value}}.
     """
 
     entry: str

@@ -1,9 +1,9 @@
 """nightdesk-capture: an error brings what a test of it needs.
 
-    import sentry_sdk
-    from nightdesk_capture import NightdeskCapture
+import sentry_sdk
+from nightdesk_capture import NightdeskCapture
 
-    sentry_sdk.init(dsn="http://KEY@nightdesk.example:8731/1", integrations=[NightdeskCapture()])
+sentry_sdk.init(dsn="http://KEY@nightdesk.example:8731/1", integrations=[NightdeskCapture()])
 """
 
 from __future__ import annotations

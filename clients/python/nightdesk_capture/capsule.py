@@ -71,7 +71,9 @@ def _content(
         "version": VERSION,
         "python": ".".join(map(str, sys.version_info[:3])),
         "entry": {name: slim(node) for name, node in entry.items()},
-        "frames": [{**frame, "vars": {name: slim(node) for name, node in frame["vars"].items()}} for frame in frames],
+        "frames": [
+            {**frame, "vars": {name: slim(node) for name, node in frame["vars"].items()}} for frame in frames
+        ],
         "cut": dict(list(encoder.cut.items())[:MOST_MARKS]),
     }
 
@@ -86,7 +88,12 @@ def _frame(frame: FrameType, line: int, place: int, encoder: Encoder) -> Dict[st
     for name in names:
         if type(name) is str and name in local and not _is_ours(name):
             found[name] = encoder.attribute(name, local[name], f"/frames/{place}/vars/{name}", -1)
-    return {"function": code.co_name, "module": str(frame.f_globals.get("__name__", "")), "line": line, "vars": found}
+    return {
+        "function": code.co_name,
+        "module": str(frame.f_globals.get("__name__", "")),
+        "line": line,
+        "vars": found,
+    }
 
 
 def _is_ours(name: str) -> bool:
@@ -114,4 +121,6 @@ def _innermost_first(
 def _own_places(event: Mapping[str, Any]) -> "Set[Tuple[str, int]]":
     values = (event.get("exception") or {}).get("values") or []
     frames = ((values[-1].get("stacktrace") or {}).get("frames") or []) if values else []
-    return {(str(frame.get("abs_path")), int(frame.get("lineno") or 0)) for frame in frames if frame.get("in_app")}
+    return {
+        (str(frame.get("abs_path")), int(frame.get("lineno") or 0)) for frame in frames if frame.get("in_app")
+    }

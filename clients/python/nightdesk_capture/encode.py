@@ -4,9 +4,10 @@ Plain JSON stands for itself. Else, by kind:
     {"$": "list" | "tuple" | "set" | "frozenset", "of": [...]}        {"$": "dict", "of": [[key, value], ...]}
     {"$": "text", "of": "...", "size": n} a text that was cut         {"$": "bytes", "text": "..." | "base64": "..."}
     {"$": "call", "name": "decimal.Decimal", "args": [...], "kwargs": {...}}, a value of a known library
-    {"$": "object", "class": "shop.Order", "how": "made" | "call" | "construct", "state": {...}, "items": ...}
+    {"$": "object", "class": "shop.Order", "how": "made" | "call", "state": {...}, "items": ...}
     {"$": "error", "class": "shop.Refused", "args": [...], "state": {...}}
-    {"$": "member", "class": "shop.Color", "name": "RED"}             {"$": "class" | "function", "name": "shop.price"}
+    {"$": "member", "class": "shop.Color", "name": "RED"}             {"$": "class", "name": "shop.Order"}
+    {"$": "function", "module": "shop", "name": "price"}
     {"$": "same", "id": 3}, the value that has `"id": 3`              {"$": "opaque", "class": "socket.socket"}
     {"$": "cut", "why": "depth" | "size" | "time" | "failed"}         {"$": "redacted", "why": "denied"}
 A container that was cut says its whole `size`. Nothing of the application's code runs while a value is read.
@@ -35,12 +36,15 @@ from nightdesk_capture.peek import (
 Node = Any
 Denies = Callable[[str], bool]
 
-CUT: Dict[str, Dict[str, str]] = {why: {"$": "cut", "why": why} for why in ("depth", "size", "time", "failed")}
+CUT: Dict[str, Dict[str, str]] = {
+    why: {"$": "cut", "why": why} for why in ("depth", "size", "time", "failed")
+}
 _LONGEST_NUMBER = 4096  # bits
 _EDGE = 256  # characters before a cut in which a word's end is looked for: half a secret must not stay
 _CONTAINERS: Tuple[Tuple[type, str], ...] = (
     (list, "list"), (tuple, "tuple"), (dict, "dict"), (set, "set"), (frozenset, "frozenset"),
 )  # fmt: skip
+_BASES: Dict[str, Any] = {name: base for base, name in _CONTAINERS}
 _CONSTANT = (tuple, frozenset)
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 
@@ -77,7 +81,11 @@ class Encoder:
         if kind is int:
             return value if int.bit_length(value) <= _LONGEST_NUMBER else self._mark("size", place)  # type: ignore[arg-type]
         if kind is float:
-            return value if value - value == 0 else {"$": "call", "name": "float", "args": [repr(value)], "kwargs": {}}  # type: ignore[operator]
+            return (
+                value
+                if value - value == 0
+                else {"$": "call", "name": "float", "args": [repr(value)], "kwargs": {}}
+            )  # type: ignore[operator]
         if kind is str:
             return self._text(value, place)  # type: ignore[arg-type]
         if self._left & 63 == 0 and time.monotonic() > self._until:
@@ -124,7 +132,7 @@ class Encoder:
         if derives(value, type):
             return {"$": "class", "name": class_name(value)}  # type: ignore[arg-type]
         if kind in _FUNCTIONS:
-            return {"$": "function", "name": f"{value.__module__}.{value.__qualname__}"}  # type: ignore[attr-defined]
+            return {"$": "function", "module": str(value.__module__), "name": value.__qualname__}  # type: ignore[attr-defined]
         if derives(value, enum.Enum):
             return self._member(value, kind, place, depth)
         if derives(value, BaseException):
@@ -148,7 +156,7 @@ class Encoder:
                 for at, (key, item) in enumerate(pairs)
             ]
         else:
-            base: Any = dict((name, base) for base, name in _CONTAINERS)[name]
+            base: Any = _BASES[name]
             items, size = some(base.__iter__(value), base.__len__(value), self._limits.items)
             node["of"] = [self.value(item, f"{place}/{at}", depth + 1) for at, item in enumerate(items)]
         if size > len(node["of"]):
@@ -168,7 +176,7 @@ class Encoder:
         return self.value(value, place, depth + 1)
 
     def _state(self, pairs: Iterable[Tuple[str, Any]], place: str, depth: int) -> Dict[str, Node]:
-        taken = list(pairs)
+        taken = [(name, item) for name, item in pairs if not name.startswith("$")]
         kept = taken[: self._limits.items]
         if len(kept) < len(taken):
             self.cut.setdefault(place, f"{len(taken) - len(kept)} of {len(taken)} attributes")
@@ -196,7 +204,11 @@ class Encoder:
         for base, name in _CONTAINERS:
             if base in lineage(kind):
                 node["items"] = self._container(value, name, {}, place, depth)
-                if name == "tuple" and how == "made" and "_fields" in {n for k in lineage(kind) for n in own_names(k)}:
+                if (
+                    name == "tuple"
+                    and how == "made"
+                    and "_fields" in {n for k in lineage(kind) for n in own_names(k)}
+                ):
                     node["how"] = "call"
         for plain in (str, int, float, bytes):
             if plain in lineage(kind):
@@ -207,19 +219,23 @@ class Encoder:
     def _plain(self, value: Any, plain: type, place: str, depth: int) -> Node:
         if plain is str:
             return self._text(value, place)
-        exact: Any = int.__add__(value, 0) if plain is int else float.__add__(value, 0.0) if plain is float else bytes.__getitem__(value, slice(None))  # noqa: E501
+        exact: Any = (
+            int.__add__(value, 0)
+            if plain is int
+            else float.__add__(value, 0.0)
+            if plain is float
+            else bytes.__getitem__(value, slice(None))
+        )
         return self.value(exact, place, depth + 1)
 
 
 def _shape(value: object, kind: type) -> Tuple[List[Tuple[str, Any]], str]:
-    """What an object keeps, and how one like it is made: `call` its class with these as keywords, `construct` a
-    pydantic model, or `made`, past its constructor."""
+    """What an object keeps, and how one like it is made: `call` its class with these as keywords, or `made`,
+    past its constructor."""
     state = state_of(value)
     names = {class_name(base) for base in lineage(kind)}
     if "django.db.models.base.Model" in names or any(name == "_sa_instance_state" for name, _ in state):
         return [(name, item) for name, item in state if not name.startswith("_")], "call"
-    if "pydantic.main.BaseModel" in names:
-        return [(name, item) for name, item in (instance_dict(value) or {}).items()], "construct"
     return [(name, item) for name, item in state if name not in ("__weakref__", "__dict__")], "made"
 
 
@@ -258,8 +274,7 @@ def slim(node: Node) -> Node:
         return [slim(item) for item in node["of"]]
     if kind == "dict" and "id" not in node and "size" not in node and _plain_keys(node["of"]):
         return {key: slim(item) for key, item in node["of"]}
-    return {key: item if key in ("$", "id", "size", "why", "class", "name", "how") and type(item) is not dict else slim(item)
-            for key, item in node.items()}  # fmt: skip
+    return {key: slim(item) for key, item in node.items()}
 
 
 def _plain_keys(pairs: List[List[Any]]) -> bool:

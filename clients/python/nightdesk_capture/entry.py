@@ -11,7 +11,13 @@ from typing import Any, Dict, Mapping, Optional
 
 from nightdesk_capture.peek import class_name, instance_dict, lineage
 
-_JOBS = {"celery-job": "celery", "rq-job": "rq", "arq-job": "arq", "huey-job": "huey", "dramatiq-job": "dramatiq"}
+_JOBS = {
+    "celery-job": "celery",
+    "rq-job": "rq",
+    "arq-job": "arq",
+    "huey-job": "huey",
+    "dramatiq-job": "dramatiq",
+}
 # Classes of requests, and the attribute in which each keeps a body that was read.
 _BODIES = {
     "werkzeug.wrappers.request.Request": "_cached_data",

@@ -68,4 +68,6 @@ def _is_capsule(item: Any) -> bool:
 def _without(envelope: Envelope) -> Envelope:
     if not any(_is_capsule(item) for item in envelope.items):
         return envelope
-    return Envelope(headers=envelope.headers, items=[item for item in envelope.items if not _is_capsule(item)])
+    return Envelope(
+        headers=envelope.headers, items=[item for item in envelope.items if not _is_capsule(item)]
+    )

@@ -49,7 +49,7 @@ class NightdeskCapture(Integration):
         *,
         deny: Sequence[str] = (),
         off: Sequence[str] = (),
-        rules: Union[None, str, Mapping[str, Any]] = None,
+        rules: Union[str, Mapping[str, Any], None] = None,
         budget: int = BUDGET,
         seconds: float = SECONDS,
     ) -> None:
@@ -64,7 +64,9 @@ class NightdeskCapture(Integration):
     def _fresh_key(self) -> None:
         """A key that lives as long as the process: tokens of two processes cannot be compared."""
         self._owner = os.getpid()
-        self._lock = threading.Lock()  # one that another thread held when the process was forked is never freed
+        self._lock = (
+            threading.Lock()
+        )  # one that another thread held when the process was forked is never freed
         self._redactor = CapsuleRedactor(secrets.token_bytes(32), self._settings.rules)
 
     @staticmethod

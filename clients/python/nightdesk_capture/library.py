@@ -35,7 +35,7 @@ def _range(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
 
 @known("ellipsis")
 def _ellipsis(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
-    return {"$": "function", "name": "Ellipsis"}
+    return {"$": "function", "module": "builtins", "name": "Ellipsis"}
 
 
 @known("decimal.Decimal", "uuid.UUID", "fractions.Fraction")
@@ -197,7 +197,11 @@ def _frame(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
 def _series(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
     top = value.iloc[: limits.items]
     more = {"size": int(value.shape[0])} if value.shape[0] > limits.items else {}
-    words = {"dtype": str(value.dtype), "name": inner(value.name, "name"), "index": inner(top.index.tolist(), "index")}
+    words = {
+        "dtype": str(value.dtype),
+        "name": inner(value.name, "name"),
+        "index": inner(top.index.tolist(), "index"),
+    }
     return {**call("pandas.Series", [inner(_column(top), "of")], words), **more}
 
 

@@ -37,7 +37,11 @@ class Settings:
 
 
 def settings(
-    budget: int, seconds: float, deny: Sequence[str], off: Sequence[str], rules: Union[None, str, Mapping[str, Any]]
+    budget: int,
+    seconds: float,
+    deny: Sequence[str],
+    off: Sequence[str],
+    rules: Union[str, Mapping[str, Any], None],
 ) -> Settings:
     """The settings, checked. Raises BadRules."""
     for name, patterns in (("deny", deny), ("off", off)):
@@ -60,7 +64,7 @@ def _any_of(patterns: Any) -> "Pattern[str]":
     return re.compile("|".join(found) if found else r"(?!)")
 
 
-def _rules(rules: Union[None, str, Mapping[str, Any]]) -> Rules:
+def _rules(rules: Union[str, Mapping[str, Any], None]) -> Rules:
     if rules is None:
         return NO_RULES
     if isinstance(rules, str):

@@ -23,7 +23,7 @@ ROUNDS = 4  # a text is read again until nothing more is found
 DEEPEST = 200  # nested nodes
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names
-_WORDS = frozenset({"$", "why", "class", "name", "how"})  # parts that say what a node is
+_WORDS = frozenset({"$", "why", "class", "module", "name", "how"})  # parts that say what a node is
 _PARTS = frozenset({"of", "items", "args", "text"})  # parts with the values of a node
 
 Row = "tuple[str, str, str]"  # pointer, kind, rule
@@ -32,8 +32,10 @@ Row = "tuple[str, str, str]"  # pointer, kind, rule
 class CapsuleRedactor:
     """Takes capsules apart under one key. Safe to share between threads: a call keeps its own state."""
 
-    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
+    def __init__(self, key: bytes, rules: Rules = NO_RULES, *, renews: bool = False) -> None:
+        """With `renews` tokens that somebody else made are replaced by tokens of this key."""
         self._rules, self._tokens, self._every = rules, Tokens(key, rules), detectors(rules)
+        self._renews = renews
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, content: dict[str, Any]) -> tuple[dict[str, Any], list[Row]]:
@@ -41,12 +43,14 @@ class CapsuleRedactor:
         nested too deeply."""
         texts: list[str] = []
         _collect(content, texts, 0)
-        walk = _Walk(self._tokens, self._rules, self._every, wanted(texts, self._every))
+        walk = _Walk(self._tokens, self._rules, self._every, wanted(texts, self._every), self._renews)
         entry, frames = content.get("entry"), content.get("frames")
         found = dict(content)
         if isinstance(entry, dict):
             found["entry"] = {
-                name: walk.at(("entry", name), value, self._schema("request") if name == "data" else None, name)
+                name: walk.at(
+                    ("entry", name), value, self._schema("request") if name == "data" else None, name
+                )
                 for name, value in entry.items()
             }
         if isinstance(frames, list):
@@ -84,8 +88,14 @@ class _Walk:
     """One pass over one capsule."""
 
     def __init__(
-        self, tokens: Tokens, rules: Rules, every: list[Detector], chosen: dict[str, list[Detector]]
+        self,
+        tokens: Tokens,
+        rules: Rules,
+        every: list[Detector],
+        chosen: dict[str, list[Detector]],
+        renews: bool,
     ) -> None:
+        self._renews = renews
         self._tokens, self._rules, self._every, self._wanted = tokens, rules, every, chosen
         self._path: list[str] = []
         self._schema: SchemaWalk | None = None
@@ -124,28 +134,40 @@ class _Walk:
             return self._number(node, strength, kind)
         if isinstance(node, list):
             return self._list(node, strength, schema, kind)
-        return self._mapping(node, strength, schema, kind) if "$" not in node else self._tag(node, strength, schema, kind)
+        return (
+            self._mapping(node, strength, schema, kind)
+            if "$" not in node
+            else self._tag(node, strength, schema, kind)
+        )
 
     def _list(self, node: list[Any], strength: int, schema: list[Schema], kind: str | None) -> list[Any]:
         return [
-            self._below(str(place), self._node, item, strength, schema if kind else self._items(schema, place))
+            self._below(
+                str(place), self._node, item, strength, schema if kind else self._items(schema, place)
+            )
             for place, item in enumerate(node)
         ]
 
     def _items(self, schema: list[Schema], place: int) -> list[Schema]:
         return self._schema.items(schema, place) if self._schema is not None and schema else []
 
-    def _mapping(self, node: dict[str, Any], strength: int, schema: list[Schema], kind: str | None) -> dict[str, Any]:
+    def _mapping(
+        self, node: dict[str, Any], strength: int, schema: list[Schema], kind: str | None
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in node.items():
             found[self._text(key)] = self._entry(key, item, strength, schema, kind)
         return found
 
     def _entry(self, key: str, item: Any, strength: int, schema: list[Schema], kind: str | None) -> Any:
-        inner = schema if kind else self._schema.below(schema, key) if self._schema is not None and schema else []
+        inner = (
+            schema if kind else self._schema.below(schema, key) if self._schema is not None and schema else []
+        )
         return self._below(key, self._node, item, max(strength, self._strength(key)), inner)
 
-    def _tag(self, node: dict[str, Any], strength: int, schema: list[Schema], kind: str | None) -> dict[str, Any]:
+    def _tag(
+        self, node: dict[str, Any], strength: int, schema: list[Schema], kind: str | None
+    ) -> dict[str, Any]:
         """A node that is more than JSON. A known value whose name gives it away goes as a whole."""
         if (strength == 2 or kind) and (node["$"] == "call" or "base64" in node):
             self._note(kind or "secret", "schema" if kind else "name")
@@ -202,6 +224,8 @@ class _Walk:
 
     def _text(self, value: str) -> str:
         """A text without what its shape or a name in it gives away."""
+        if self._renews:
+            value = self._tokens.renewed(value)
         first = self._wanted.get(value)
         if first is None or len(value) < 6:
             return value

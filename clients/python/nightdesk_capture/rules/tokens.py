@@ -14,6 +14,7 @@ from nightdesk_capture.rules.sensitive import iban_remainder, is_address, passes
 
 _SECRET = re.compile(r"redacted-(?:s|m|l|xl)-[0-9a-f]{10,}|REDACTED-(?:S|M|L|XL)-[0-9A-F]{10,}")
 _PERSON = re.compile(r"user-[0-9a-f]{10}")
+_TOKENS = re.compile(r"(?i)\b(?P<start>redacted-(?:s|m|l|xl)-|user-)(?P<digits>[0-9a-f]{10,})\b")
 EMAIL_DOMAIN = "redacted.example"
 KEPT_LENGTH = 1024  # characters up to which a long secret's token is as long as the secret
 _CARD_PREFIX = "999999"  # no issuer has it
@@ -112,6 +113,14 @@ class Tokens:
         }
         fits, make = makers.get(kind, (False, self.secret))
         return make(value) if fits else self.secret(value)
+
+    def renewed(self, text: str) -> str:
+        """The text with tokens of our shape, made under whatever key, as tokens of this one; equal ones stay equal."""
+        return _TOKENS.sub(self._again, text) if "redacted-" in text.lower() or "user-" in text else text
+
+    def _again(self, found: re.Match[str]) -> str:
+        made = found["start"].lower() + self._wide_hex("token", found[0], len(found["digits"]))
+        return made.upper() if found[0].isupper() else made
 
     def _wide_hex(self, kind: str, value: str, count: int) -> str:
         """As many hexadecimal digits as wanted."""
