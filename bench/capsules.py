@@ -67,7 +67,8 @@ def runner(cases: Path, histories: Path, work: Path) -> Any:
     """The cases' own runner, with the client beside the SDK and in its `sitecustomize`."""
     os.environ |= {"RB_MIRROR": str(histories), "RB_WORK": str(work), "RB_CASES": str(cases)}
     spec = importlib.util.spec_from_file_location("rb", cases / "_runner" / "rb.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     rb = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(rb)
     rb.gitdir = lambda repo: str(_git(histories / repo.replace("/", "+")))  # type: ignore[attr-defined]

@@ -161,10 +161,14 @@ class _Making:
         if depth > DEEPEST:
             raise ValueError(f"{name} is nested too deeply")
         if isinstance(node, list):
+            if any(map(self._is_open, node)):
+                return self._holder({"$": "list", "of": node}, depth)
             return [self.tree(item, name, depth + 1) for item in node]
         if not isinstance(node, dict):
             return node
         if "$" not in node:
+            if any(map(self._is_open, node.values())):
+                return self._holder({"$": "dict", "of": [[*pair] for pair in node.items()]}, depth)
             return tagless({key: self.tree(item, key, depth + 1) for key, item in node.items()})
         if node["$"] == "same" and isinstance(node.get("id"), int):
             return self._reference(node["id"], name, depth)
@@ -179,7 +183,7 @@ class _Making:
         if number not in self._names:
             node = self._shared[number]
             kind = str(node.get("class", node.get("name", node["$"]))).rpartition(".")[2]
-            self._names[number] = f"{variable(name, kind)}_{number}"
+            self._names[number] = f"{variable('self', kind)}_{number}"
             self._open.append(number)
             value = self._made(node, name, depth, number)
             self._open.pop()
@@ -188,28 +192,29 @@ class _Making:
         return {"$ref": self._names[number]}
 
     def _closes_a_circle(self, node: Mapping[str, Any]) -> bool:
-        parts = [*node.get("state", {}).values()] if kind_has_state(node) else node.get("of", ())
-        if node["$"] == "dict":
-            parts = [pair[1] for pair in parts]
-        return node["$"] in ("object", "error", "list", "dict") and any(
-            isinstance(part, dict) and part.get("$") == "same" and part.get("id") in self._open
-            for part in parts
-        )
+        if node["$"] not in ("object", "error", "list", "dict"):
+            return False
+        parts = node["state"].values() if "state" in node else node["of"]
+        return any(map(self._is_open, [pair[1] for pair in parts] if node["$"] == "dict" else parts))
 
-    def _holder(self, node: Mapping[str, Any], name: str, depth: int) -> Any:
+    def _is_open(self, part: Any) -> bool:
+        """Whether a part refers to something that is being made."""
+        return isinstance(part, dict) and part.get("$") == "same" and part.get("id") in self._open
+
+    def _holder(self, node: Mapping[str, Any], depth: int) -> Any:
         """A name for what holds something that is still being made: the two are joined afterwards."""
         number = -1 - len(self._names)
         kind = str(node.get("class", node["$"])).rpartition(".")[2]
-        self._names[number] = f"{variable(name, kind)}_{abs(self._open[-1])}_{len(self._names)}"
-        value = self._made(node, name, depth, number)
+        self._names[number] = f"{variable('self', kind)}_{abs(self._open[-1])}_{len(self._names)}"
+        value = self._made(node, kind, depth, number)
         self.objects.append({"name": self._names[number], "value": value, "calls": [], "set": {}})
         return {"$ref": self._names[number]}
 
     def _circle(self, item: Any, holder: int | None, set_: dict[str, Any], calls: list[Any]) -> bool:
         """Whether a part refers to something that is being made; then it is put there once that is made."""
-        number = item.get("id") if isinstance(item, dict) and item.get("$") == "same" else None
-        if number not in self._open or holder is None:
+        if holder is None or not self._is_open(item):
             return False
+        number = item["id"]
         reference = {"$ref": self._names[number]}
         filled = [[method, [*args, reference], {}, False] for method, args in calls]
         done = {"name": f"{self._names[holder]}.{len(self.objects)}.{len(self._later.get(number, ()))}",
@@ -220,7 +225,7 @@ class _Making:
     def _made(self, node: Mapping[str, Any], name: str, depth: int, holder: int | None = None) -> Any:
         kind = node["$"]
         if holder is None and self._closes_a_circle(node):
-            return self._holder(node, name, depth)
+            return self._holder(node, depth)
         if "size" in node:
             self.notes.append(f"{name}: only a part of it is in the capsule")
         match kind:
@@ -309,11 +314,6 @@ class _Making:
             case "opaque":
                 return {"$hole": f"<{node.get('class', 'object')} object>"}
         return {"$hole": ""}
-
-
-def kind_has_state(node: Mapping[str, Any]) -> bool:
-    """Whether a node is an object with attributes."""
-    return node["$"] in ("object", "error")
 
 
 def _bytes(node: Mapping[str, Any]) -> bytes:

@@ -60,12 +60,13 @@ def _content(
         entry = {name: encoder.attribute(name, item, f"/entry/{name}", -1)
                  for name, item in entry_of(event, trace, chosen.parts_off).items()}  # fmt: skip
     frames: List[Dict[str, Any]] = []
-    for frame, line in _innermost_first(trace, _own_places(event)):
-        if "locals" in chosen.parts_off or chosen.is_off(_place(frame)):
-            continue
-        if len(frames) == limits.frames:
-            encoder.cut["/frames"] = f"more than {limits.frames} frames"
-            break
+    own = [pair for pair in _innermost_first(trace, _own_places(event))
+           if "locals" not in chosen.parts_off and not chosen.is_off(_place(pair[0]))]  # fmt: skip
+    if len(own) > limits.frames:
+        encoder.cut["/frames"] = f"{len(own) - limits.frames} of {len(own)} frames, in the middle"
+        half = limits.frames // 2
+        own = [*own[:half], *own[-half:]]
+    for frame, line in own:
         frames.append(_frame(frame, line, len(frames), encoder))
     return {
         "version": VERSION,
@@ -115,7 +116,7 @@ def _innermost_first(
         if (path, line) in own if own else not is_library_file(path):
             found.append((frame, line))
         trace = trace.tb_next
-    return reversed(found)
+    return iter(found[::-1])
 
 
 def _own_places(event: Mapping[str, Any]) -> "Set[Tuple[str, int]]":

@@ -39,6 +39,7 @@ Denies = Callable[[str], bool]
 CUT: Dict[str, Dict[str, str]] = {
     why: {"$": "cut", "why": why} for why in ("depth", "size", "time", "failed")
 }
+TEXTS = 4  # texts of full length that one capsule has room for
 _LONGEST_NUMBER = 4096  # bits
 _EDGE = 256  # characters before a cut in which a word's end is looked for: half a secret must not stay
 _CONTAINERS: Tuple[Tuple[type, str], ...] = (
@@ -55,6 +56,7 @@ class Encoder:
     def __init__(self, limits: Limits, until: float, denies: Denies = lambda name: False) -> None:
         self._limits, self._until, self._denies = limits, until, denies
         self._left = limits.nodes
+        self._room = limits.text * TEXTS  # characters: reading them for secrets takes time
         self._met: Dict[int, Dict[str, Any]] = {}
         self._held: List[object] = []  # so that no id is used again
         self._same = 0
@@ -72,20 +74,14 @@ class Encoder:
         return dict(CUT[why])
 
     def _value(self, value: object, place: str, depth: int) -> Node:
-        kind = type(value)
+        kind: Any = type(value)
         if value is None or kind is bool:
             return value
         self._left -= 1
         if self._left < 0:
             return self._mark("size", place)
-        if kind is int:
-            return value if int.bit_length(value) <= _LONGEST_NUMBER else self._mark("size", place)  # type: ignore[arg-type]
-        if kind is float:
-            return (
-                value
-                if value - value == 0
-                else {"$": "call", "name": "float", "args": [repr(value)], "kwargs": {}}
-            )  # type: ignore[operator]
+        if kind is int or kind is float:
+            return self._number(value, place)
         if kind is str:
             return self._text(value, place)  # type: ignore[arg-type]
         if self._left & 63 == 0 and time.monotonic() > self._until:
@@ -104,8 +100,16 @@ class Encoder:
             self._met.pop(id(value), None)
         return node
 
+    def _number(self, value: Any, place: str) -> Node:
+        if type(value) is int:
+            return value if value.bit_length() <= _LONGEST_NUMBER else self._mark("size", place)
+        return value if value - value == 0 else call("float", [repr(value)])
+
     def _text(self, value: str, place: str) -> Node:
         size = str.__len__(value)
+        if self._room < min(size, self._limits.text):
+            return self._mark("size", place)
+        self._room -= min(size, self._limits.text)
         if size <= self._limits.text:
             return str.__str__(value)
         self.cut.setdefault(place, f"text of {size} characters")

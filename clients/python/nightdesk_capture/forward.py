@@ -62,7 +62,7 @@ class Forward:
 
 
 def _is_capsule(item: Any) -> bool:
-    return item.type == "attachment" and item.headers.get("content_type") == CONTENT_TYPE
+    return bool(item.type == "attachment" and item.headers.get("content_type") == CONTENT_TYPE)
 
 
 def _without(envelope: Envelope) -> Envelope:

@@ -18,7 +18,8 @@ _MRO = type.__dict__["__mro__"].__get__
 _DICT = type.__dict__["__dict__"].__get__
 _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
-_GLOBALS = types.ModuleType.__dict__["__dict__"].__get__
+_MODULE_TYPE: Any = types.ModuleType
+_GLOBALS = _MODULE_TYPE.__dict__["__dict__"].__get__
 _FLAGS = type.__dict__["__flags__"].__get__
 _MADE_BY_CODE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: all other classes are the interpreter's own
 
@@ -57,7 +58,10 @@ def _module(kind: type) -> str:
 
 def _names_of(module: object) -> Dict[str, Any]:
     """The globals of a module; nothing where it is none."""
-    return _GLOBALS(module) if types.ModuleType in lineage(type(module)) else {}
+    if types.ModuleType not in lineage(type(module)):
+        return {}
+    found: Dict[str, Any] = _GLOBALS(module)
+    return found
 
 
 def is_what_it_says(kind: type, name: str) -> bool:
