@@ -37,7 +37,7 @@ def build(
     until = time.monotonic() + chosen.seconds
     for limits in LEVELS:
         try:
-            packed = _packed(_content(trace, event, chosen, limits, until), redactor)
+            packed = _packed(_content(trace, event, chosen, limits, until), redactor, until)
         except Exception as error:  # nothing of ours may reach the application
             packed = gzip.compress(json.dumps({"version": VERSION, "failed": type(error).__name__}).encode())
         if len(packed) <= chosen.budget:
@@ -45,8 +45,8 @@ def build(
     return gzip.compress(json.dumps({"version": VERSION, "failed": "budget"}).encode())
 
 
-def _packed(content: Dict[str, Any], redactor: CapsuleRedactor) -> bytes:
-    clean, rows = redactor.redact(content)
+def _packed(content: Dict[str, Any], redactor: CapsuleRedactor, until: float) -> bytes:
+    clean, rows = redactor.redact(content, lambda: time.monotonic() > until)
     clean["redacted"] = [list(row) for row in rows]
     return gzip.compress(json.dumps(clean, separators=(",", ":")).encode("utf-8", "replace"), 6, mtime=0)
 
@@ -59,15 +59,17 @@ def _content(
     if "entry" not in chosen.parts_off:
         entry = {name: encoder.attribute(name, item, f"/entry/{name}", -1)
                  for name, item in entry_of(event, trace, chosen.parts_off).items()}  # fmt: skip
-    frames: List[Dict[str, Any]] = []
     own = [pair for pair in _innermost_first(trace, _own_places(event))
            if "locals" not in chosen.parts_off and not chosen.is_off(_place(pair[0]))]  # fmt: skip
     if len(own) > limits.frames:
         encoder.cut["/frames"] = f"{len(own) - limits.frames} of {len(own)} frames, in the middle"
         half = limits.frames // 2
         own = [*own[:half], *own[-half:]]
-    for frame, line in own:
-        frames.append(_frame(frame, line, len(frames), encoder))
+    kept: Dict[int, Dict[str, Any]] = {}
+    for place in _by_importance(len(own)):
+        frame, line = own[place]
+        kept[place] = _frame(frame, line, place, encoder)
+    frames = [kept[place] for place in range(len(own))]
     return {
         "version": VERSION,
         "python": ".".join(map(str, sys.version_info[:3])),
@@ -77,6 +79,14 @@ def _content(
         ],
         "cut": dict(list(encoder.cut.items())[:MOST_MARKS]),
     }
+
+
+def _by_importance(count: int) -> Iterator[int]:
+    """Places of frames, 0 the one that failed: from both ends to the middle. A test calls as far outside as it can."""
+    for step in range((count + 1) // 2):
+        yield step
+        if count - 1 - step != step:
+            yield count - 1 - step
 
 
 def _frame(frame: FrameType, line: int, place: int, encoder: Encoder) -> Dict[str, Any]:

@@ -22,7 +22,7 @@ class Limits:
 
 # Tried in this order until one fits the budget.
 LEVELS: Tuple[Limits, ...] = (
-    Limits(text=262_144, items=2_000, depth=16, nodes=20_000, frames=40),
+    Limits(text=98_304, items=2_000, depth=16, nodes=20_000, frames=40),
     Limits(text=32_768, items=1_000, depth=12, nodes=15_000, frames=40),
     Limits(text=8_192, items=200, depth=10, nodes=8_000, frames=30),
     Limits(text=1_024, items=40, depth=7, nodes=3_000, frames=20),

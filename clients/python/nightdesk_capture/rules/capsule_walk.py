@@ -38,12 +38,14 @@ class CapsuleRedactor:
         self._renews = renews
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
-    def redact(self, content: dict[str, Any]) -> tuple[dict[str, Any], list[Row]]:
-        """The capsule without secrets and personal data, and where something was. Raises ValueError for one that is
-        nested too deeply."""
+    def redact(
+        self, content: dict[str, Any], expired: Callable[[], bool] = lambda: False
+    ) -> tuple[dict[str, Any], list[Row]]:
+        """The capsule without secrets and personal data, and where something was. Once `expired` says so, what would
+        still have to be read is left out instead. Raises ValueError for one that is nested too deeply."""
         texts: list[str] = []
         _collect(content, texts, 0)
-        walk = _Walk(self._tokens, self._rules, self._every, wanted(texts, self._every), self._renews)
+        walk = _Walk(self._tokens, self._rules, self._every, wanted(texts, self._every), self._renews, expired)
         entry, frames = content.get("entry"), content.get("frames")
         found = dict(content)
         if isinstance(entry, dict):
@@ -94,8 +96,9 @@ class _Walk:
         every: list[Detector],
         chosen: dict[str, list[Detector]],
         renews: bool,
+        expired: Callable[[], bool],
     ) -> None:
-        self._renews = renews
+        self._renews, self._expired = renews, expired
         self._tokens, self._rules, self._every, self._wanted = tokens, rules, every, chosen
         self._path: list[str] = []
         self._schema: SchemaWalk | None = None
@@ -127,6 +130,8 @@ class _Walk:
     def _node(self, node: Any, strength: int, schema: list[Schema]) -> Any:
         kind = self._schema.kind(schema) if self._schema is not None and schema else None
         if isinstance(node, str):
+            if node in self._wanted and self._expired():
+                return {"$": "cut", "why": "time"}
             return self._tagged(node, kind) if kind else self._named(node, strength)
         if isinstance(node, bool) or node is None:
             return node
@@ -230,6 +235,8 @@ class _Walk:
         if first is None or len(value) < 6:
             return value
         if value not in self._known:
+            if self._expired():
+                return "cut"
             self._known[value] = self._read(value, first)
         found, hits = self._known[value]
         for kind, rule in hits:
