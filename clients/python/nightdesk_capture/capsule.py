@@ -24,25 +24,27 @@ from nightdesk_capture.settings import Settings
 VERSION = 1
 CONTENT_TYPE = "application/vnd.nightdesk.capsule+json"
 FILENAME = "nightdesk-capsule.json.gz"
+FAILED = gzip.compress(b'{"version":1,"failed":true}', mtime=0)  # made now: later it might not be possible
 MOST_MARKS = 200  # of what was cut
 MOST_FRAMES = 5_000  # that are walked in a deep recursion
 
-__all__ = ["CONTENT_TYPE", "FILENAME", "VERSION", "build", "library"]
+__all__ = ["CONTENT_TYPE", "FAILED", "FILENAME", "VERSION", "build", "library"]
 
 
 def build(
     trace: Optional[TracebackType], event: Mapping[str, Any], chosen: Settings, redactor: CapsuleRedactor
 ) -> bytes:
-    """The capsule of an error as it is sent: JSON, gzipped. What goes wrong becomes a capsule that says so."""
+    """The capsule of an error as it is sent: JSON, gzipped, at most the budget large. What goes wrong with the finest
+    bounds may go well with coarser ones; else there is a capsule that says that there is none."""
     until = time.monotonic() + chosen.seconds
     for limits in LEVELS:
         try:
             packed = _packed(_content(trace, event, chosen, limits, until), redactor, until)
-        except Exception as error:  # nothing of ours may reach the application
-            packed = gzip.compress(json.dumps({"version": VERSION, "failed": type(error).__name__}).encode())
-        if len(packed) <= chosen.budget:
+        except Exception:  # nothing of ours may reach the application
+            packed = FAILED
+        if packed is not FAILED and len(packed) <= chosen.budget:
             return packed
-    return gzip.compress(json.dumps({"version": VERSION, "failed": "budget"}).encode())
+    return FAILED
 
 
 def _packed(content: Dict[str, Any], redactor: CapsuleRedactor, until: float) -> bytes:

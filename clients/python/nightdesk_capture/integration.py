@@ -20,7 +20,7 @@ from sentry_sdk.attachments import Attachment
 from sentry_sdk.integrations import Integration
 from sentry_sdk.scope import add_global_event_processor
 
-from nightdesk_capture.capsule import CONTENT_TYPE, FILENAME, build
+from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.rules.capsule_walk import CapsuleRedactor
@@ -85,7 +85,7 @@ class NightdeskCapture(Integration):
             self._forward.watch(sentry_sdk.get_client())
         if not self._may(trace):
             return
-        make = partial(build, trace, event, self._settings, self._redactor)
+        make = partial(_built, trace, event, self._settings, self._redactor)
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
@@ -103,6 +103,14 @@ class NightdeskCapture(Integration):
                 self._recent.pop(next(iter(self._recent)))
             self._recent[place] = (made + 1, now)
         return True
+
+
+def _built(*about: Any) -> bytes:
+    """The capsule, or one that says that there is none: the SDK has the event in its hands while this is called."""
+    try:
+        return build(*about)
+    except Exception:  # then the event is sent as it would be without us
+        return FAILED
 
 
 def _trace_of(hint: Mapping[str, Any]) -> Any:

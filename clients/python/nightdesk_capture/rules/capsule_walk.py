@@ -45,7 +45,9 @@ class CapsuleRedactor:
         still have to be read is left out instead. Raises ValueError for one that is nested too deeply."""
         texts: list[str] = []
         _collect(content, texts, 0)
-        walk = _Walk(self._tokens, self._rules, self._every, wanted(texts, self._every), self._renews, expired)
+        walk = _Walk(
+            self._tokens, self._rules, self._every, wanted(texts, self._every), self._renews, expired
+        )
         entry, frames = content.get("entry"), content.get("frames")
         found = dict(content)
         if isinstance(entry, dict):
