@@ -22,7 +22,7 @@ DEEPEST = 200  # nested nodes
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names
 _WORDS = frozenset({"$", "why", "class", "module", "name", "how"})  # parts that say what a node is
-_PARTS = frozenset({"of", "items", "args", "text"})  # parts with the values of a node
+_PARTS = frozenset({"of", "items", "args", "text", "like"})  # parts with the values of a node
 
 Row = tuple[str, str, str]  # pointer, kind, rule
 

@@ -199,6 +199,8 @@ class _Making:
 
     def _is_open(self, part: Any) -> bool:
         """Whether a part refers to something that is being made."""
+        if isinstance(part, dict) and part.get("$") == "method":
+            part = part["of"]
         return isinstance(part, dict) and part.get("$") == "same" and part.get("id") in self._open
 
     def _holder(self, node: Mapping[str, Any], depth: int) -> Any:
@@ -214,8 +216,11 @@ class _Making:
         """Whether a part refers to something that is being made; then it is put there once that is made."""
         if holder is None or not self._is_open(item):
             return False
-        number = item["id"]
-        reference = {"$ref": self._names[number]}
+        bound = item["$"] == "method"
+        number = item["of"]["id"] if bound else item["id"]
+        reference: dict[str, Any] = {"$ref": self._names[number]}
+        if bound:
+            reference = {"$bound": str(item["name"]), "of": reference}
         filled = [[method, [*args, reference], {}, False] for method, args in calls]
         done = {"name": f"{self._names[holder]}.{len(self.objects)}.{len(self._later.get(number, ()))}",
                 "of": self._names[holder], "calls": filled, "set": dict.fromkeys(set_, reference)}  # fmt: skip
@@ -239,6 +244,8 @@ class _Making:
                 return {"$repr": repr(_bytes(node))}
             case "call":
                 return self._call(node, name, depth)
+            case "method":
+                return {"$bound": str(node["name"]), "of": self.tree(node["of"], name, depth + 1)}
             case "object" | "error":
                 return self._object(node, name, depth, holder)
         return self._named(node)
@@ -277,7 +284,7 @@ class _Making:
         """An instance of one of the team's classes, or an exception of Python's."""
         said = str(node["class"])
         known = CONSTRUCTORS.get(said) if node["$"] == "error" else None
-        own = known or self._own_class(said)
+        own = known or self._own_class(said) or self._nearest(node, name)
         if own is None:
             return {"$hole": f"<{said} object>"}
         content = node["args"] if node["$"] == "error" else node.get("items")
@@ -293,6 +300,16 @@ class _Making:
         if content is not None:
             made["content"] = self.tree(content, name, depth + 1)
         return made
+
+    def _nearest(self, node: Mapping[str, Any], name: str) -> str | None:
+        """The nearest class of the team's that an object's own, which is not in their repositories, derives from."""
+        for base in node.get("like", ()):
+            if own := self._own_class(str(base)):
+                self.notes.append(
+                    f"{name}: a {own.rpartition('.')[2]}, its own class {node['class']} is not here"
+                )
+                return own
+        return None
 
     def _named(self, node: Mapping[str, Any]) -> Any:
         """Classes, functions, members of enumerations; else what is only known to have been there."""

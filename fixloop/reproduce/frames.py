@@ -99,9 +99,7 @@ def _after_earlier_calls(call: Call, scene: Scene, function: Function) -> Iterat
     for items in (*_before(inputs["args"][0], scene), [inputs["args"][0]]):
         for chained in (False, True):
             earlier = [[method, [item, *rest], inputs["kwargs"], chained] for item in items]
-            made = [
-                {**one, "calls": [*one["calls"], *earlier]} if one["name"] == name else one for one in objects
-            ]
+            made = [*objects, {"name": f"{name} before", "of": name, "calls": earlier, "set": {}}]
             note = f"{name}: {method}() was called on it before"
             recipe = call.recipe.model_copy(
                 update={
@@ -198,10 +196,26 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
     for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
         if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
             ways = [way.noted(touched.get(rest.arg), 2) for way in filler.ways(kept, Wanted(rest.arg))]
-            fitting = [way for way in ways if isinstance(way.value, empty)]
+            fitting = [
+                way for way in map(_spread, ways) if isinstance(way.value, empty) and not _tagged(way.value)
+            ]
             without = Way(empty(), 6, (f"{rest.arg}: left out",)) if fitting else Way(empty())
             found.append(_Slot(rest.arg, kind, sorted([*fitting, without], key=lambda way: way.cost)))
     return found
+
+
+def _spread(way: Way) -> Way:
+    """What `*args` or `**kwargs` took, as it is written: not as a tuple, nor as an object that has a name."""
+    value = way.value
+    if isinstance(value, dict) and "$ref" in value:
+        value = next(
+            (one["value"] for one in way.objects if one["name"] == value["$ref"] and "value" in one), value
+        )
+    return replace(way, value=value["$tuple"] if isinstance(value, dict) and "$tuple" in value else value)
+
+
+def _tagged(value: Any) -> bool:
+    return isinstance(value, dict) and any(key.startswith("$") for key in value)
 
 
 def _kept(name: str, function: Function, frame: Frame) -> Any:

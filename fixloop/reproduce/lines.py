@@ -42,7 +42,11 @@ def made(kind, state, content=None):
     else:
         one = base.__new__(kind, content)
     for name, value in state.items():
-        object.__setattr__(one, name, value)
+        slot = next((vars(part)[name] for part in kind.__mro__ if name in vars(part)), None)
+        if type(slot).__name__ == "member_descriptor":
+            slot.__set__(one, value)
+        else:
+            one.__dict__[name] = value
     return one
 '''
 

@@ -225,3 +225,25 @@ def test_lists_and_mappings_that_hold_themselves_do_so_again() -> None:
     mapping["me"] = mapping
     again = round_trip(mapping)[0]
     assert again["me"] is again
+
+
+def test_a_method_that_was_handed_on_is_that_objects_method_again() -> None:
+    root = shop.Node("root")
+    assert round_trip(root.add)[0].__self__.name == "root"
+    root.handlers = {"add": root.add}
+    back = round_trip(root)[0]
+    assert back.handlers["add"].__self__ is back
+
+
+def test_an_object_of_a_class_that_nobody_has_is_one_of_its_base_and_says_so() -> None:
+    class Special(shop.Plain):
+        pass
+
+    with pytest.raises(AssertionError, match="a Plain, its own class"):
+        round_trip(Special(needs=3))
+
+
+def test_what_is_kept_under_a_propertys_name_does_not_ask_the_property() -> None:
+    cached = shop.Cached()
+    assert cached.total == 7
+    assert vars(round_trip(cached)[0]) == {"total": 7}

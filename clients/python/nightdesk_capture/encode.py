@@ -4,10 +4,11 @@ Plain JSON stands for itself. Else, by kind:
     {"$": "list" | "tuple" | "set" | "frozenset", "of": [...]}        {"$": "dict", "of": [[key, value], ...]}
     {"$": "text", "of": "...", "size": n} a text that was cut         {"$": "bytes", "text": "..." | "base64": "..."}
     {"$": "call", "name": "decimal.Decimal", "args": [...], "kwargs": {...}}, a value of a known library
-    {"$": "object", "class": "shop.Order", "how": "made" | "call", "state": {...}, "items": ...}
+    {"$": "object", "class": "shop.Order", "how": "made" | "call", "like": ["shop.Base"], "state": {...}, "items": ...}
     {"$": "error", "class": "shop.Refused", "args": [...], "state": {...}}
     {"$": "member", "class": "shop.Color", "name": "RED"}             {"$": "class", "name": "shop.Order"}
     {"$": "function", "module": "shop", "name": "price"}
+    {"$": "method", "name": "total", "of": ...}
     {"$": "same", "id": 3}, the value that has `"id": 3`              {"$": "opaque", "class": "socket.socket"}
     {"$": "cut", "why": "depth" | "size" | "time" | "failed"}         {"$": "redacted", "why": "denied"}
 A container that was cut says its whole `size`. Nothing of the application's code runs while a value is read.
@@ -39,6 +40,7 @@ Denies = Callable[[str], bool]
 CUT: Dict[str, Dict[str, str]] = {
     why: {"$": "cut", "why": why} for why in ("depth", "size", "time", "failed")
 }
+BASES = 5  # classes that are named of those that a class derives from
 TEXTS = 4  # texts of full length that one capsule has room for
 _LONGEST_NUMBER = 4096  # bits
 _EDGE = 256  # characters before a cut in which a word's end is looked for: half a secret must not stay
@@ -137,6 +139,11 @@ class Encoder:
             return {"$": "class", "name": class_name(value)}  # type: ignore[arg-type]
         if kind in _FUNCTIONS:
             return {"$": "function", "module": str(value.__module__), "name": value.__qualname__}  # type: ignore[attr-defined]
+        if kind is types.MethodType:
+            method: Any = value
+            if type(method.__func__) is types.FunctionType:
+                of = self.value(method.__self__, f"{place}/of", depth + 1)
+                return {"$": "method", "name": method.__func__.__name__, "of": of}
         if derives(value, enum.Enum):
             return self._member(value, kind, place, depth)
         if derives(value, BaseException):
@@ -205,6 +212,9 @@ class Encoder:
         node = self._remember(value)
         state, how = _shape(value, kind)
         node.update({"$": "object", "class": class_name(kind), "how": how})
+        like = [class_name(base) for base in lineage(kind)[1:] if is_own(base)]
+        if like:
+            node["like"] = like[:BASES]
         for base, name in _CONTAINERS:
             if base in lineage(kind):
                 node["items"] = self._container(value, name, {}, place, depth)
