@@ -73,7 +73,7 @@ def _containers(current: Callable[[], Any]) -> Iterator[Path]:
 
 def _is_shape(value: Any) -> bool:
     """Whether a mapping only says what kind of container is inside."""
-    return isinstance(value, dict) and bool({"$tuple", "$set", "$dict"} & set(value))
+    return isinstance(value, dict) and bool({"$tuple", "$set", "$dict", "$made", "$bound"} & set(value))
 
 
 def _shrink_container(current: Callable[[], Any], path: Path, check: Check, keep: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from server.capsules import capsule_lines
 from server.incident_view import IncidentView
 from server.quoting import Source
 from server.variation import variation_lines
@@ -186,6 +187,7 @@ KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "locals": _of_event(local_lines),
     "path": path_lines,
     "request": _of_event(request_lines),
+    "capsule": _of_event(lambda event: capsule_lines(event.capsule)),
     "breadcrumbs": _of_event(breadcrumb_lines),
     "contexts": _of_event(context_lines),
     "variation": lambda view: iter(variation_lines(view.events)),

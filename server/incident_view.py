@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from server.capsules import with_content
 from server.rollback import Rollback, advice
 from store import labels, queries
 from store.event import Event
@@ -62,7 +63,7 @@ def incident_view(house: House, incident: Incident, checkout: str | None = None)
         triage=queries.triage(house.database, incident.id),
         attempt=attempt,
         running=running,
-        events=events,
+        events=[with_content(event, house.artifacts) for event in events[:1]] + events[1:],
         checkout=checkout,
         rollback=advice(house, attempt, events[0] if events else None),
         earlier=[each for each in attempts if each not in (attempt, running)],

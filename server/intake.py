@@ -3,6 +3,7 @@ the disk."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable
 
@@ -44,9 +45,19 @@ class Intake:
     def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
         try:
             clean = self._redaction.redact(with_database_details(self._restored(event)))
-            return clean, fingerprint(clean), title(clean), culprit(clean)
+            ready = fingerprint(clean), title(clean), culprit(clean)
         except (
             Exception
         ) as error:  # what an event makes these steps raise is in the event, so the sender is told
             log.exception("Event %s could not be redacted or grouped.", event.event_id)
             raise BadPayload(f"Event {event.event_id} cannot be read; it was not kept.") from error
+        return (self._with_capsule(clean), *ready)
+
+    def _with_capsule(self, event: Event) -> Event:
+        """The event with its capsule in the artifacts. Raises Unavailable."""
+        if event.capsule is None or event.capsule.content is None:
+            return event
+        body = json.dumps(event.capsule.content, ensure_ascii=False, separators=(",", ":"))
+        held = self._artifacts.put(body.encode("utf-8", "replace"))
+        kept = event.capsule.model_copy(update={"artifact": held, "content": None})
+        return event.model_copy(update={"capsule": kept})

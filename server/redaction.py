@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from store.errors import BadPayload, Unavailable
-from store.event import Event
+from store.event import Capsule, Event
+from triage.capsule_walk import CapsuleRedactor
 from triage.redact import Redactor
 from triage.redaction_rules import NO_RULES, Rules, read_rules
 
@@ -26,11 +27,13 @@ class Redaction:
     """Safe to use from several threads."""
 
     def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
-        def made(project: str) -> Redactor:
-            own = hashlib.blake2b(project.encode("utf-8", "replace"), key=key, digest_size=32).digest()
-            return Redactor(own, rules)
+        def own(project: str) -> bytes:
+            return hashlib.blake2b(project.encode("utf-8", "replace"), key=key, digest_size=32).digest()
 
-        self.of_project = lru_cache(maxsize=256)(made)
+        self.of_project = lru_cache(maxsize=256)(lambda project: Redactor(own(project), rules))
+        self._capsules = lru_cache(maxsize=256)(
+            lambda project: CapsuleRedactor(own(project), rules, renews=True)
+        )
 
     @classmethod
     def of_folder(cls, folder: Path, rules: str = "") -> Redaction:
@@ -39,7 +42,19 @@ class Redaction:
 
     def redact(self, event: Event) -> Event:
         """The event without secrets and personal data, under the key of its project."""
-        return self.of_project(event.project).redact(event)
+        if event.capsule is None:
+            return self.of_project(event.project).redact(event)
+        clean = self.of_project(event.project).redact(event.model_copy(update={"capsule": None}))
+        return clean.model_copy(update={"capsule": self._capsule(event.capsule, event.project)})
+
+    def _capsule(self, capsule: Capsule, project: str) -> Capsule:
+        """The capsule under the project's key: what its sender took out gets other tokens, the same for the same."""
+        if capsule.content is None:
+            return capsule
+        content, rows = self._capsules(project).redact(capsule.content)
+        content["redacted"] = [*content["redacted"], *map(list, rows)]
+        pointers = tuple(dict.fromkeys(row[0] for row in content["redacted"]))
+        return capsule.model_copy(update={"content": content, "redacted": pointers})
 
 
 def load_rules(folder: Path, named: str = "") -> Rules:

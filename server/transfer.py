@@ -22,7 +22,7 @@ from server.house import House
 from server.redaction import redaction_key
 from store.errors import BadPayload, NotFound, Unavailable
 from store.rows_in import Taken, take_in
-from store.rows_out import KEYS, TABLES, artifact_of, rows
+from store.rows_out import KEYS, TABLES, artifacts_of, rows
 from store.upgrade import stands_at
 
 FORMAT = 1
@@ -140,7 +140,7 @@ def _put_table(
         for row in rows(session, name, project):
             count += 1
             lines.write(json.dumps(row).encode() + b"\n")
-            if name in ("events", "source_maps") and (digest := artifact_of(row)):
+            for digest in artifacts_of(row) if name in ("events", "source_maps") else ():
                 blobs[digest] = None
             if name == "attempts":
                 attempts.append(row["id"])

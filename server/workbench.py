@@ -13,8 +13,10 @@ from pydantic import TypeAdapter
 from fixloop import Repository
 from fixloop.bench import Bench, Budget
 from fixloop.environments import Environment, Environments
+from fixloop.reproduce.capsules import enriched
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout, Trees
+from server.capsules import with_content
 from server.forge_lookups import asked_of
 from server.house import House
 from server.knowledge import knowledge_of
@@ -110,7 +112,10 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
     seconds that earlier steps have used. Raises NotFound, Unavailable, SandboxRefused with what to do."""
     incident = queries.incident(house.database, ref)
     basis = basis or choose(house, incident.id)
-    events = _EVENTS.validate_json(house.artifacts.get(basis.events))
+    events = [
+        enriched(with_content(event, house.artifacts))
+        for event in _EVENTS.validate_json(house.artifacts.get(basis.events))
+    ]
     names = _entry_first(list(basis.commits), incident)
     mirrors: dict[str, Repository] = {name: house.mirrors.get(name) for name in names}
     parts = {name: house.part(_row(house, name), house.mirrors.get(name)) for name in names}

@@ -85,6 +85,18 @@ class Redaction(Value):
     rule: str
 
 
+class Capsule(Value):
+    """What the capture client sent beside an event: typed values, and what came in. Its content is an artifact;
+    `content` is there on the way in, and where somebody has read it back, and is never kept with the event."""
+
+    artifact: str | None = None  # hash of the redacted content
+    content: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    size: int = 0  # bytes, as it was sent
+    frames: int = 0
+    cut: int = 0  # places at which something did not fit
+    redacted: tuple[str, ...] = ()  # JSON pointers into the content
+
+
 class Event(Value):
     """One report. `exceptions` are in the order of raising: the outermost (what the sender saw) is last."""
 
@@ -115,6 +127,7 @@ class Event(Value):
     trust: Trust = Trust.SIGNED
     redactions: tuple[Redaction, ...] = ()
     raw: str | None = None  # artifact hash of the redacted payload
+    capsule: Capsule | None = None
 
     @property
     def exception(self) -> ExceptionValue | None:

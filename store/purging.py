@@ -6,7 +6,6 @@ from outside: ids, times, users and bodies of events, and the payloads that no o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from store.acts import note_act
 from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
+from store.rows_out import referred
 from store.spending import transcripts
 from store.tables import EventRow, FacetRow, MoveRow, SourceMapRow
 
@@ -129,9 +129,7 @@ def _references(db: Database) -> Iterator[str]:
         if not rows:
             return
         for row in rows:
-            raw = json.loads(unpacked(row.body)).get("raw")
-            if isinstance(raw, str):
-                yield raw
+            yield from referred(unpacked(row.body))
         last = rows[-1].id
 
 

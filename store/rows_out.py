@@ -70,14 +70,18 @@ def rows(session: Session, name: str, project: str | None) -> Iterator[dict[str,
         yield {key: _plain(value) for key, value in row.model_dump(mode="python").items()} | _safe(row)
 
 
-def artifact_of(row: dict[str, Any]) -> str | None:
-    """The hash of the source map that a row is about, or of the raw payload that an event's body refers to."""
+def artifacts_of(row: dict[str, Any]) -> list[str]:
+    """The hashes of the artifacts that a row is about: a source map's; an event's raw payload and capsule."""
     if isinstance(row.get("artifact"), str):
-        return str(row["artifact"])
-    if not row.get("body"):
-        return None
-    found = json.loads(unpacked(base64.b64decode(row["body"]))).get("raw")
-    return found if isinstance(found, str) else None
+        return [row["artifact"]]
+    return referred(unpacked(base64.b64decode(row["body"]))) if row.get("body") else []
+
+
+def referred(body: bytes) -> list[str]:
+    """Those that an event as JSON refers to."""
+    event = json.loads(body)
+    found = [event.get("raw"), (event.get("capsule") or {}).get("artifact")]
+    return [digest for digest in found if isinstance(digest, str)]
 
 
 def _of(session: Session, name: str, table: Any, ref: str) -> ColumnElement[bool]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from store.event import Event, ExceptionValue, Frame, Redaction
 from triage.redaction_rules import Schema, SchemaWalk
-from triage.sensitive import is_address
-from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
+from triage.tokens import Tokens, is_stand_in
 
 _QUOTES = "'\""
 
@@ -71,35 +70,8 @@ class Tagger:
         """The token, inside of the quotes where the value is a repr. What is a token already stays."""
         quoted = len(value) > 1 and value[0] in _QUOTES and value[0] == value[-1]
         inner = value[1:-1] if quoted else value
-        if not inner or self._is_taken(inner, kind) or self._tokens.allows(inner):
+        if not inner or is_stand_in(inner, kind) or self._tokens.allows(inner):
             return value
         self.rows.append(Redaction(pointer=path[:500], kind=kind, rule="schema"))
-        token = self._token(inner, kind)
+        token = self._tokens.of_kind(inner, kind)
         return f"{value[0]}{token}{value[0]}" if quoted else token
-
-    def _is_taken(self, value: str, kind: str) -> bool:
-        digits = "".join(character for character in value if character.isdigit())
-        return (
-            is_token(value)
-            or value.endswith(EMAIL_DOMAIN)
-            or (kind == "ip" and not is_address(value))
-            or (kind in ("card", "phone", "ssn") and digits.startswith(("999", "000")))
-            or (kind == "iban" and value.startswith("ZZ"))
-        )
-
-    def _token(self, value: str, kind: str) -> str:
-        """The stand-in of that kind where the value has its shape; else that of a secret."""
-        digits = sum(character.isdigit() for character in value)
-        local, at, domain = value.rpartition("@")
-        if kind == "email" and at and domain:
-            return self._tokens.email(local, at, domain)
-        makers: dict[str, tuple[bool, Callable[[str], str]]] = {
-            "name": (True, self._tokens.person),
-            "ip": (True, self._tokens.address),
-            "card": (12 <= digits <= 19, self._tokens.card),
-            "phone": (digits >= 6, self._tokens.phone),
-            "ssn": (digits == 9, self._tokens.ssn),
-            "iban": (len(value.replace(" ", "")) >= 15, self._tokens.iban),
-        }
-        fits, make = makers.get(kind, (False, self._tokens.secret))
-        return make(value) if fits else self._tokens.secret(value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
 from triage.redaction_rules import NO_RULES, Rules
-from triage.sensitive import iban_remainder, passes_luhn
+from triage.sensitive import iban_remainder, is_address, passes_luhn
 
 _SECRET = re.compile(r"redacted-(?:s|m|l|xl)-[0-9a-f]{10,}|REDACTED-(?:S|M|L|XL)-[0-9A-F]{10,}")
 _PERSON = re.compile(r"user-[0-9a-f]{10}")
+_TOKENS = re.compile(r"(?i)\b(?P<start>redacted-(?:s|m|l|xl)-|user-)(?P<digits>[0-9a-f]{10,})\b")
 EMAIL_DOMAIN = "redacted.example"
 KEPT_LENGTH = 1024  # characters up to which a long secret's token is as long as the secret
 _CARD_PREFIX = "999999"  # no issuer has it
@@ -19,6 +21,18 @@ _CARD_PREFIX = "999999"  # no issuer has it
 def is_token(value: str) -> bool:
     """Whether a value is one of our tokens already."""
     return _SECRET.fullmatch(value) is not None or _PERSON.fullmatch(value) is not None
+
+
+def is_stand_in(value: str, kind: str) -> bool:
+    """Whether a value that is said to be of a kind is one of our tokens for that kind already."""
+    digits = "".join(character for character in value if character.isdigit())
+    return (
+        is_token(value)
+        or value.endswith(EMAIL_DOMAIN)
+        or (kind == "ip" and not is_address(value))
+        or (kind in ("card", "phone", "ssn") and digits.startswith(("999", "000")))
+        or (kind == "iban" and value.startswith("ZZ"))
+    )
 
 
 class Tokens:
@@ -80,6 +94,31 @@ class Tokens:
         made = f"ZZ{98 - iban_remainder(f'ZZ00{body}'):02d}{body}"
         characters = iter(made)
         return "".join(character if character == " " else next(characters) for character in text)
+
+    def of_kind(self, value: str, kind: str) -> str:
+        """The stand-in of that kind where the value has its shape; else that of a secret."""
+        digits = sum(character.isdigit() for character in value)
+        local, at, domain = value.rpartition("@")
+        if kind == "email" and at and domain:
+            return self.email(local, at, domain)
+        makers: dict[str, tuple[bool, Callable[[str], str]]] = {
+            "name": (True, self.person),
+            "ip": (True, self.address),
+            "card": (12 <= digits <= 19, self.card),
+            "phone": (digits >= 6, self.phone),
+            "ssn": (digits == 9, self.ssn),
+            "iban": (len(value.replace(" ", "")) >= 15, self.iban),
+        }
+        fits, make = makers.get(kind, (False, self.secret))
+        return make(value) if fits else self.secret(value)
+
+    def renewed(self, text: str) -> str:
+        """The text with tokens of our shape, made under whatever key, as tokens of this one; equal ones stay equal."""
+        return _TOKENS.sub(self._again, text) if "redacted-" in text.lower() or "user-" in text else text
+
+    def _again(self, found: re.Match[str]) -> str:
+        made = found["start"].lower() + self._wide_hex("token", found[0], len(found["digits"]))
+        return made.upper() if found[0].isupper() else made
 
     def _wide_hex(self, kind: str, value: str, count: int) -> str:
         """As many hexadecimal digits as wanted."""

@@ -15,6 +15,7 @@ from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
+from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
 from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
@@ -68,7 +69,7 @@ def frame_calls(own: OwnFrame, filler: Filler, settings: str | None = None) -> l
     found: list[Call] = []
     for ways in cheapest([receivers, *(slot.ways for slot in slots)], CALLS):
         inputs, notes = _inputs(ways[0], list(zip(slots, ways[1:], strict=True)))
-        redacted = tuple(f"{name}" for name, kept in own.frame.vars.items() if kept == "[Filtered]")
+        redacted = tuple(redacted_in(own.frame))
         recipe = Recipe(
             entry="frame",
             repo=own.location.repo,
@@ -98,9 +99,7 @@ def _after_earlier_calls(call: Call, scene: Scene, function: Function) -> Iterat
     for items in (*_before(inputs["args"][0], scene), [inputs["args"][0]]):
         for chained in (False, True):
             earlier = [[method, [item, *rest], inputs["kwargs"], chained] for item in items]
-            made = [
-                {**one, "calls": [*one["calls"], *earlier]} if one["name"] == name else one for one in objects
-            ]
+            made = [*objects, {"name": f"{name} before", "of": name, "calls": earlier, "set": {}}]
             note = f"{name}: {method}() was called on it before"
             recipe = call.recipe.model_copy(
                 update={
@@ -116,6 +115,15 @@ def _before(value: Any, scene: Scene) -> Iterator[list[Any]]:
     for seen in scene.pool:
         if isinstance(seen.value, list) and seen.distance > 0 and value in seen.value[1:]:
             yield seen.value[: seen.value.index(value, 1)]
+
+
+def redacted_in(frame: Frame) -> Iterator[str]:
+    """What was taken out of a frame's variables before it came here, by name."""
+    for name, kept in frame.vars.items():
+        if kept == "[Filtered]":
+            yield name
+        elif isinstance(kept, Typed):
+            yield from (f"{name}{pointer.partition(f'/vars/{name}')[2]}" for pointer in kept.redacted)
 
 
 def frame_function(own: OwnFrame) -> Function | NoCall:
@@ -188,10 +196,26 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
     for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
         if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
             ways = [way.noted(touched.get(rest.arg), 2) for way in filler.ways(kept, Wanted(rest.arg))]
-            fitting = [way for way in ways if isinstance(way.value, empty)]
+            fitting = [
+                way for way in map(_spread, ways) if isinstance(way.value, empty) and not _tagged(way.value)
+            ]
             without = Way(empty(), 6, (f"{rest.arg}: left out",)) if fitting else Way(empty())
             found.append(_Slot(rest.arg, kind, sorted([*fitting, without], key=lambda way: way.cost)))
     return found
+
+
+def _spread(way: Way) -> Way:
+    """What `*args` or `**kwargs` took, as it is written: not as a tuple, nor as an object that has a name."""
+    value = way.value
+    if isinstance(value, dict) and "$ref" in value:
+        value = next(
+            (one["value"] for one in way.objects if one["name"] == value["$ref"] and "value" in one), value
+        )
+    return replace(way, value=value["$tuple"] if isinstance(value, dict) and "$tuple" in value else value)
+
+
+def _tagged(value: Any) -> bool:
+    return isinstance(value, dict) and any(key.startswith("$") for key in value)
 
 
 def _kept(name: str, function: Function, frame: Frame) -> Any:
@@ -217,7 +241,7 @@ def _ways(
     found: list[Way] = []
     if kept is not None:
         found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
-        for way in found[:1]:
+        for way in found[:1] if not isinstance(kept, Typed) else ():
             found += [*_richer(way, wanted, filler), *_variants(way, name)]
     site = filler.scene.call_site
     for key in (name, str(at)):
@@ -297,13 +321,13 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
     name = first[0].arg if first else "self"
     kept = _kept(name, function, own.frame)
     if function.kind == "classmethod":
-        built = filler.ways(kept, Wanted(name))[:1] if isinstance(kept, str) else []
+        built = filler.ways(kept, Wanted(name))[:1] if isinstance(kept, str | Typed) else []
         return [way for way in built if isinstance(way.value, dict) and "$name" in way.value] or [Way(None)]
     if function.kind != "method" or function.node.name == "__init__":
         return [Way(None)]
     owner = OwnClass(own.module, function.classes[-1])
     found: list[Way] = []
-    if isinstance(kept, str):
+    if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
         found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]

@@ -13,7 +13,7 @@ from time import monotonic
 
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
-from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function
+from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
 from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.races import schedules, suspected
@@ -42,6 +42,7 @@ HANGS = 3  # calls of one function that may hang before it is given up
 STOPPED = 4  # calls of one function that are made with the clock stopped
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
 CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
+REDACTED = 12  # inputs that are named as redacted
 HUNG = "did not end in time"
 
 
@@ -178,6 +179,8 @@ class _Climb:
         """The outermost function whose call fails the same way, without a stand-in where there is such a one."""
         best: tuple[int, Reproduction] | None = None
         functions = _functions(sighting)
+        if gone := [f"{own.frame.function}: {name}" for own in functions for name in redacted_in(own.frame)]:
+            self.tried.append(f"redacted, so not there to try with: {', '.join(gone[:REDACTED])}")
         share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
         for own in functions:
             calls = frame_calls(own, _filler(self._situation, sighting, own), self._settings)

@@ -28,6 +28,29 @@ async def collect(items):
 '''
 
 
+MADE = '''
+def made(kind, state, content=None):
+    """An object in the state that it had in production, without its constructor."""
+    base = next(one for one in kind.__mro__ if not one.__flags__ & 512)  # the first that is not written in Python
+    if content is None:
+        one = base.__new__(kind)
+    elif issubclass(kind, BaseException):
+        one = base.__new__(kind, *content)
+    elif issubclass(kind, (list, dict, set)):
+        one = base.__new__(kind)
+        (list.extend if issubclass(kind, list) else base.update)(one, content)
+    else:
+        one = base.__new__(kind, content)
+    for name, value in state.items():
+        slot = next((vars(part)[name] for part in kind.__mro__ if name in vars(part)), None)
+        if type(slot).__name__ == "member_descriptor":
+            slot.__set__(one, value)
+        else:
+            one.__dict__[name] = value
+    return one
+'''
+
+
 @dataclass
 class Lines:
     """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
@@ -99,6 +122,8 @@ def frame_lines(recipe: Recipe) -> Lines:
     lines.result = _called(recipe, names, words)
     if recipe.entry in ("job", "cli"):
         lines.result = _entered(recipe, lines, names, lines.result)
+    if "'$made'" in repr(inputs):
+        lines.helpers.append(MADE)
     wrap = target.get("wrap")
     if wrap == "list":
         lines.result = f"list({lines.result})"
@@ -191,8 +216,10 @@ def _split(dotted: str) -> tuple[str, str]:
 
 def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
     """The lines that make one object and bring it into its state."""
-    name = render({"$ref": made["name"]}, lines.imports)
-    if "call" in made:
+    name = render({"$ref": made.get("of", made["name"])}, lines.imports)
+    if "of" in made:  # something that could not be done when the object was made
+        found = []
+    elif "call" in made:
         render({"$name": made["call"]}, set())  # refuses what is no name
         words = [names.text(arg) for arg in made["args"]]
         words += [f"{key}={names.text(value)}" for key, value in made["kwargs"].items()]

@@ -13,11 +13,14 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from fixloop.reproduce.capsules import tree_of
 from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, parameters
 from fixloop.reproduce.reprs import class_name, expression, function_name, positional, shown
 from fixloop.reproduce.scene import Scene, bare
+from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import (
     accepts,
     class_words,
@@ -59,7 +62,9 @@ class Filler:
         return self.catalogue.class_of(name) or self.catalogue.makes(name, self.near)
 
     def ways(self, kept: Any, wanted: Wanted, depth: int = 0) -> list[Way]:
-        """Ways to have what the SDK kept, the cheapest first. Empty where there is none."""
+        """Ways to have what the SDK or a capsule kept, the cheapest first. Empty where there is none."""
+        if isinstance(kept, Typed):
+            return self._typed(kept, wanted, depth)
         built = rebuild(kept, wanted.name, self.own_class, holes=True)
         if not built.ok:
             return []
@@ -72,6 +77,38 @@ class Filler:
             found += self._otherwise(kept, wanted, depth)
         return found
 
+    def _typed(self, kept: Typed, wanted: Wanted, depth: int) -> list[Way]:
+        """What a capsule has, and after it what the SDK shows of the same."""
+        shown = self.ways(kept.shown, wanted, depth) if kept.shown is not None else []
+        if kept.says_nothing and shown:
+            return shown
+        try:
+            tree = tree_of(kept, wanted.name, self.own_class, self._own_function)
+        except ValueError:
+            return shown
+        objects: list[dict[str, Any]] = []
+        notes = list(tree.notes)
+        for made in tree.objects:
+            way = (
+                next(iter(self.filled(made["value"], wanted, depth + 1)), None)
+                if "value" in made
+                else Way(None)
+            )
+            if way is None:
+                return shown
+            objects += [*way.objects, {**made, "value": way.value} if "value" in made else made]
+            notes += way.notes
+        found = [
+            Way(way.value, way.cost, tuple(dict.fromkeys((*notes, *way.notes))), (*objects, *way.objects))
+            for way in self.filled(tree.value, wanted, depth)
+        ]
+        return [*map(partial(_by_name, wanted), found), *(replace(way, cost=way.cost + 2) for way in shown)]
+
+    def _own_function(self, module: str, name: str) -> str | None:
+        """A function of the team's own that a capsule names, exactly that one."""
+        dotted = self.catalogue.function(name, module) if module in self.catalogue.texts else None
+        return dotted if dotted == f"{module}.{name}" else None
+
     def _otherwise(self, text: str, wanted: Wanted, depth: int) -> Iterator[Way]:
         """A repr that looks like a call need not be one that the constructor takes: the object in other ways."""
         name = class_name(text)
@@ -81,6 +118,8 @@ class Filler:
 
     def filled(self, tree: Any, wanted: Wanted, depth: int) -> list[Way]:
         """The tree with all its holes filled, in several ways."""
+        if not _has_hole(tree):
+            return [Way(tree)]
         if isinstance(tree, dict) and "$hole" in tree:
             return self.of_hole(
                 Wanted(wanted.name, str(tree["$hole"]), wanted.annotation, wanted.words, wanted.used), depth
@@ -455,6 +494,21 @@ def _words(method: str) -> set[str]:
     """What a method's name speaks of, its verb and prepositions left out."""
     words = method.strip("_").split("_")
     return {word for word in words[1:] if word not in ("from", "to", "by", "of", "all", "with", "in")}
+
+
+def _has_hole(tree: Any) -> bool:
+    if isinstance(tree, list):
+        return any(map(_has_hole, tree))
+    return isinstance(tree, dict) and ("$hole" in tree or any(map(_has_hole, tree.values())))
+
+
+def _by_name(wanted: Wanted, way: Way) -> Way:
+    """The way with an object that it makes under a name of its own, as one would write it."""
+    if not (isinstance(way.value, dict) and "$made" in way.value):
+        return way
+    name = variable(wanted.name, str(way.value["$made"]).rpartition(".")[2])
+    made = {"name": name, "value": way.value, "calls": [], "set": {}}
+    return replace(way, value={"$ref": name}, objects=(*way.objects, made))
 
 
 def _cut(wanted: Wanted) -> Iterator[Way]:

@@ -19,8 +19,9 @@ class Recipe(Value):
     call is made. `inputs` is a value tree (see `values`); http: {"method", "path", "query", "headers",
     "json" | "form" | "body", "uploads": [{"field", "name", "content"}], "rows": [{"model", "name", "fields"}]};
     frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
-    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value",
-    "calls": [[method, args, kwargs, whether its result takes the object's place]], "set": {attribute: value}}.
+    "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value" |
+    "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
+    "set": {attribute: value}}.
     Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
     ("cli"), whose words are in `inputs["argv"]`.
     """

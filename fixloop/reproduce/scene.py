@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fixloop.reproduce.capsules import tree_of
 from fixloop.reproduce.syntax import parse
-from fixloop.reproduce.values import FILTERED, OwnClass, rebuild
+from fixloop.reproduce.typed import Typed
+from fixloop.reproduce.values import FILTERED, OwnClass, Rebuilt, rebuild
 from store.event import Frame
 
 MOST_VALUES = 24  # values of other frames that are tried for what is not known
@@ -68,12 +70,26 @@ class Scene:
             for name, kept in self.frames[at].vars.items():
                 if name.startswith("__") or kept is None:
                     continue
-                built = rebuild(kept, name, self._own_class)
+                built = self._rebuilt(kept, name)
                 if built.ok and built.value is not None and len(repr(built.value)) <= _LONGEST:
                     found.setdefault(repr(built.value), Seen(name, built.value, self.index - at))
                     for key, part in _parts(built.value):
                         found.setdefault(repr(part), Seen(key, part, self.index - at))
         return tuple(found.values())[:MOST_VALUES]
+
+    def _rebuilt(self, kept: Any, name: str) -> Rebuilt:
+        """A value that needs no object to be made before it."""
+        if not isinstance(kept, Typed):
+            return rebuild(kept, name, self._own_class)
+        try:
+            tree = tree_of(kept, name, self._own_class, lambda module, function: None)
+        except ValueError as problem:
+            return Rebuilt(why=str(problem))
+        if not tree.objects and "'$hole'" not in repr(tree.value):
+            return Rebuilt(tree.value)
+        return (
+            rebuild(kept.shown, name, self._own_class) if kept.shown is not None else Rebuilt(why="an object")
+        )
 
     @cached_property
     def call_site(self) -> Mapping[str, Any]:

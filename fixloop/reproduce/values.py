@@ -8,6 +8,8 @@ A value is a JSON tree in which what JSON lacks is tagged:
     {"$tuple": [...]}  {"$set": [...]}  {"$dict": [[key, value], ...]}  {"$repr": "b'\\\\xfc'"}
     {"$call": "datetime.datetime", "args": [...], "kwargs": {...}}  {"$name": "shop.models.Order"}
     {"$member": ["shop.models.State", "OPEN"]}  {"$ref": "order"}, an object that the test makes beforehand
+    {"$made": "shop.models.Order", "state": {...}, "content": ...}, made past its constructor (`lines.MADE`)
+    {"$bound": "total", "of": ...}, a method of that object
     {"$below": "a.txt"}, a path in the test's folder  {"$hole": "<…>"}, what is not known yet
 It can be minimised like JSON and rendered as a Python expression by `render`.
 """
@@ -311,6 +313,12 @@ def render(value: Any, imports: set[str]) -> str:
         return _word(str(value["$ref"]))
     if "$below" in value:
         return f"str(folder / {str(value['$below'])!r})" if value["$below"] else "str(folder)"
+    if "$bound" in value:
+        return f"{render(value['of'], imports)}.{_word(str(value['$bound']))}"
+    if "$made" in value:
+        parts = [_named(value["$made"], imports), render(value["state"], imports)]
+        parts += [render(value["content"], imports)] if "content" in value else []
+        return f"made({', '.join(parts)})"
     if "$call" in value:
         words = [render(arg, imports) for arg in value["args"]]
         words += [f"{_word(key)}={render(item, imports)}" for key, item in value["kwargs"].items()]
@@ -358,7 +366,7 @@ def renderable(value: Any) -> bool:
         return all(renderable(item) for item in value)
     if not isinstance(value, dict):
         return True
-    if {"$object", "$call", "$name", "$ref", "$member", "$below", "$hole"} & set(value):
+    if {"$object", "$call", "$made", "$bound", "$name", "$ref", "$member", "$below", "$hole"} & set(value):
         return False
     if "$repr" in value:
         try:

@@ -138,9 +138,9 @@ def run_case(case: PublicCase, settings: Settings) -> CaseResult:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="nightdesk-eval-") as name,
-            _house(Path(name), settings, case.access_log) as house,
+            house_of(Path(name), settings, case.access_log) as house,
         ):
-            _set_up(house, case, Path(name) / "origins")
+            set_up(house, case, Path(name) / "origins")
             events = [
                 file_events(body, "sentry", project=PROJECT, received_at=datetime.now(UTC))
                 for body in case.events
@@ -160,7 +160,7 @@ def run_case(case: PublicCase, settings: Settings) -> CaseResult:
     return CaseResult(case=case.name, incidents=tuple(incidents), seconds=seconds, problem=problem)
 
 
-def _house(folder: Path, settings: Settings, log: Path | None) -> AbstractContextManager[House]:
+def house_of(folder: Path, settings: Settings, log: Path | None = None) -> AbstractContextManager[House]:
     """An empty house below `folder`, with the environments that earlier cases have prepared."""
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -170,7 +170,7 @@ def _house(folder: Path, settings: Settings, log: Path | None) -> AbstractContex
     return House.open(load(data, {}, {"repair_seconds": settings.seconds, "logs": logs}))
 
 
-def _set_up(house: House, case: PublicCase, origins: Path) -> None:
+def set_up(house: House, case: PublicCase, origins: Path) -> None:
     """What a team types: `repo add` with a configuration, and `release add` for each deployment."""
     origins.mkdir()
     for repository in case.repositories:

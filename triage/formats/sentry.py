@@ -9,6 +9,7 @@ from datetime import datetime
 
 from store.errors import BadPayload
 from store.event import Event
+from triage.formats.capsule import capsule_of, is_capsule
 from triage.formats.envelope import Envelope, read_envelope
 from triage.formats.sentry_event import event_of
 from triage.formats.shapes import read_json
@@ -50,19 +51,26 @@ def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
     if not _is_envelope(body):
         return Received((event_of(read_json(body, "event"), project=project, received_at=received_at),))
     envelope = read_envelope(body)
-    skipped = Counter(item.type or "unnamed" for item in envelope.items if item.type != "event")
+    skipped = Counter(
+        item.type or "unnamed"
+        for item in envelope.items
+        if item.type != "event" and not is_capsule(item.header)
+    )
     named = envelope.header.get("event_id")
     return Received(_events(envelope, project, received_at), dict(skipped), str(named) if named else None)
 
 
 def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Event, ...]:
     events = []
+    capsule = next((capsule_of(item.payload) for item in envelope.items if is_capsule(item.header)), None)
     for item in envelope.items:
         if item.type == "event":
             sent = read_json(item.payload, "event in the envelope")
             if isinstance(sent, dict) and "event_id" not in sent and envelope.header.get("event_id"):
                 sent["event_id"] = envelope.header["event_id"]
             events.append(event_of(sent, project=project, received_at=received_at))
+    if capsule is not None and len(events) == 1:  # of several events nothing says which it belongs to
+        return (events[0].model_copy(update={"capsule": capsule}),)
     return tuple(events)
 
 

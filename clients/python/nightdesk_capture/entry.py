@@ -1,0 +1,68 @@
+"""What came in: the HTTP request, the job of a queue, or the command line, as the SDK's integrations have it.
+
+They have put it on the event before the event is cut down for sending; the body that a framework has read already is
+taken from where it keeps it. Nothing is read from the connection, and nothing is asked of a queue.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Dict, Mapping, Optional
+
+from nightdesk_capture.peek import class_name, instance_dict, lineage
+
+_JOBS = {
+    "celery-job": "celery",
+    "rq-job": "rq",
+    "arq-job": "arq",
+    "huey-job": "huey",
+    "dramatiq-job": "dramatiq",
+}
+# Classes of requests, and the attribute in which each keeps a body that was read.
+_BODIES = {
+    "werkzeug.wrappers.request.Request": "_cached_data",
+    "django.http.request.HttpRequest": "_body",
+    "starlette.requests.Request": "_body",
+}
+
+
+def entry_of(
+    event: Mapping[str, Any], trace: Optional[TracebackType], off: "frozenset[str]" = frozenset()
+) -> Dict[str, Any]:
+    """The parts of the entry by name; `kind` says which sort it is."""
+    request = event.get("request")
+    if isinstance(request, dict) and request and "request" not in off:
+        return _request(request, trace)
+    extra = event.get("extra")
+    for name, kind in _JOBS.items():
+        if isinstance(extra, dict) and name in extra:
+            return {"kind": kind, "job": extra[name]}
+    if isinstance(extra, dict) and "sys.argv" in extra:
+        return {"kind": "cli", "argv": extra["sys.argv"]}
+    return {}
+
+
+def _request(request: Mapping[str, Any], trace: Optional[TracebackType]) -> Dict[str, Any]:
+    found = {"kind": "request"}
+    for name in ("method", "url", "query_string", "headers", "cookies", "data"):
+        part = request.get(name)
+        # what the SDK has taken out stands there as an object of its own: it stays out
+        if part is not None and type(part).__name__ != "AnnotatedValue":
+            found[name] = part
+    if "data" not in found and (body := _body(trace)):
+        found["body"] = body
+    return found
+
+
+def _body(trace: Optional[TracebackType]) -> Any:
+    """The body that the framework's request has in memory."""
+    while trace is not None:
+        for value in list(trace.tb_frame.f_locals.values()):
+            for kind in lineage(type(value)):
+                kept = _BODIES.get(class_name(kind))
+                if kept is not None:
+                    body = (instance_dict(value) or {}).get(kept)
+                    if type(body) is bytes and body:
+                        return body
+        trace = trace.tb_next
+    return None
