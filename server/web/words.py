@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from server.moments import ago, stamp
+from server.web import proof
+from server.web.spans import spans
 from store.event import ExceptionValue, Frame
 from store.incident import Incident, Verdict
 from store.repair import Attempt, ChangeVerdict, Ended, ValidationVerdict
 
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _ENDINGS = {
     Ended.NOT_REPRODUCED: "Not reproduced, so no fix was proposed.",
     Ended.UNDETERMINED: "The cause could not be determined.",
@@ -21,20 +22,6 @@ _ENDINGS = {
     Ended.CANCELLED: "The attempt was cancelled.",
 }
 _ANSWER_LINES = (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE)
-
-
-def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit that fits: `3 h ago`."""
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "just now"
-
-
-def stamp(moment: datetime) -> str:
-    """A moment in full: `2026-11-20 11:30:00 UTC`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def count(number: int, word: str) -> str:
@@ -138,5 +125,6 @@ def _fix(incident: Incident, attempt: Attempt | None) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "stamp": stamp, "count": count, "kind": kind, "spoken": spoken, "compact": compact, "of": of,
+    "plainly": proof.plainly, "checks": proof.rows, "spans": spans,
     "folded": folded, "numbered": numbered, "newest_first": newest_first,
 }  # fmt: skip
