@@ -34,8 +34,9 @@ def sparkline(times: Sequence[datetime], now: datetime | None = None) -> Markup:
     )
     said = f"{len(times)} events in the last {length(span)}, {top} in the busiest {length(span / _BUCKETS)}"
     return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, said, bars)
+        '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
+        '<path d="M0 {}H{}"/>{}</svg>'
+    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, said, _HEIGHT - 0.5, _WIDTH, bars)
 
 
 def durations(named: Mapping[str, float]) -> Markup:

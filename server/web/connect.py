@@ -85,7 +85,6 @@ def parts(visit: Visit) -> dict[str, Any]:
     }
     newest = queries.incidents(house.database, project=chosen.name, limit=1)
     return {
-        "visit": visit,
         "projects": projects,
         "chosen": chosen,
         "row": {**row, "dsn": dsn},

@@ -52,7 +52,7 @@ def as_markdown(visit: Visit) -> Response:
 
 def live_parts(visit: Visit) -> dict[str, Any]:
     """What the part that keeps itself up to date is made of."""
-    return {"visit": visit, **parts(visit, _find(visit))}
+    return parts(visit, _find(visit))
 
 
 def parts(visit: Visit, incident: Incident) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def now(visit: Visit) -> Response:
 
 def now_parts(visit: Visit) -> dict[str, Any]:
     """What the part of the first page that keeps itself up to date is made of."""
-    return {"visit": visit, **_now(visit)}
+    return _now(visit)
 
 
 def _now(visit: Visit) -> dict[str, Any]:

@@ -93,4 +93,4 @@ class Live:
 
 
 def _drawn(visit: Visit, template: str, parts: Parts) -> str:
-    return fragment(template, **parts(visit))
+    return fragment(template, visit=visit, **parts(visit))

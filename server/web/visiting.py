@@ -93,7 +93,7 @@ class Doorman:
 
         async def endpoint(request: Request) -> Response:
             try:
-                given = await form_fields(request) if request.method == "POST" else ()
+                given = await form_fields(request) if "content-type" in request.headers else ()
                 return await to_thread.run_sync(self._answer, work, request, given)
             except NightdeskError as error:
                 return page("error.html", status=status_of(error), headers=FORM_HEADERS, sentence=str(error))
