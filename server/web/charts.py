@@ -44,13 +44,13 @@ def durations(named: Mapping[str, float]) -> Markup:
     longest = max(named.values(), default=0.0) or 1.0
     rows = Markup("").join(
         Markup(
-            '<g transform="translate(0 {})"><text x="0" y="13">{}</text><rect x="150" y="3" width="{}" height="12"/>'
+            '<g transform="translate(0 {})"><text x="0" y="13">{}</text><rect x="190" y="3" width="{}" height="12"/>'
             '<text x="{}" y="13">{}</text></g>'
         ).format(
             place * 22,
             name,
-            f"{max(took / longest * 250, 2):.0f}",
-            f"{156 + took / longest * 250:.0f}",
+            f"{max(took / longest * 220, 2):.0f}",
+            f"{196 + took / longest * 220:.0f}",
             length(took),
         )
         for place, (name, took) in enumerate(named.items())

@@ -18,7 +18,7 @@ from server.web.diffs import DiffFile, diff_files
 from server.web.highlight import code, coloured
 from server.web.lists import done
 from server.web.sessions import FORM_HEADERS
-from server.web.story import Button, answer, button, moments
+from server.web.story import Button, answer, button, moments, named
 from server.web.visiting import Visit
 from store import overview, queries
 from store.errors import NightdeskError, NotFound
@@ -77,6 +77,7 @@ def parts(visit: Visit, incident: Incident) -> dict[str, Any]:
             _change(visit, change, number) for number, change in enumerate(attempt.changes if attempt else ())
         ],
         "moments": moments(incident, attempt),
+        "named": named(attempt),
         "test": code(attempt.reproducer.source, attempt.reproducer.test_path)
         if attempt and attempt.reproducer
         else "",

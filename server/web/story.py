@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from server.incident_view import IncidentView
 from server.web.words import answer
 from store.incident import Incident, Status
 from store.repair import Attempt, CandidateChange, ChangeVerdict, ValidationVerdict
 
-__all__ = ["Button", "answer", "button", "moments"]
+__all__ = ["Button", "answer", "button", "moments", "named"]
 
 _NAMED = (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE)
 
@@ -86,7 +87,7 @@ def moments(incident: Incident, attempt: Attempt | None) -> Sequence[Moment]:
         Moment(incident.first_seen, "first failed"),
         Moment(incident.last_seen, "last failed", f"{incident.event_count} events in all"),
     ]
-    change = _named(attempt)
+    change = named(attempt)
     if change is not None:
         told = (
             (change.authored_at, "written", f"by {change.author}"),
@@ -97,9 +98,20 @@ def moments(incident: Incident, attempt: Attempt | None) -> Sequence[Moment]:
     for draft in attempt.drafts if attempt else ():
         if draft.opened_at is not None:
             found.append(Moment(draft.opened_at, "draft opened", draft.approved_by or ""))
-    return sorted(found, key=lambda moment: moment.at)
+    return list(_together(sorted(found, key=lambda moment: moment.at)))
 
 
-def _named(attempt: Attempt | None) -> CandidateChange | None:
-    named = [change for change in (attempt.changes if attempt else ()) if change.verdict in _NAMED]
-    return min(named, key=lambda change: _NAMED.index(change.verdict), default=None)
+def _together(found: Sequence[Moment]) -> Iterator[Moment]:
+    """What happened at one moment as one point."""
+    for at, same in groupby(found, key=lambda moment: moment.at):
+        points = list(same)
+        words, details = (
+            list(dict.fromkeys(getattr(each, part) for each in points)) for part in ("words", "detail")
+        )
+        yield Moment(at, " and ".join(words), ", ".join(each for each in details if each))
+
+
+def named(attempt: Attempt | None) -> CandidateChange | None:
+    """The change that the runs point at, if any."""
+    found = [change for change in (attempt.changes if attempt else ()) if change.verdict in _NAMED]
+    return min(found, key=lambda change: _NAMED.index(change.verdict), default=None)

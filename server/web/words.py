@@ -10,7 +10,7 @@ from server.moments import ago, stamp
 from server.web import proof
 from server.web.spans import spans
 from store.event import ExceptionValue, Frame
-from store.incident import Incident, Verdict
+from store.incident import CodeLocation, Incident, Verdict
 from store.repair import Attempt, ChangeVerdict, Ended, ValidationVerdict
 
 _ENDINGS = {
@@ -88,14 +88,22 @@ def answer(incident: Incident, attempt: Attempt | None) -> list[tuple[str, str]]
 def _cause(incident: Incident, attempt: Attempt | None) -> str:
     supported = [h for h in attempt.hypotheses if h.status == "supported"] if attempt else []
     if supported:
-        return max(supported, key=lambda hypothesis: hypothesis.score).statement
+        best = max(supported, key=lambda hypothesis: hypothesis.score)
+        claims = [evidence.claim for evidence in best.evidence if evidence.supports]
+        if incident.location and best.kind == "change" and claims:  # which change it is says the next line
+            return f"It fails at {_place(incident.location)} since a change: {claims[0]}."
+        return best.statement
     if location := incident.location:
-        line = f":{location.line}" if location.line else ""
-        where = f" in {location.function}" if location.function else ""
-        return f"It fails at {location.repo}/{location.path}{line}{where}. Why is not known yet."
+        return f"It fails at {_place(location)}. Why is not known yet."
     if incident.verdict is None:
         return "Not triaged yet."
     return incident.why or "The place in the code is not known: no repository holds these files."
+
+
+def _place(location: CodeLocation) -> str:
+    line = f":{location.line}" if location.line else ""
+    where = f" in {location.function}" if location.function else ""
+    return f"{location.repo}/{location.path}{line}{where}"
 
 
 def _change(incident: Incident, attempt: Attempt | None) -> str:
@@ -103,7 +111,8 @@ def _change(incident: Incident, attempt: Attempt | None) -> str:
     if not named:
         return f"No change is proven. Find candidates: nightdesk causes {incident.id}"
     best = min(named, key=lambda change: _ANSWER_LINES.index(change.verdict))
-    by = f"{best.author}, {best.authored_at:%Y-%m-%d}"
+    ran = f", in production since {best.first_exposed_at:%Y-%m-%d}" if best.first_exposed_at else ""
+    by = f"{best.author}, {best.authored_at:%Y-%m-%d}{ran}"
     return f"{best.commit[:10]} {best.title} ({by}): {spoken(best.verdict.value)}."
 
 
