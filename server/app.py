@@ -54,7 +54,7 @@ def make_app(house: House, clock: Clock = utc_now) -> Starlette:
             *mcp.routes(),
             *OAuthDoors(house, clock).routes(),
             *Api(house).routes(),
-            *Pages(house).routes(),
+            *Pages(house, clock).routes(),
         ],
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={NightdeskError: refused},

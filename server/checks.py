@@ -19,8 +19,8 @@ from server import plugins
 from server.approvals import Discloses
 from server.config import SECRETS, SETTINGS, Config
 from server.house import House
+from server.moments import ago, stamp
 from server.presence import servers
-from server.web.words import ago, stamp
 from store import accounts, queries, tasks
 from store.errors import NightdeskError, NotAllowed, Unavailable
 from store.git import git, without_credentials

@@ -1,4 +1,4 @@
-"""Points in time as people write them: ISO 8601, or an age such as `24h`."""
+"""Points in time as people write and read them: ISO 8601, an age such as `24h`, `3 h ago`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from store.errors import BadPayload
 Clock = Callable[[], datetime]
 
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+_WORDS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def utc_now() -> datetime:
@@ -34,6 +35,20 @@ def since_moment(text: str) -> datetime:
     if age is None:
         return moment(text)
     try:
-        return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        return datetime.now(UTC) - timedelta(**{_WORDS[age[2]]: int(age[1])})
     except OverflowError:
         return datetime.min.replace(tzinfo=UTC)  # longer ago than there are years: everything
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that fits: `3 h ago`."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def stamp(moment: datetime) -> str:
+    """A moment in full: `2026-11-20 11:30:00 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from store.event import Event
@@ -12,30 +13,50 @@ _SHOWN = 3  # values of what varies
 _VALUE = 80  # characters of one value
 
 
+@dataclass(frozen=True)
+class Variation:
+    """What several events have in common: field to its one value; and what differs: field to its values, the first
+    first, with the number of events in which it is absent."""
+
+    of: int
+    same: Mapping[str, str]
+    varies: Mapping[str, tuple[Sequence[str], int]]
+
+
+def variation(events: Sequence[Event]) -> Variation:
+    """Compare these events, the most telling fields first."""
+    facts = [dict(_facts(event)) for event in events]
+    same: dict[str, str] = {}
+    varies: dict[str, tuple[Sequence[str], int]] = {}
+    for name in dict.fromkeys(name for each in facts for name in each):
+        values = [each[name] for each in facts if name in each]
+        distinct, absent = list(dict.fromkeys(values)), len(facts) - len(values)
+        if len(distinct) == 1 and not absent:
+            same[name] = distinct[0]
+        else:
+            varies[name] = (distinct, absent)
+    return Variation(len(events), same, varies)
+
+
 def variation_lines(events: Sequence[Event]) -> list[str]:
     """`same in all …` and `varies …` lines over these events, the most telling fields first."""
     if not events:
         return []
-    facts = [dict(_facts(event)) for event in events]
-    names = list(dict.fromkeys(name for each in facts for name in each))
-    same, varies = [], []
-    for name in names:
-        values = [each[name] for each in facts if name in each]
-        distinct = list(dict.fromkeys(values))
-        absent = f", absent in {len(facts) - len(values)}" if len(values) < len(facts) else ""
-        if len(distinct) == 1 and not absent:
-            same.append(f"  {name} = {distinct[0]}")
-        else:
-            more = f", … {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
-            varies.append(f"  {name}: {len(distinct)} values{absent}: {'; '.join(distinct[:_SHOWN])}{more}")
     if len(events) == 1:
         return ["one event only, so nothing can be compared"]
+    found = variation(events)
     return [
         f"varies over {len(events)} events:",
-        *(varies or ["  nothing"]),
+        *([_varies(name, *values) for name, values in found.varies.items()] or ["  nothing"]),
         "the same in all:",
-        *(same or ["  nothing"]),
+        *([f"  {name} = {value}" for name, value in found.same.items()] or ["  nothing"]),
     ]
+
+
+def _varies(name: str, distinct: Sequence[str], absent: int) -> str:
+    missing = f", absent in {absent}" if absent else ""
+    more = f", … {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
+    return f"  {name}: {len(distinct)} values{missing}: {'; '.join(distinct[:_SHOWN])}{more}"
 
 
 def _facts(event: Event) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from store.errors import Unavailable
+
 LOOK_AGAIN = 0.002  # seconds
 PATIENCE = 5.0  # seconds after which SQLite is asked all the same
 
@@ -35,6 +37,25 @@ def turn(path: Path) -> Iterator[None]:
         with suppress(OSError):
             while not _taken(descriptor) and time.monotonic() < deadline:
                 time.sleep(LOOK_AGAIN)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone(path: Path, patience: float) -> Iterator[None]:
+    """Be the only one, of all processes and threads, in blocks with this path. Raises Unavailable where somebody
+    else is longer in it than `patience` seconds, or the lock cannot be had."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be opened: {error.strerror}.") from error
+    try:
+        deadline = time.monotonic() + patience
+        while not _taken(descriptor):
+            if time.monotonic() > deadline:
+                raise Unavailable("Somebody is doing the same at this moment; look again in a minute.")
+            time.sleep(LOOK_AGAIN)
         yield
     finally:
         os.close(descriptor)

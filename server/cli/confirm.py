@@ -8,7 +8,7 @@ import click
 
 from server.cli.output import common, emit, open_house, table
 from server.cli.states import who
-from server.web.words import stamp
+from server.moments import stamp
 from store import labels
 from store.labels import Proposal
 

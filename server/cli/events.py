@@ -9,7 +9,7 @@ import click
 
 from server.cli.output import as_json_text, common, emit, open_house, table
 from server.house import House
-from server.web.words import stamp
+from server.moments import stamp
 from store import queries
 from store.errors import NotFound
 

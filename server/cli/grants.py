@@ -8,9 +8,8 @@ import click
 
 from server.cli.output import common, emit, open_house, table
 from server.cli.states import who
-from server.moments import utc_now
+from server.moments import stamp, utc_now
 from server.oauth.words import is_live, state_of
-from server.web.words import stamp
 from store import grants
 from store.people import Grant
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house, table
-from server.moments import since_moment
-from server.web.words import ago
+from server.moments import ago, since_moment
 from store import queries
 from store.incident import Incident, Lane, Status
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house, table
-from server.cli.project import dsn
+from server.dsn import dsn
 from server.house import House
 from store import journal, queries
 from store.errors import NotFound

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house, table
-from server.house import House
+from server.dsn import project_row
 from store import journal, queries
-from store.project import Key, Project
 
 
 @click.group()
@@ -37,21 +36,3 @@ def list_(data: Path | None, as_json: bool) -> None:
     with open_house(data) as house:
         rows = [project_row(house, project) for project in queries.projects(house.database)]
     emit(rows, table([[row["id"], row["name"], row["dsn"] or "no key"] for row in rows]), as_json=as_json)
-
-
-def project_row(house: House, project: Project) -> dict[str, object]:
-    """`{id, name, key, dsn}` with the newest key in use, secret ones before public ones."""
-    usable = [key for key in queries.keys(house.database, project.name) if key.revoked_at is None]
-    key = max(usable, key=lambda key: (not key.public, key.created_at, key.id), default=None)
-    return {
-        "id": project.id,
-        "name": project.name,
-        "key": key.key if key else None,
-        "dsn": dsn(house, project, key) if key else None,
-    }
-
-
-def dsn(house: House, project: Project, key: Key) -> str:
-    """The address a sender is configured with: `http://KEY@HOST:PORT/ID`."""
-    scheme, _, rest = house.config.address.partition("://")
-    return f"{scheme}://{key.key}@{rest}/{project.id}"

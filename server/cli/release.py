@@ -9,8 +9,7 @@ import click
 
 from server.cli.output import common, emit, open_house, table
 from server.house import House
-from server.moments import moment
-from server.web.words import stamp
+from server.moments import moment, stamp
 from store import journal, queries
 from store.errors import NotFound
 from store.project import Release

@@ -14,9 +14,9 @@ from uvicorn.supervisors import Multiprocess
 
 from server.app import make_app
 from server.cli.output import data_option, table
-from server.cli.project import project_row
 from server.cli.user import login_link
 from server.config import Config, load
+from server.dsn import project_row
 from server.house import House
 from server.memory import settle
 from server.presence import announced

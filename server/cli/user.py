@@ -11,10 +11,9 @@ import click
 from server.cli.output import common, emit, open_house, table
 from server.cli.states import who
 from server.house import House
-from server.moments import utc_now
+from server.moments import stamp, utc_now
 from server.presence import servers
 from server.web.passwords import encoded
-from server.web.words import stamp
 from store import accounts, logins
 from store.people import Role, User
 

@@ -25,7 +25,6 @@ from server.oauth.knowing import Clients, Stranger
 from server.oauth.words import LIFETIMES, SCOPES, USUAL
 from server.policy import scopes_of
 from server.web.forms import Fields, Work, form_page
-from server.web.guard import SECURITY_HEADERS
 from server.web.rendering import page
 from server.web.sessions import FORM_HEADERS, Sessions, Visitor, check_mark, check_origin
 from store import grants, queries
@@ -141,13 +140,11 @@ class Consent:
             Choice(scope, SCOPES[scope], scope in allowed, scope in allowed and scope.value in ticked)
             for scope in ask.scopes
         ]
-        policy = SECURITY_HEADERS["Content-Security-Policy"].replace(
-            "form-action 'self'", f"form-action 'self' {redirects.source(ask.redirect_uri)}"
-        )  # browsers hold the redirect that follows a form to the same rule
         return page(
             "consent.html",
             status=400 if sentence else 200,
-            headers={**FORM_HEADERS, "Content-Security-Policy": policy},
+            headers=FORM_HEADERS,
+            form_to=redirects.source(ask.redirect_uri),  # browsers hold to it what follows a form, too
             ask=ask,
             query=query,
             csrf=visitor.mark(_purpose(query)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)")
+from markupsafe import Markup
+
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
 _MOST_LINES = 2000  # a page is for reading
 
 
@@ -17,6 +19,12 @@ class Line:
     old: int | None
     new: int | None
     text: str
+    html: Markup | None = None  # the text in colours, where the whole file is known
+
+    @property
+    def shown(self) -> Markup | str:
+        """In colours, or as it is."""
+        return self.text if self.html is None else self.html
 
 
 @dataclass
@@ -42,22 +50,26 @@ def diff_files(diff: str) -> list[DiffFile]:
     """The files of a unified diff in order. What is not part of a hunk is not shown."""
     files: list[DiffFile] = []
     old = new = 0
+    left = [0, 0]  # lines of the hunk that are still to come, on either side
     before = "?"
-    in_hunk = False
     for text in diff.split("\n"):
-        if not in_hunk and text.startswith("--- "):
-            before = _path(text)
-        elif not in_hunk and text.startswith("+++ "):
-            after = _path(text)
-            files.append(DiffFile(before if after == "/dev/null" else after))
-        elif files and (head := _HUNK.match(text)):
-            old, new, in_hunk = int(head.group(1)), int(head.group(2)), True
-            files[-1].lines.append(Line("@", None, None, head.group(3)))
-        elif text.startswith("diff --git "):
-            in_hunk = False
-        elif in_hunk and text[:1] in {"+", "-", " "}:
+        if left != [0, 0] and text[:1] in {"+", "-", " "}:
             _append(files[-1], _line(text, old, new))
             old, new = old + (text[0] != "+"), new + (text[0] != "-")
+            left = [max(left[0] - (text[0] != "+"), 0), max(left[1] - (text[0] != "-"), 0)]
+        elif text.startswith("--- "):
+            before = _path(text)
+        elif text.startswith("+++ "):
+            after = _path(text)
+            path = before if after == "/dev/null" else after
+            if (
+                not files or files[-1].path != path
+            ):  # hunks that were picked come with the head of their file each
+                files.append(DiffFile(path))
+        elif files and (head := _HUNK.match(text)):
+            old, new = int(head[1]), int(head[3])
+            left = [int(head[2] or 1), int(head[4] or 1)]
+            files[-1].lines.append(Line("@", None, None, head[5]))
     return files
 
 

@@ -1,9 +1,6 @@
-"""Who may see pages, and the headers that every answer carries.
-
-Until there are accounts, a page is for a browser on the same machine: the connection comes from loopback, no
-proxy stands in between, and the name in the address is loopback's (else a web site could point its own name
-here).
-"""
+"""The headers that every answer carries, and whether a browser is on this machine: then the connection comes from
+loopback, no proxy stands in between, and the name in the address is loopback's (else a web site could point its own
+name here)."""
 
 from __future__ import annotations
 
@@ -16,11 +13,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store.errors import NotAllowed
 
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+
+def policy(nonce: str = "", form_to: str = "") -> str:
+    """The content security policy of an answer: scripts with this nonce and no others, forms to us and to `form_to`."""
+    scripts = f"script-src 'nonce-{nonce}'; connect-src 'self'; " if nonce else ""
+    forms = f"form-action 'self' {form_to}".strip()
+    return (
+        f"default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; {forms}; base-uri 'none'; "
         "frame-ancestors 'none'"
-    ),
+    )
+
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from server.moments import ago, stamp
+from server.web import proof
+from server.web.spans import spans
 from store.event import ExceptionValue, Frame
-from store.incident import Incident, Verdict
+from store.incident import CodeLocation, Incident, Verdict
 from store.repair import Attempt, ChangeVerdict, Ended, ValidationVerdict
 
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _ENDINGS = {
     Ended.NOT_REPRODUCED: "Not reproduced, so no fix was proposed.",
     Ended.UNDETERMINED: "The cause could not be determined.",
@@ -21,20 +22,6 @@ _ENDINGS = {
     Ended.CANCELLED: "The attempt was cancelled.",
 }
 _ANSWER_LINES = (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE)
-
-
-def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit that fits: `3 h ago`."""
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "just now"
-
-
-def stamp(moment: datetime) -> str:
-    """A moment in full: `2026-11-20 11:30:00 UTC`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def count(number: int, word: str) -> str:
@@ -101,14 +88,22 @@ def answer(incident: Incident, attempt: Attempt | None) -> list[tuple[str, str]]
 def _cause(incident: Incident, attempt: Attempt | None) -> str:
     supported = [h for h in attempt.hypotheses if h.status == "supported"] if attempt else []
     if supported:
-        return max(supported, key=lambda hypothesis: hypothesis.score).statement
+        best = max(supported, key=lambda hypothesis: hypothesis.score)
+        claims = [evidence.claim for evidence in best.evidence if evidence.supports]
+        if incident.location and best.kind == "change" and claims:  # which change it is says the next line
+            return f"It fails at {_place(incident.location)} since a change: {claims[0]}."
+        return best.statement
     if location := incident.location:
-        line = f":{location.line}" if location.line else ""
-        where = f" in {location.function}" if location.function else ""
-        return f"It fails at {location.repo}/{location.path}{line}{where}. Why is not known yet."
+        return f"It fails at {_place(location)}. Why is not known yet."
     if incident.verdict is None:
         return "Not triaged yet."
     return incident.why or "The place in the code is not known: no repository holds these files."
+
+
+def _place(location: CodeLocation) -> str:
+    line = f":{location.line}" if location.line else ""
+    where = f" in {location.function}" if location.function else ""
+    return f"{location.repo}/{location.path}{line}{where}"
 
 
 def _change(incident: Incident, attempt: Attempt | None) -> str:
@@ -116,7 +111,8 @@ def _change(incident: Incident, attempt: Attempt | None) -> str:
     if not named:
         return f"No change is proven. Find candidates: nightdesk causes {incident.id}"
     best = min(named, key=lambda change: _ANSWER_LINES.index(change.verdict))
-    by = f"{best.author}, {best.authored_at:%Y-%m-%d}"
+    ran = f", in production since {best.first_exposed_at:%Y-%m-%d}" if best.first_exposed_at else ""
+    by = f"{best.author}, {best.authored_at:%Y-%m-%d}{ran}"
     return f"{best.commit[:10]} {best.title} ({by}): {spoken(best.verdict.value)}."
 
 
@@ -138,5 +134,6 @@ def _fix(incident: Incident, attempt: Attempt | None) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "stamp": stamp, "count": count, "kind": kind, "spoken": spoken, "compact": compact, "of": of,
+    "plainly": proof.plainly, "checks": proof.rows, "spans": spans,
     "folded": folded, "numbered": numbered, "newest_first": newest_first,
 }  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -38,9 +40,13 @@ async def test_text_from_an_event_never_becomes_markup_on_any_page(house: House)
     async with wire.client(make_app(house)) as http:
         for path in ("/", "/incidents/INC-1", "/noise", "/incidents/%3Cscript%3E"):
             page = await http.get(path)
-            assert "<script" not in page.text
+            policy = page.headers["Content-Security-Policy"]
+            nonce = re.search(r"script-src 'nonce-([\w-]{22})';", policy)
+            scripts = re.findall(r"<script[^>]*>", page.text)
+            assert nonce
+            assert all(f'<script nonce="{nonce[1]}" src="/static/' in script for script in scripts)
             assert "<img" not in page.text
-            assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+            assert policy.startswith("default-src 'none'")
             assert "unsafe" not in page.headers["Content-Security-Policy"]
             assert page.headers["X-Content-Type-Options"] == "nosniff"
             assert " style=" not in page.text.replace(HOSTILE, "")
@@ -49,23 +55,29 @@ async def test_text_from_an_event_never_becomes_markup_on_any_page(house: House)
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/", "/noise", "/incidents/INC-1", "/incidents/INC-1.json"])
 @pytest.mark.parametrize(
-    ("peer", "headers"),
+    ("peer", "headers", "setting", "status"),
     [
-        ("203.0.113.7", {}),
-        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.7"}),
-        ("127.0.0.1", {"Host": "rebound.example"}),
+        ("203.0.113.7", {}, {}, 303),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.7"}, {}, 303),
+        ("127.0.0.1", {"Host": "rebound.example"}, {}, 403),
+        ("127.0.0.1", {}, {"host": "0.0.0.0"}, 303),  # noqa: S104
+        ("127.0.0.1", {}, {"public_url": "https://desk.example"}, 303),
     ],
 )
-async def test_a_page_is_for_a_browser_on_this_machine_only(
-    house: House, path: str, peer: str, headers: dict[str, str]
+async def test_only_a_browser_on_this_machine_sees_a_page_without_a_login(
+    house: House, path: str, peer: str, headers: dict[str, str], setting: dict[str, str], status: int
 ) -> None:
     house.receive([hostile_event()])
+    house.config = house.config.model_copy(update=setting)
     transport = httpx.ASGITransport(app=make_app(house), client=(peer, 5000))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         answer = await http.get(path, headers=headers)
-    assert answer.status_code == 403
-    assert "same machine" in answer.text
+        streamed = await http.get("/live", headers=headers)
+    assert answer.status_code == status
     assert "INC-1" not in answer.text
+    assert streamed.status_code == (401 if status == 303 else 403)
+    if status == 303:
+        assert answer.headers["location"] == "/login?" + urlencode({"next": path})
 
 
 @pytest.mark.anyio

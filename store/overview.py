@@ -1,0 +1,160 @@
+"""Reads that span incidents: how often lately, what repairs came to, what was heard last, what one change did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import Session, col, func, select
+
+from store.database import Database
+from store.incident import Occurrence
+from store.queries import attempt_value, incident_name, incident_row, resolved
+from store.repair import Attempt
+from store.tables import AttemptRow, EventRow, IncidentRow, ProjectRow
+
+_NEWEST = 200  # events of one incident that its line is drawn from
+_SHA = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True)
+class RepairState:
+    """What the last repair of an incident has come to. `ended` is a word of `Ended`, None while it is under way."""
+
+    ended: str | None
+    reproduced: bool
+    patched: bool
+    drafted: bool
+
+
+def lately(db: Database, incident_ids: Collection[str]) -> dict[str, list[datetime]]:
+    """When the newest events of each of these incidents were seen, oldest first; at most a few hundred each."""
+    found: dict[str, list[datetime]] = {name: [] for name in incident_ids}
+    with db.read() as session:
+        for name in incident_ids:
+            statement = (
+                select(EventRow.seen_at)
+                .where(EventRow.incident_id == int(name.removeprefix("INC-")))
+                .order_by(col(EventRow.number).desc())
+                .limit(_NEWEST)
+            )
+            found[name] = sorted(session.exec(statement))
+    return found
+
+
+def repairs_of(db: Database, incident_ids: Collection[str]) -> dict[str, RepairState]:
+    """What the last repair of each of these incidents has come to; those without one are not in the answer."""
+    numbers = [int(name.removeprefix("INC-")) for name in incident_ids]
+    parts = [
+        func.json_extract(AttemptRow.body, "$.ended"),
+        *(func.json_type(AttemptRow.body, f"$.{part}") for part in ("reproducer", "patch", "drafts[0]")),
+    ]
+    with db.read() as session:
+        last = (
+            select(AttemptRow.incident_id, func.max(AttemptRow.number).label("number"))
+            .where(col(AttemptRow.incident_id).in_(numbers))
+            .group_by(col(AttemptRow.incident_id))
+            .subquery()
+        )
+        same = and_(
+            col(AttemptRow.incident_id) == last.c.incident_id, col(AttemptRow.number) == last.c.number
+        )
+        rows = session.execute(select(col(AttemptRow.incident_id), *parts).join(last, same))
+        return {
+            f"INC-{number}": RepairState(ended, *(kind not in (None, "null") for kind in kinds))
+            for number, ended, *kinds in rows
+        }
+
+
+def newest(db: Database, incident_id: str, limit: int) -> list[Occurrence]:
+    """The events of an incident that came last, newest first, body or not. Raises NotFound."""
+    with db.read() as session:
+        row = incident_row(session, incident_id)
+        statement = (
+            select(EventRow.event_id, EventRow.seen_at, EventRow.release, EventRow.environment)
+            .where(EventRow.incident_id == row.id)
+            .order_by(col(EventRow.number).desc())
+            .limit(limit)
+        )
+        name = incident_name(row)
+        return [
+            Occurrence(incident_id=name, event_id=event, seen_at=at, release=release, environment=environment)
+            for event, at, release, environment in session.exec(statement)
+        ]
+
+
+def last_events(db: Database) -> dict[str, datetime | None]:
+    """When an event of each project was seen last; None where none ever came."""
+    with db.read() as session:
+        found: dict[str, datetime | None] = {}
+        for project in session.exec(select(ProjectRow).order_by(col(ProjectRow.id))):
+            seen = select(func.max(IncidentRow.last_seen)).where(IncidentRow.project_id == project.id)
+            found[project.name] = session.exec(seen).one()
+        return found
+
+
+def attempts_naming(db: Database, commit: str, limit: int = 100) -> list[Attempt]:
+    """The last repairs of incidents in which a commit is a candidate change or a base, newest first."""
+    if not _SHA.fullmatch(commit):
+        return []
+    with db.read() as session:
+        return _latest(
+            session, [col(AttemptRow.body).contains(f'"commit":"{commit}', autoescape=True)], limit
+        )
+
+
+def recent_attempts(db: Database, limit: int) -> list[Attempt]:
+    """The repairs that were started last, newest first, one of an incident."""
+    with db.read() as session:
+        return _latest(session, [], limit)
+
+
+def _latest(session: Session, wanted: Sequence[ColumnElement[bool]], limit: int) -> list[Attempt]:
+    rows = session.exec(
+        select(AttemptRow)
+        .where(*wanted)
+        .order_by(col(AttemptRow.incident_id).desc(), col(AttemptRow.number).desc())
+        .limit(limit)
+    )
+    found: dict[str, Attempt] = {}
+    for row in rows:
+        answering = incident_name(resolved(session, session.get_one(IncidentRow, row.incident_id)))
+        value = attempt_value(session, row).model_copy(update={"incident_id": answering})
+        found.setdefault(answering, value)
+    return sorted(found.values(), key=lambda attempt: attempt.started_at, reverse=True)
+
+
+def search(
+    db: Database, words: Sequence[str], limit: int, projects: Collection[str] | None = None
+) -> list[str]:
+    """The ids of the incidents, the one seen last first, in whose title, message, culprit, place in the code (file,
+    function, commit) or reason every word stands, or of whose repair a word is a commit."""
+    texts = (IncidentRow.title, IncidentRow.culprit, IncidentRow.why, IncidentRow.location)
+    with db.read() as session:
+        wanted: list[ColumnElement[bool]] = [col(IncidentRow.merged_into).is_(None)]
+        if projects is not None:
+            names = select(ProjectRow.id).where(col(ProjectRow.name).in_(list(projects)))
+            wanted.append(col(IncidentRow.project_id).in_(names))
+        for word in words:
+            places = [col(text).icontains(word, autoescape=True) for text in texts]
+            if _SHA.fullmatch(word.lower()):
+                places.append(col(IncidentRow.id).in_(_with_commit(word.lower())))
+            if len(word) == 32:
+                places.append(col(IncidentRow.id).in_(_with_event(word.lower())))
+            wanted.append(or_(*places))
+        statement = select(IncidentRow.id).where(*wanted).order_by(col(IncidentRow.last_seen).desc())
+        return [f"INC-{number}" for number in session.exec(statement.limit(limit))]
+
+
+def _with_commit(sha: str) -> ColumnElement[int]:
+    found = select(AttemptRow.incident_id).where(
+        col(AttemptRow.body).contains(f'"commit":"{sha}', autoescape=True)
+    )
+    return found  # type: ignore[return-value]
+
+
+def _with_event(event_id: str) -> ColumnElement[int]:
+    return select(EventRow.incident_id).where(EventRow.event_id == event_id)  # type: ignore[return-value]
