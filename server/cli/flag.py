@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house, table
-from server.moments import moment, since_moment
-from server.web.words import stamp
+from server.moments import moment, since_moment, stamp
 from store import flags, queries
 from store.flags import FlagChange
 

@@ -8,7 +8,7 @@ import click
 
 from server.bundles import LARGEST, bundle_of, kept
 from server.cli.output import common, emit, open_house, table
-from server.web.words import stamp
+from server.moments import stamp
 from store import queries, source_maps
 from store.artifacts import Artifacts
 from store.errors import BadPayload, NotFound, OverLimit
