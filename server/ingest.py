@@ -18,6 +18,7 @@ from starlette.routing import Route
 from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
+from server.keyring import Keyring
 from server.parsing import named_events, own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
@@ -28,7 +29,7 @@ from store.project import Key, Project
 
 log = logging.getLogger("nightdesk.ingest")
 
-_THREADS = 8  # bodies that are parsed at the same time; the writer is one anyway
+_THREADS = 32  # bodies that are taken at the same time; those who wait for the disk share a commit
 _UNKNOWN_SENDER = 1 << 20  # bytes of a body that are read before there is any key to check
 _CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _PREFLIGHT = {
@@ -64,6 +65,7 @@ class Ingest:
     def __init__(self, house: House, on_change: Callable[[Iterable[str]], None]) -> None:
         self._house = house
         self._on_change = on_change
+        self._keyring = Keyring(house.database)
         self._threads = CapacityLimiter(_THREADS)
         self._inside = 0
 
@@ -124,7 +126,10 @@ class Ingest:
         query = dict(request.query_params)
         limit = self._house.config.max_body
         if secret := _key_in_head(headers, query):
-            await to_thread.run_sync(self._key, secret, limiter=self._threads)
+            if self._keyring.at_hand():
+                self._keyring.key(secret)
+            else:
+                await to_thread.run_sync(self._keyring.key, secret, limiter=self._threads)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
@@ -139,7 +144,7 @@ class Ingest:
             raise NoKey(
                 "No key came with this event: send the DSN's key in X-Sentry-Auth or as ?sentry_key=."
             )
-        key = self._key(secret)
+        key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
         self._keep(events, key)
@@ -160,7 +165,7 @@ class Ingest:
         secret = door.key(parcel.headers, parcel.query, body)
         if not secret:
             raise NoKey(f"No key came with this: send a project's key in {door.key_said}.")
-        key = self._key(secret)
+        key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
         events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
         self._keep(events, key)
@@ -180,7 +185,7 @@ class Ingest:
             sent = HOOK.key(parcel.headers, parcel.query, parcel.body)
             if not sent:
                 raise NoKey(f"No key came with this webhook: send {HOOK.key_said}.")
-            key = self._key(sent)
+            key = self._keyring.key(sent)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
         name = HOOKS[parcel.source]
@@ -198,23 +203,15 @@ class Ingest:
     def _own_key(self, parcel: Parcel) -> Key:
         secret = bearer_key(parcel.headers)
         if secret:
-            return self._key(secret)
+            return self._keyring.key(secret)
         if signature := parcel.headers.get("x-nightdesk-signature"):
             usable = self._secret_keys(parcel.project)
             made_with = check_signature(signature, parcel.body, [key.key for key in usable], time.time())
             return next(key for key in usable if key.key == made_with)
         raise NoKey("No key came with this: send Authorization: Bearer KEY, or X-Nightdesk-Signature.")
 
-    def _key(self, secret: str) -> Key:
-        key = queries.key(self._house.database, secret)
-        if key is None:
-            raise NotAllowed(
-                "This key is not known here or was revoked; `nightdesk key list` shows the ones in use."
-            )
-        return key
-
     def _project(self, ref: str, key: Key) -> Project:
-        project = queries.project(self._house.database, ref)
+        project = self._keyring.project(ref)
         if project.name != key.project:
             raise NotAllowed("This key belongs to another project; take the DSN of this one.")
         return project
@@ -222,7 +219,8 @@ class Ingest:
     def _keep(self, events: list[Event], key: Key) -> None:
         trust = Trust.PUBLIC if key.public else Trust.SIGNED
         recorded = self._house.keep(event.model_copy(update={"trust": trust}) for event in events)
-        self._on_change(needs_triage(recorded))
+        if changed := needs_triage(recorded):
+            self._on_change(changed)
 
 
 def _lower(request: Request) -> dict[str, str]:

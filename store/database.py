@@ -44,6 +44,9 @@ class Database:
         self._writer = _engine(path, "BEGIN IMMEDIATE", read_only=False)
         self._reader = _engine(path, "BEGIN", read_only=True)
         self._grouped = Grouped(self._commit_all)
+        self.changes = (
+            0  # transactions of `write()` that were committed here: what was read before may be old
+        )
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -85,6 +88,7 @@ class Database:
             session.begin(),
         ):
             yield session
+        self.changes += 1
 
     def submit(self, joint: Joint[P, T], part: P) -> T:
         """Do a part of a writing transaction that is shared with others who wait at the same time: they are on disk
