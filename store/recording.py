@@ -472,7 +472,7 @@ _PRINTS = select(_table(FingerprintRow)).where(
     col(FingerprintRow.mechanism).in_(_listed("mechanisms")),
     col(FingerprintRow.key).in_(_listed("keys")),
 )
-_INCIDENTS = select(*(_incidents[name] for name in _Counted.__slots__)).where(  # type: ignore[attr-defined]
+_INCIDENTS = select(*(_incidents[name] for name in _Counted.__slots__)).where(
     _incidents.id.in_(_listed("ids"))
 )
 _FACETS = select(_table(FacetRow)).where(
