@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,6 +19,7 @@ from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.keyring import Keyring
+from server.line import Line
 from server.parsing import named_events, own_events, sentry_events
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
@@ -29,7 +30,9 @@ from store.project import Key, Project
 
 log = logging.getLogger("nightdesk.ingest")
 
-_THREADS = 32  # bodies that are taken at the same time; those who wait for the disk share a commit
+_THREADS = 2  # one reads bodies while the other waits for the disk
+_AT_ONCE = 64  # bodies that are taken together, and share a commit
+_LARGE = 64 << 10  # bytes of a body that waits in a line of its own, so that small ones need not wait for it
 _UNKNOWN_SENDER = 1 << 20  # bytes of a body that are read before there is any key to check
 _CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _PREFLIGHT = {
@@ -59,6 +62,17 @@ class Parcel:
         return inflate(self.body, self.headers.get("content-encoding", ""), limit)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The events of a parcel, not yet kept, and what its sender is answered once they are."""
+
+    events: Sequence[Event]
+    answer: Callable[[], Response]
+
+
+Read: TypeAlias = Callable[[Parcel], Taken]
+
+
 class Ingest:
     """The routes for senders. `on_change` is given the incidents that want triage, once they are kept."""
 
@@ -66,7 +80,8 @@ class Ingest:
         self._house = house
         self._on_change = on_change
         self._keyring = Keyring(house.database)
-        self._threads = CapacityLimiter(_THREADS)
+        self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
+        self._large = Line(self._work, threads=_THREADS, at_once=1)
         self._inside = 0
 
     def routes(self) -> list[Route]:
@@ -87,7 +102,7 @@ class Ingest:
 
     def _door(
         self,
-        accept: Callable[[Parcel], dict[str, Any] | Response],
+        read: Read,
         refused: Callable[[NightdeskError, Mapping[str, str]], Response] | None = None,
     ) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
@@ -106,8 +121,8 @@ class Ingest:
             self._inside += 1
             try:
                 parcel = await self._take(request, incoming)
-                accepted = await to_thread.run_sync(accept, parcel, limiter=self._threads)
-                answer: Response = accepted if isinstance(accepted, Response) else JSONResponse(accepted)
+                line = self._large if len(parcel.body) > _LARGE else self._small
+                answer = await line.through((read, parcel))
             except NightdeskError as error:
                 await incoming.drain(self._house.config.max_body)
                 answer = refused(error, _lower(request)) if refused else refusal(error)
@@ -129,14 +144,40 @@ class Ingest:
             if self._keyring.at_hand():
                 self._keyring.key(secret)
             else:
-                await to_thread.run_sync(self._keyring.key, secret, limiter=self._threads)
+                await to_thread.run_sync(self._keyring.key, secret)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
         path = request.path_params
         return Parcel(path.get("project", ""), headers, query, body, path.get("source", ""), request.url.path)
 
-    def _sentry(self, parcel: Parcel) -> dict[str, Any]:
+    def _work(self, waiting: Sequence[tuple[Read, Parcel]]) -> list[Response | BaseException]:
+        """Read what several senders sent, keep it in one go, and answer each; what is wrong with one is its own."""
+        found: list[Taken | NightdeskError] = []
+        for read, parcel in waiting:
+            try:
+                found.append(read(parcel))
+            except NightdeskError as error:
+                found.append(error)
+        taken = [each for each in found if isinstance(each, Taken)]
+        recorded = iter(self._house.keep_all([each.events for each in taken]))
+        answers: list[Response | BaseException] = []
+        changed: list[str] = []
+        for each in found:
+            if isinstance(each, NightdeskError):
+                answers.append(each)
+                continue
+            kept = next(recorded)
+            if isinstance(kept, Exception):
+                answers.append(kept)
+            else:
+                changed += needs_triage(kept)
+                answers.append(each.answer())
+        if changed:
+            self._on_change(changed)
+        return answers
+
+    def _sentry(self, parcel: Parcel) -> Taken:
         """An envelope or a bare event from a Sentry SDK; the answer is the event's id."""
         body = parcel.inflated(self._house.config.max_inflated)
         secret = sentry_key(parcel.headers, parcel.query, body)
@@ -147,19 +188,18 @@ class Ingest:
         key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
-        self._keep(events, key)
-        return {"id": event_id} if event_id else {}
+        return _taken(events, key, lambda: JSONResponse({"id": event_id} if event_id else {}))
 
-    def _own(self, parcel: Parcel) -> dict[str, Any]:
+    def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
         key = self._own_key(parcel)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
         events, event_id = _parsed(own_events, body, parcel.headers, project.name)
-        self._keep(events, key)
-        return {"id": event_id, "ids": [event.event_id for event in events]}
+        ids = [event.event_id for event in events]
+        return _taken(events, key, lambda: JSONResponse({"id": event_id, "ids": ids}))
 
-    def _vendor(self, door: Door, parcel: Parcel) -> Response:
+    def _vendor(self, door: Door, parcel: Parcel) -> Taken:
         """What the client of another tracker or an OpenTelemetry exporter posts; the key says the project."""
         body = parcel.inflated(self._house.config.max_inflated)
         secret = door.key(parcel.headers, parcel.query, body)
@@ -168,10 +208,9 @@ class Ingest:
         key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
         events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
-        self._keep(events, key)
-        return door.accepted(events, parcel.headers)
+        return _taken(events, key, lambda: door.accepted(events, parcel.headers))
 
-    def _hook(self, parcel: Parcel) -> Response:
+    def _hook(self, parcel: Parcel) -> Taken:
         """What another service tells about itself, signed in its way or with a key of the project."""
         if parcel.source not in HOOKS:
             raise NotFound(
@@ -190,8 +229,7 @@ class Ingest:
         body = parcel.inflated(self._house.config.max_inflated)
         name = HOOKS[parcel.source]
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
-        self._keep(events, key)
-        return HOOK.accepted(events, parcel.headers)
+        return _taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
 
     def _secret_keys(self, ref: str) -> list[Key]:
         """The keys of a project that sign: those that nobody but the team knows."""
@@ -216,11 +254,12 @@ class Ingest:
             raise NotAllowed("This key belongs to another project; take the DSN of this one.")
         return project
 
-    def _keep(self, events: list[Event], key: Key) -> None:
-        trust = Trust.PUBLIC if key.public else Trust.SIGNED
-        recorded = self._house.keep(event.model_copy(update={"trust": trust}) for event in events)
-        if changed := needs_triage(recorded):
-            self._on_change(changed)
+
+def _taken(events: Sequence[Event], key: Key, answer: Callable[[], Response]) -> Taken:
+    """Events with the trust of the key that they came with."""
+    if key.public:
+        events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
+    return Taken(events, answer)
 
 
 def _lower(request: Request) -> dict[str, str]:

@@ -99,6 +99,10 @@ class Database:
         and Unavailable as `write` does. Not to be nested."""
         return self._grouped.submit(joint, part)
 
+    def submit_all(self, joint: Joint[P, T], parts: Sequence[P]) -> list[Work[T]]:
+        """`submit` for several parts at once; each has its own `result()`."""
+        return self._grouped.submit_all(joint, parts)
+
     def _commit_all(self, batch: Sequence[Work[Any]]) -> None:
         """Do the works of a batch, each in a savepoint of one transaction; their answers count once it is
         committed."""
