@@ -42,6 +42,9 @@ class Redactor:
         self._detectors = detectors(rules)
         self._calm: set[str] = set()
         self._seen = Seen()
+        self._read: set[tuple[str, bool]] = (
+            set()
+        )  # texts with a trigger in which nothing was found; of source or not
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
@@ -66,9 +69,12 @@ class Redactor:
             [text for text in texts if text not in self._calm],
             parts,
             self._seen,
+            self._read,
         )
         if len(self._calm) > CALM_TEXTS:
             self._calm = set()
+        if len(self._read) > CALM_TEXTS:
+            self._read = set()
         self._calm.update(walk.calm)
         return walk
 
@@ -168,8 +174,9 @@ class _Walk:
         texts: list[str],
         parts: _Texts | None,
         seen: Seen,
+        read: set[tuple[str, bool]],
     ) -> None:
-        self._seen = seen
+        self._seen, self._nothing_in = seen, read
         self._tokens = tokens
         self._rules = rules
         self._every = every
@@ -210,9 +217,13 @@ class _Walk:
         first = self._wanted.get(value)
         if first is None or len(value) < 6:
             return value
+        if (value, source) in self._nothing_in:
+            return value
         found = self._known.get((value, source))
         if found is None:
             found = self._known[(value, source)] = self._read(value, first, source)
+            if found == (value, []) and len(value) <= CALM_LENGTH:
+                self._nothing_in.add((value, source))
         for kind, rule in found[1]:
             self._note(kind, rule)
         return found[0]
