@@ -21,6 +21,7 @@ from server.house import House, needs_triage
 from server.keyring import Keyring
 from server.line import Line
 from server.parsing import named_events, own_events, sentry_events
+from server.quotas import Quotas, Room
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries
@@ -34,12 +35,16 @@ _THREADS = 2  # one reads bodies while the other waits for the disk
 _AT_ONCE = 64  # bodies that are taken together, and share a commit
 _LARGE = 64 << 10  # bytes of a body that waits in a line of its own, so that small ones need not wait for it
 _UNKNOWN_SENDER = 1 << 20  # bytes of a body that are read before there is any key to check
-_CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "retry-after, x-sentry-rate-limits",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 _PREFLIGHT = {
     **_CORS,
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, x-sentry-auth, "
-    "x-requested-with, sentry-trace, baggage, x-nightdesk-signature",
+    "x-requested-with, sentry-trace, baggage, x-nightdesk-signature, x-nightdesk-key",
     "Access-Control-Max-Age": "3600",
 }
 
@@ -80,6 +85,8 @@ class Ingest:
         self._house = house
         self._on_change = on_change
         self._keyring = Keyring(house.database)
+        self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        self._room = Room(house.config.data, house.config.min_free)
         self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
         self._large = Line(self._work, threads=_THREADS, at_once=1)
         self._inside = 0
@@ -140,11 +147,13 @@ class Ingest:
         headers = _lower(request)
         query = dict(request.query_params)
         limit = self._house.config.max_body
+        self._room.check()
         if secret := _key_in_head(headers, query):
             if self._keyring.at_hand():
-                self._keyring.key(secret)
+                key = self._keyring.key(secret)
             else:
-                await to_thread.run_sync(self._keyring.key, secret)
+                key = await to_thread.run_sync(self._keyring.key, secret)
+            self._quotas.check(key)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
@@ -188,7 +197,7 @@ class Ingest:
         key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
-        return _taken(events, key, lambda: JSONResponse({"id": event_id} if event_id else {}))
+        return self._taken(events, key, lambda: JSONResponse({"id": event_id} if event_id else {}))
 
     def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
@@ -197,7 +206,7 @@ class Ingest:
         body = parcel.inflated(self._house.config.max_inflated)
         events, event_id = _parsed(own_events, body, parcel.headers, project.name)
         ids = [event.event_id for event in events]
-        return _taken(events, key, lambda: JSONResponse({"id": event_id, "ids": ids}))
+        return self._taken(events, key, lambda: JSONResponse({"id": event_id, "ids": ids}))
 
     def _vendor(self, door: Door, parcel: Parcel) -> Taken:
         """What the client of another tracker or an OpenTelemetry exporter posts; the key says the project."""
@@ -208,7 +217,7 @@ class Ingest:
         key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
         events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
-        return _taken(events, key, lambda: door.accepted(events, parcel.headers))
+        return self._taken(events, key, lambda: door.accepted(events, parcel.headers))
 
     def _hook(self, parcel: Parcel) -> Taken:
         """What another service tells about itself, signed in its way or with a key of the project."""
@@ -229,7 +238,7 @@ class Ingest:
         body = parcel.inflated(self._house.config.max_inflated)
         name = HOOKS[parcel.source]
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
-        return _taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
+        return self._taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
 
     def _secret_keys(self, ref: str) -> list[Key]:
         """The keys of a project that sign: those that nobody but the team knows."""
@@ -254,12 +263,12 @@ class Ingest:
             raise NotAllowed("This key belongs to another project; take the DSN of this one.")
         return project
 
-
-def _taken(events: Sequence[Event], key: Key, answer: Callable[[], Response]) -> Taken:
-    """Events with the trust of the key that they came with."""
-    if key.public:
-        events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
-    return Taken(events, answer)
+    def _taken(self, events: Sequence[Event], key: Key, answer: Callable[[], Response]) -> Taken:
+        """Events with the trust of the key that they came with, counted. Raises OverQuota."""
+        self._quotas.take(key, len(events))
+        if key.public:
+            events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
+        return Taken(events, answer)
 
 
 def _lower(request: Request) -> dict[str, str]:
