@@ -36,11 +36,11 @@ def measured(server: Server, mix: str, phase: str, count: int, connections: int)
     idle = server.quiet()
     cpu, started = server.cpu(), time.perf_counter()
     sent = _sent(server, made, connections)
-    answered_cpu = server.cpu() - cpu
+    answered_cpu = server.cpu() - cpu - idle * (time.perf_counter() - started)
     taken = sum(number for status, number in sent["statuses"].items() if status.startswith("2"))
     kept, digested = _digested(server, before, taken, started, sent["seconds"])
     server.quiet()
-    spent = server.cpu() - cpu - idle * max(0.0, time.perf_counter() - started - digested)
+    spent = server.cpu() - cpu - idle * (time.perf_counter() - started)
     latencies = sent["latencies"]
     return {
         "server": server.name, "mix": mix, "phase": phase, "sent": count, "taken": taken, "kept": kept,

@@ -29,18 +29,23 @@ def status_of(error: NightdeskError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
 
 
+def waiting(error: NightdeskError) -> int:
+    """Seconds after which it is worth another try."""
+    return int(getattr(error, "wait", RETRY_AFTER))
+
+
 def refusal(error: NightdeskError) -> Response:
     """The JSON answer to a sender: `{"detail": "one sentence"}`, with the time to wait where waiting helps.
 
-    SDKs obey X-Sentry-Rate-Limits at any status; without categories a bare 429 would silence them for a
-    minute.
+    SDKs obey X-Sentry-Rate-Limits at any status and throw away what another failure answers; without categories a
+    bare 429 would silence them for a minute.
     """
     status = status_of(error)
     headers = {}
     if status in {429, 503}:
-        headers["Retry-After"] = str(RETRY_AFTER)
-    if status == 429:
-        headers["X-Sentry-Rate-Limits"] = f"{RETRY_AFTER}:error:organization"
+        wait = waiting(error)
+        headers["Retry-After"] = str(wait)
+        headers["X-Sentry-Rate-Limits"] = f"{wait}:error:{getattr(error, 'scope', 'organization')}"
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)

@@ -87,6 +87,19 @@ class Config(BaseModel):
         ge=1,
         description="Requests from senders taken at the same time; more are told to come back.",
     )
+    quota: int = Field(
+        default=0,
+        ge=0,
+        description="Events a minute that one project may send to one process; 0 sets no limit.",
+    )
+    key_quota: int = Field(
+        default=0, ge=0, description="Events a minute that may come with one key; 0 sets no limit."
+    )
+    min_free: int = Field(
+        default=128 << 20,
+        ge=0,
+        description="Bytes of the disk that are held back: with less free, senders are told to come back.",
+    )
     classifier: str = Field(
         default="learned",
         description="What tells signal from noise: `learned` (rules and the embedded model), `rules`, or the "

@@ -99,6 +99,10 @@ class House:
         """Redact, group and keep events; when this returns they are on disk. Triage is not done yet."""
         return self._intake.keep(events)
 
+    def keep_all(self, parcels: Sequence[Sequence[Event]]) -> list[list[Recorded] | Exception]:
+        """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
+        return self._intake.keep_all(parcels)
+
     def receive(self, events: Iterable[Event]) -> list[Recorded]:
         """Keep events, then triage the incidents that are new or new in their release."""
         recorded = self.keep(events)

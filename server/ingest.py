@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,7 +19,10 @@ from server import forge_hooks
 from server.answers import Full, NoKey, refusal
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
+from server.keyring import Keyring
+from server.line import Line
 from server.parsing import named_events, own_events, sentry_events
+from server.quotas import Quotas, Room
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries, recurring
@@ -30,14 +33,20 @@ from triage.formats.sentry_sessions import may_have_sessions, served_of
 
 log = logging.getLogger("nightdesk.ingest")
 
-_THREADS = 8  # bodies that are parsed at the same time; the writer is one anyway
+_THREADS = 2  # one reads bodies while the other waits for the disk
+_AT_ONCE = 64  # bodies that are taken together, and share a commit
+_LARGE = 64 << 10  # bytes of a body that waits in a line of its own, so that small ones need not wait for it
 _UNKNOWN_SENDER = 1 << 20  # bytes of a body that are read before there is any key to check
-_CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "retry-after, x-sentry-rate-limits",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 _PREFLIGHT = {
     **_CORS,
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, x-sentry-auth, "
-    "x-requested-with, sentry-trace, baggage, x-nightdesk-signature",
+    "x-requested-with, sentry-trace, baggage, x-nightdesk-signature, x-nightdesk-key",
     "Access-Control-Max-Age": "3600",
 }
 
@@ -60,13 +69,28 @@ class Parcel:
         return inflate(self.body, self.headers.get("content-encoding", ""), limit)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The events of a parcel, not yet kept, and what its sender is answered once they are."""
+
+    events: Sequence[Event]
+    answer: Callable[[], Response]
+
+
+Read: TypeAlias = Callable[[Parcel], Taken]
+
+
 class Ingest:
     """The routes for senders. `on_change` is given the incidents that want triage, once they are kept."""
 
     def __init__(self, house: House, on_change: Callable[[Iterable[str]], None]) -> None:
         self._house = house
         self._on_change = on_change
-        self._threads = CapacityLimiter(_THREADS)
+        self._keyring = Keyring(house.database)
+        self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        self._room = Room(house.config.data, house.config.min_free)
+        self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
+        self._large = Line(self._work, threads=_THREADS, at_once=1)
         self._inside = 0
 
     def routes(self) -> list[Route]:
@@ -87,7 +111,7 @@ class Ingest:
 
     def _door(
         self,
-        accept: Callable[[Parcel], dict[str, Any] | Response],
+        read: Read,
         refused: Callable[[NightdeskError, Mapping[str, str]], Response] | None = None,
     ) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
@@ -106,8 +130,8 @@ class Ingest:
             self._inside += 1
             try:
                 parcel = await self._take(request, incoming)
-                accepted = await to_thread.run_sync(accept, parcel, limiter=self._threads)
-                answer: Response = accepted if isinstance(accepted, Response) else JSONResponse(accepted)
+                line = self._large if len(parcel.body) > _LARGE else self._small
+                answer = await line.through((read, parcel))
             except NightdeskError as error:
                 await incoming.drain(self._house.config.max_body)
                 answer = refused(error, _lower(request)) if refused else refusal(error)
@@ -125,15 +149,46 @@ class Ingest:
         headers = _lower(request)
         query = dict(request.query_params)
         limit = self._house.config.max_body
+        self._room.check()
         if secret := _key_in_head(headers, query):
-            await to_thread.run_sync(self._key, secret, limiter=self._threads)
+            if self._keyring.at_hand():
+                key = self._keyring.key(secret)
+            else:
+                key = await to_thread.run_sync(self._keyring.key, secret)
+            self._quotas.check(key)
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
         path = request.path_params
         return Parcel(path.get("project", ""), headers, query, body, path.get("source", ""), request.url.path)
 
-    def _sentry(self, parcel: Parcel) -> dict[str, Any]:
+    def _work(self, waiting: Sequence[tuple[Read, Parcel]]) -> list[Response | BaseException]:
+        """Read what several senders sent, keep it in one go, and answer each; what is wrong with one is its own."""
+        found: list[Taken | NightdeskError] = []
+        for read, parcel in waiting:
+            try:
+                found.append(read(parcel))
+            except NightdeskError as error:
+                found.append(error)
+        taken = [each for each in found if isinstance(each, Taken)]
+        recorded = iter(self._house.keep_all([each.events for each in taken]))
+        answers: list[Response | BaseException] = []
+        changed: list[str] = []
+        for each in found:
+            if isinstance(each, NightdeskError):
+                answers.append(each)
+                continue
+            kept = next(recorded)
+            if isinstance(kept, Exception):
+                answers.append(kept)
+            else:
+                changed += needs_triage(kept)
+                answers.append(each.answer())
+        if changed:
+            self._on_change(changed)
+        return answers
+
+    def _sentry(self, parcel: Parcel) -> Taken:
         """An envelope or a bare event from a Sentry SDK; the answer is the event's id."""
         body = parcel.inflated(self._house.config.max_inflated)
         secret = sentry_key(parcel.headers, parcel.query, body)
@@ -141,38 +196,36 @@ class Ingest:
             raise NoKey(
                 "No key came with this event: send the DSN's key in X-Sentry-Auth or as ?sentry_key=."
             )
-        key = self._key(secret)
+        key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
         events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
-        self._keep(events, key)
         if not key.public and may_have_sessions(body):
             rows = served_of(body, datetime.now(UTC))
             told = [(one.release, one.environment, "", one.started, one.count) for one in rows]
             recurring.expose(self._house.database, project.id, told)
-        return {"id": event_id} if event_id else {}
+        return self._taken(events, key, lambda: JSONResponse({"id": event_id} if event_id else {}))
 
-    def _own(self, parcel: Parcel) -> dict[str, Any]:
+    def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
         key = self._own_key(parcel)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
         events, event_id = _parsed(own_events, body, parcel.headers, project.name)
-        self._keep(events, key)
-        return {"id": event_id, "ids": [event.event_id for event in events]}
+        ids = [event.event_id for event in events]
+        return self._taken(events, key, lambda: JSONResponse({"id": event_id, "ids": ids}))
 
-    def _vendor(self, door: Door, parcel: Parcel) -> Response:
+    def _vendor(self, door: Door, parcel: Parcel) -> Taken:
         """What the client of another tracker or an OpenTelemetry exporter posts; the key says the project."""
         body = parcel.inflated(self._house.config.max_inflated)
         secret = door.key(parcel.headers, parcel.query, body)
         if not secret:
             raise NoKey(f"No key came with this: send a project's key in {door.key_said}.")
-        key = self._key(secret)
+        key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
         events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
-        self._keep(events, key)
-        return door.accepted(events, parcel.headers)
+        return self._taken(events, key, lambda: door.accepted(events, parcel.headers))
 
-    def _hook(self, parcel: Parcel) -> Response:
+    def _hook(self, parcel: Parcel) -> Taken:
         """What another service tells about itself, signed in its way or with a key of the project."""
         if parcel.source in forge_hooks.SOURCES:
             return self._forge(parcel)
@@ -187,15 +240,14 @@ class Ingest:
             sent = HOOK.key(parcel.headers, parcel.query, parcel.body)
             if not sent:
                 raise NoKey(f"No key came with this webhook: send {HOOK.key_said}.")
-            key = self._key(sent)
+            key = self._keyring.key(sent)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
         name = HOOKS[parcel.source]
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
-        self._keep(events, key)
-        return HOOK.accepted(events, parcel.headers)
+        return self._taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
 
-    def _forge(self, parcel: Parcel) -> Response:
+    def _forge(self, parcel: Parcel) -> Taken:
         """What a forge tells of drafts and deployments: signed, or with the secret, by a key that senders of events in
         the open do not have."""
         signatures = hook_signature(parcel.source, parcel.headers)
@@ -204,7 +256,7 @@ class Ingest:
         if signatures:
             key = usable[signed_with(signatures, parcel.body, list(usable))]
         elif token:
-            key = self._key(token)
+            key = self._keyring.key(token)
         else:
             raise NoKey("This webhook is not signed: give it a secret key of the project as its secret.")
         if key.public:
@@ -213,7 +265,7 @@ class Ingest:
         body = parcel.inflated(self._house.config.max_inflated)
         now = datetime.now(UTC)
         told = forge_hooks.take(self._house, project.name, parcel.source, parcel.headers, body, now)
-        return JSONResponse(told)
+        return Taken((), lambda: JSONResponse(told))
 
     def _secret_keys(self, ref: str) -> list[Key]:
         """The keys of a project that sign: those that nobody but the team knows."""
@@ -225,31 +277,25 @@ class Ingest:
     def _own_key(self, parcel: Parcel) -> Key:
         secret = bearer_key(parcel.headers)
         if secret:
-            return self._key(secret)
+            return self._keyring.key(secret)
         if signature := parcel.headers.get("x-nightdesk-signature"):
             usable = self._secret_keys(parcel.project)
             made_with = check_signature(signature, parcel.body, [key.key for key in usable], time.time())
             return next(key for key in usable if key.key == made_with)
         raise NoKey("No key came with this: send Authorization: Bearer KEY, or X-Nightdesk-Signature.")
 
-    def _key(self, secret: str) -> Key:
-        key = queries.key(self._house.database, secret)
-        if key is None:
-            raise NotAllowed(
-                "This key is not known here or was revoked; `nightdesk key list` shows the ones in use."
-            )
-        return key
-
     def _project(self, ref: str, key: Key) -> Project:
-        project = queries.project(self._house.database, ref)
+        project = self._keyring.project(ref)
         if project.name != key.project:
             raise NotAllowed("This key belongs to another project; take the DSN of this one.")
         return project
 
-    def _keep(self, events: list[Event], key: Key) -> None:
-        trust = Trust.PUBLIC if key.public else Trust.SIGNED
-        recorded = self._house.keep(event.model_copy(update={"trust": trust}) for event in events)
-        self._on_change(needs_triage(recorded))
+    def _taken(self, events: Sequence[Event], key: Key, answer: Callable[[], Response]) -> Taken:
+        """Events with the trust of the key that they came with, counted. Raises OverQuota."""
+        self._quotas.take(key, len(events))
+        if key.public:
+            events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
+        return Taken(events, answer)
 
 
 def _lower(request: Request) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from server.redaction import Redaction
 from store import journal
@@ -13,8 +13,7 @@ from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import BadPayload
 from store.event import Event
-from store.incident import Fingerprint
-from store.journal import Recorded
+from store.recording import Recorded, Report
 from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
 from triage.title import culprit, title
@@ -42,7 +41,22 @@ class Intake:
         ready = [self._ready(event) for event in events]
         return journal.record(self._database, self._artifacts, ready) if ready else []
 
-    def _ready(self, event: Event) -> tuple[Event, Fingerprint, str, str]:
+    def keep_all(self, parcels: Sequence[Sequence[Event]]) -> list[list[Recorded] | Exception]:
+        """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
+        answers: list[list[Recorded] | Exception] = [[] for _ in parcels]
+        ready: dict[int, list[Report]] = {}
+        for place, events in enumerate(parcels):
+            try:
+                ready[place] = [self._ready(event) for event in events]
+            except BadPayload as error:
+                answers[place] = error
+        wanted = [place for place, reports in ready.items() if reports]
+        kept = journal.record_all(self._database, self._artifacts, [ready[place] for place in wanted])
+        for place, answer in zip(wanted, kept, strict=True):
+            answers[place] = answer
+        return answers
+
+    def _ready(self, event: Event) -> Report:
         try:
             clean = self._redaction.redact(with_database_details(self._restored(event)))
             ready = fingerprint(clean), title(clean), culprit(clean)

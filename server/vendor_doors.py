@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from server.answers import RETRY_AFTER, Full, status_of
+from server.answers import Full, status_of, waiting
 from server.senders import bearer_key
 from store.errors import NightdeskError, NotAllowed
 from store.event import Event
@@ -98,7 +98,7 @@ def _plain_refused(error: NightdeskError, headers: Headers) -> Response:
 
 def _with_wait(error: NightdeskError, answer: Response) -> Response:
     if isinstance(error, Full) or answer.status_code in (429, 503):
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
+        answer.headers["Retry-After"] = str(waiting(error))
     return answer
 
 

@@ -76,6 +76,9 @@ class Database:
         self._writer = backend.engine(read_only=False)
         self._reader = backend.engine(read_only=True)
         self._grouped = Grouped(self._commit_all)
+        self.changes = (
+            0  # transactions of `write()` that were committed here: what was read before may be old
+        )
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -115,6 +118,7 @@ class Database:
             session.begin(),
         ):
             yield session
+        self.changes += 1
 
     def submit(self, joint: Joint[P, T], part: P) -> T:
         """Do a part of a writing transaction that is shared with others who wait at the same time: they are on disk
@@ -124,6 +128,10 @@ class Database:
         `joint` is called again for each part alone where the parts cannot be kept together. Raises what it raises,
         and Unavailable as `write` does. Not to be nested."""
         return self._grouped.submit(joint, part)
+
+    def submit_all(self, joint: Joint[P, T], parts: Sequence[P]) -> list[Work[T]]:
+        """`submit` for several parts at once; each has its own `result()`."""
+        return self._grouped.submit_all(joint, parts)
 
     def _commit_all(self, batch: Sequence[Work[Any]]) -> None:
         """Do the works of a batch, each in a savepoint of one transaction; their answers count once it is

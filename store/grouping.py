@@ -76,13 +76,18 @@ class Grouped:
 
     def submit(self, joint: Joint[P, T], part: P) -> T:
         """Have it done with the next commit, and wait for that."""
-        work: Work[T] = Work(joint, part)
+        return self.submit_all(joint, [part])[0].result()
+
+    def submit_all(self, joint: Joint[P, T], parts: Sequence[P]) -> list[Work[T]]:
+        """Have several parts done, each kept or not on its own; each has its own `result` now."""
+        works: list[Work[T]] = [Work(joint, part) for part in parts]
         with self._gathering:
-            self._gathered.append(work)
-        with self._leading:
-            if not work.done.is_set():
-                self._write(self._take(work))
-        return work.result()
+            self._gathered += works
+        for work in works:
+            with self._leading:
+                if not work.done.is_set():
+                    self._write(self._take(work))
+        return works
 
     def _take(self, own: Work[Any]) -> list[Work[Any]]:
         """The next batch; our own part is in it."""

@@ -29,7 +29,7 @@ from store.queries import (
     project_value,
     release_value,
 )
-from store.recording import Recorded, record
+from store.recording import Recorded, record, record_all
 from store.regrouping import merge, split
 from store.repair import Attempt, Ended
 from store.tables import (
@@ -59,6 +59,7 @@ __all__ = [
     "merge",
     "note_step",
     "record",
+    "record_all",
     "revoke_key",
     "set_lane",
     "set_status",

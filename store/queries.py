@@ -385,6 +385,13 @@ def key(db: Database, secret: str) -> Key | None:
         return key_value(matching[0], session.get_one(ProjectRow, matching[0].project_id))
 
 
+def every_key(db: Database) -> list[Key]:
+    """The keys of all projects, revoked ones too."""
+    with db.read() as session:
+        statement = select(KeyRow, ProjectRow).join(ProjectRow, col(ProjectRow.id) == col(KeyRow.project_id))
+        return [key_value(row, owner) for row, owner in session.exec(statement)]
+
+
 def repositories(db: Database, project: str | None = None) -> list[RepositoryConfig]:
     """The repositories of a project or of all, by name. Raises NotFound for an unknown project."""
     with db.read() as session:

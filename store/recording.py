@@ -79,6 +79,20 @@ def record(db: Database, artifacts: Artifacts, events: Sequence[Report]) -> list
     return db.submit(_record_all, (artifacts, _PASSED.setdefault(db, Passed()), events))
 
 
+def record_all(
+    db: Database, artifacts: Artifacts, parcels: Sequence[Sequence[Report]]
+) -> list[list[Recorded] | Exception]:
+    """`record` for several senders at once: each parcel is kept whole or not at all, and has its answer or error."""
+    passed = _PASSED.setdefault(db, Passed())
+    answers: list[list[Recorded] | Exception] = []
+    for work in db.submit_all(_record_all, [(artifacts, passed, events) for events in parcels]):
+        try:
+            answers.append(work.result())
+        except Exception as error:
+            answers.append(error)
+    return answers
+
+
 def _record_all(connection: Connection, parts: Sequence[Part]) -> list[list[Recorded]]:
     """The events of several callers, in one go."""
     recorded: list[Recorded] = []

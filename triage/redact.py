@@ -7,8 +7,11 @@ same value becomes the same token under one project key. Running it twice change
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -23,6 +26,7 @@ from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
 # Texts in which nothing can have to go are remembered: names, paths and lines of source come with each event again.
 CALM_TEXTS, CALM_LENGTH = 20_000, 200
+SEEN_PARTS = 1024  # frames and tables of modules that are known again by identity (`formats.sentry_json`)
 LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
@@ -37,13 +41,17 @@ class Redactor:
         self._tokens = Tokens(key, rules)
         self._detectors = detectors(rules)
         self._calm: set[str] = set()
+        self._seen = Seen()
+        self._read: set[tuple[str, bool]] = (
+            set()
+        )  # texts with a trigger in which nothing was found; of source or not
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
         """The same event without secrets and personal data; `redactions` says where something was."""
         tagger = Tagger(self._tokens, self._schemas) if self._schemas else None
         told = tagger.event(event) if tagger else event
-        texts = _Texts(told)
+        texts = _Texts(told, self._seen)
         clean = self._walk(texts.all, texts).event(told)
         if tagger is None or not tagger.rows:
             return clean
@@ -60,9 +68,13 @@ class Redactor:
             self._detectors,
             [text for text in texts if text not in self._calm],
             parts,
+            self._seen,
+            self._read,
         )
         if len(self._calm) > CALM_TEXTS:
             self._calm = set()
+        if len(self._read) > CALM_TEXTS:
+            self._read = set()
         self._calm.update(walk.calm)
         return walk
 
@@ -72,12 +84,42 @@ def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
     return Redactor(key, rules).redact(event)
 
 
-class _Texts:
-    """Every text of an event, names included, and which of them are inside of which part."""
+class Seen:
+    """Parts of events that came before, the very same objects, with what became of each: the part without secrets, and
+    its audit rows with pointers from the part on. The least used is forgotten. Safe to use from several threads."""
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self) -> None:
+        self._parts: OrderedDict[int, tuple[object, Any, tuple[Redaction, ...]]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, part: object) -> tuple[Any, tuple[Redaction, ...]] | None:
+        """What became of a part; None for one that was not seen."""
+        with self._lock:
+            found = self._parts.get(id(part))
+            if found is None or found[0] is not part:
+                return None
+            self._parts.move_to_end(id(part))
+            return found[1:]
+
+    def add(self, part: object, clean: Any, rows: tuple[Redaction, ...]) -> None:
+        """Remember it, and the part itself with it: as long as that is here, nothing else has its identity."""
+        with self._lock:
+            self._parts[id(part)] = (part, clean, rows)
+            if len(self._parts) > SEEN_PARTS:
+                self._parts.popitem(last=False)
+
+
+class _Texts:
+    """Every text of an event, names included, and which of them are inside of which part. Of parts that were seen
+    before there are none."""
+
+    def __init__(self, event: Event, seen: Seen) -> None:
         self.all: list[str] = []
+        self.seen: dict[int, tuple[Any, tuple[Redaction, ...]]] = {}
         self._spans: dict[int, tuple[int, int]] = {}  # by identity: the event outlives this
+        for part in _repeated(event):
+            if (found := seen.get(part)) is not None:
+                self.seen[id(part)] = found
         self._collect(event.__dict__)
 
     def inside(self, part: object) -> list[str] | None:
@@ -90,6 +132,8 @@ class _Texts:
         start = len(texts)
         if isinstance(value, str):
             texts.append(value)
+        elif id(value) in self.seen:
+            return
         elif isinstance(value, dict):
             for key, item in value.items():
                 texts.append(key)
@@ -111,12 +155,28 @@ class _Texts:
             texts.append(str(value))
 
 
+def _repeated(event: Event) -> Iterator[object]:
+    """The parts that come again, the very same, with other events."""
+    for raised in event.exceptions:
+        yield from raised.frames
+    if (modules := event.contexts.get("modules")) is not None:
+        yield modules
+
+
 class _Walk:
     """One pass over one event."""
 
     def __init__(
-        self, tokens: Tokens, rules: Rules, every: list[Detector], texts: list[str], parts: _Texts | None
+        self,
+        tokens: Tokens,
+        rules: Rules,
+        every: list[Detector],
+        texts: list[str],
+        parts: _Texts | None,
+        seen: Seen,
+        read: set[tuple[str, bool]],
     ) -> None:
+        self._seen, self._nothing_in = seen, read
         self._tokens = tokens
         self._rules = rules
         self._every = every
@@ -134,6 +194,22 @@ class _Walk:
         texts = self._parts.inside(part) if self._parts is not None else None
         return texts is not None and self._wanted.keys().isdisjoint(texts)
 
+    def _once(self, part: Any, work: Callable[[Any], Any]) -> Any:
+        """What becomes of a part of the event that may come again: found out once."""
+        found = self._parts.seen.get(id(part)) if self._parts is not None else None
+        if found is not None:
+            prefix = self._pointer()
+            for row in found[1][: AUDIT_LIMIT - len(self._rows)]:
+                self._rows.append(row.model_copy(update={"pointer": (prefix + row.pointer)[:500]}))
+            return found[0]
+        before, prefix = len(self._rows), self._pointer()
+        clean = work(part)
+        rows = self._rows[before:]
+        if len(self._rows) < AUDIT_LIMIT:
+            own = [row.model_copy(update={"pointer": row.pointer.removeprefix(prefix)}) for row in rows]
+            self._seen.add(part, clean, tuple(own))
+        return clean
+
     # --- texts ---
 
     def text(self, value: str, *, source: bool = False) -> str:
@@ -141,9 +217,13 @@ class _Walk:
         first = self._wanted.get(value)
         if first is None or len(value) < 6:
             return value
+        if (value, source) in self._nothing_in:
+            return value
         found = self._known.get((value, source))
         if found is None:
             found = self._known[(value, source)] = self._read(value, first, source)
+            if found == (value, []) and len(value) <= CALM_LENGTH:
+                self._nothing_in.add((value, source))
         for kind, rule in found[1]:
             self._note(kind, rule)
         return found[0]
@@ -223,8 +303,10 @@ class _Walk:
 
     def _note(self, kind: str, rule: str) -> None:
         if len(self._rows) < AUDIT_LIMIT:
-            pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
-            self._rows.append(Redaction(pointer=pointer[:500], kind=kind, rule=rule))
+            self._rows.append(Redaction(pointer=self._pointer()[:500], kind=kind, rule=rule))
+
+    def _pointer(self) -> str:
+        return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
 
     # --- the event ---
 
@@ -232,8 +314,9 @@ class _Walk:
         changes: dict[str, Any] = {}
         for name in ("message", "transaction", "logger", "server_name"):
             self._change(changes, name, getattr(event, name), lambda text: self.text(text) if text else text)
-        for name in ("tags", "contexts", "extra"):
+        for name in ("tags", "extra"):
             self._change(changes, name, getattr(event, name), self.value)
+        self._change(changes, "contexts", event.contexts, self._contexts)
         self._change(changes, "client_fingerprint", event.client_fingerprint, self._strings)
         self._change(changes, "user", event.user, self._user)
         self._change(changes, "request", event.request, self._request)
@@ -243,9 +326,18 @@ class _Walk:
             changes["redactions"] = event.redactions + tuple(self._rows)
         return event.model_copy(update=changes) if changes else event
 
+    def _contexts(self, contexts: dict[str, Any]) -> dict[str, Any]:
+        modules = contexts.get("modules")
+        if modules is None:
+            return cast(dict[str, Any], self.value(contexts))
+        clean = self._at("modules", self._once, modules, self.value)
+        rest = {name: part for name, part in contexts.items() if name != "modules"}
+        found = self.value(rest)
+        return contexts if found is rest and clean is modules else {**found, "modules": clean}
+
     def _change(self, changes: dict[str, Any], name: str, old: Any, work: Callable[[Any], Any]) -> None:
         new = self._at(name, work, old)
-        if new is not old and new != old:
+        if new is not old:
             changes[name] = new
 
     def _strings(self, lines: tuple[str, ...], *, source: bool = False) -> tuple[str, ...]:
@@ -263,18 +355,22 @@ class _Walk:
         return self.text(line, source=source)
 
     def _exceptions(self, exceptions: tuple[ExceptionValue, ...]) -> tuple[ExceptionValue, ...]:
-        return tuple(self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions))
+        found = tuple(
+            [self._at(str(place), self._exception, raised) for place, raised in enumerate(exceptions)]
+        )
+        return exceptions if all(map(operator.is_, found, exceptions)) else found
 
     def _exception(self, raised: ExceptionValue) -> ExceptionValue:
-        if self._quiet(raised):
-            return raised
         changes: dict[str, Any] = {}
         self._change(changes, "value", raised.value, self.text)
         self._change(changes, "frames", raised.frames, self._frames)
         return raised.model_copy(update=changes) if changes else raised
 
     def _frames(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-        return tuple(self._at(str(place), self._frame, frame) for place, frame in enumerate(frames))
+        found = tuple(
+            [self._at(str(place), self._once, frame, self._frame) for place, frame in enumerate(frames)]
+        )
+        return frames if all(map(operator.is_, found, frames)) else found
 
     def _frame(self, frame: Frame) -> Frame:
         if self._quiet(frame):
@@ -298,7 +394,8 @@ class _Walk:
         return frame.model_copy(update=changes) if changes else frame
 
     def _breadcrumbs(self, crumbs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs))
+        found = tuple([self._at(str(place), self._crumb, crumb) for place, crumb in enumerate(crumbs)])
+        return crumbs if all(map(operator.is_, found, crumbs)) else found
 
     def _crumb(self, crumb: Any) -> Any:
         if self._quiet(crumb):

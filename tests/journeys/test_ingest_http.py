@@ -348,3 +348,32 @@ def test_captured_requests_of_real_senders_are_answered_with_success(house: Hous
     assert captured
     assert {name: answer.text for name, answer in answers.items() if answer.status_code != 200} == {}
     assert queries.incidents(house.database)
+
+
+@pytest.mark.anyio
+async def test_a_sender_over_the_quota_is_refused_before_its_event_is_kept(house: House) -> None:
+    house.config = house.config.model_copy(update={"quota": 1})
+    async with client(make_app(house)) as http:
+        first = await http.post("/api/1/envelope/", content=envelope(), headers=auth(house))
+        second = await http.post(
+            "/api/1/envelope/", content=envelope(EVENT | {"event_id": "cd" * 16}), headers=auth(house)
+        )
+        otlp = await http.post("/v1/logs", content=b"{}", headers={"x-nightdesk-key": secret(house)})
+
+    assert (first.status_code, second.status_code, otlp.status_code) == (200, 429, 503)
+    assert 0 < int(second.headers["Retry-After"]) <= 60
+    assert second.headers["X-Sentry-Rate-Limits"] == f"{second.headers['Retry-After']}:error:project"
+    assert int(otlp.headers["Retry-After"]) > 0
+    assert queries.event(house.database, "cd" * 16) is None
+
+
+@pytest.mark.anyio
+async def test_a_nearly_full_disk_refuses_instead_of_losing(house: House) -> None:
+    house.config = house.config.model_copy(update={"min_free": 1 << 60})
+    async with client(make_app(house)) as http:
+        answer = await http.post("/api/1/envelope/", content=envelope(), headers=auth(house))
+
+    assert answer.status_code == 503
+    assert answer.headers["X-Sentry-Rate-Limits"].endswith(":error:organization")
+    assert "MiB are free" in answer.json()["detail"]
+    assert queries.event(house.database, EVENT["event_id"]) is None

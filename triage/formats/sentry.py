@@ -12,6 +12,7 @@ from store.event import Event
 from triage.formats.capsule import capsule_of, is_capsule
 from triage.formats.envelope import Envelope, read_envelope
 from triage.formats.sentry_event import event_of
+from triage.formats.sentry_json import read_event
 from triage.formats.shapes import read_json
 
 _EVENT_FIELDS = (b'"event_id"', b'"exception"', b'"logentry"', b'"platform"')
@@ -49,7 +50,7 @@ class Sentry:
 def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
     """Read an envelope or a bare event. Raises BadPayload with one sentence where it is neither."""
     if not _is_envelope(body):
-        return Received((event_of(read_json(body, "event"), project=project, received_at=received_at),))
+        return Received((event_of(read_event(body, "event"), project=project, received_at=received_at),))
     envelope = read_envelope(body)
     skipped = Counter(
         item.type or "unnamed"
@@ -65,7 +66,7 @@ def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Ev
     capsule = next((capsule_of(item.payload) for item in envelope.items if is_capsule(item.header)), None)
     for item in envelope.items:
         if item.type == "event":
-            sent = read_json(item.payload, "event in the envelope")
+            sent = read_event(item.payload, "event in the envelope")
             if isinstance(sent, dict) and "event_id" not in sent and envelope.header.get("event_id"):
                 sent["event_id"] = envelope.header["event_id"]
             events.append(event_of(sent, project=project, received_at=received_at))

@@ -12,6 +12,7 @@ from typing import Any
 
 from store.errors import BadPayload
 from store.event import Breadcrumb, Event, ExceptionValue, Frame, Redaction, Request
+from triage.formats.sentry_json import Remembered, decoded
 from triage.formats.sentry_meta import marks_of
 from triage.formats.shapes import bounded, clean, integer, mapping, moment, string_map, strings, text, values
 from triage.languages import by_name
@@ -89,7 +90,9 @@ def _event_id(sent: Mapping[str, Any]) -> str:
     named = str(sent.get("event_id", "")).replace("-", "").lower()
     if _EVENT_ID.match(named):
         return named
-    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.sha256(
+        json.dumps(sent, sort_keys=True, default=repr).encode("utf-8", "replace")
+    ).hexdigest()[:32]
 
 
 def _message(sent: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -153,13 +156,19 @@ def frames_of(stacktrace: Any, platform: str) -> tuple[Frame, ...]:
     if not isinstance(sent, list):
         return ()
     wanted = sent if len(sent) <= 100 else [*sent[:50], *([{}] * (len(sent) - 100)), *sent[-50:]]
-    return trimmed(tuple(_frame(frame, platform) for frame in wanted if isinstance(frame, dict)))
+    read = (
+        _FRAMES.of(frame, platform) if isinstance(frame, bytes) else _frame(frame, platform)
+        for frame in wanted
+    )
+    return trimmed(tuple(frame for frame in read if frame is not None))
 
 
 _EMPTY = Frame()
 
 
-def _frame(sent: dict[str, Any], platform: str) -> Frame:
+def _frame(sent: Any, platform: str) -> Frame | None:
+    if not isinstance(sent, dict):
+        return None
     if not sent:
         return _EMPTY
     filename, abs_path = text(sent.get("filename"), 1024), text(sent.get("abs_path"), 1024)
@@ -177,6 +186,9 @@ def _frame(sent: dict[str, Any], platform: str) -> Frame:
         post_context=strings(sent.get("post_context"), 20),
         vars=bounded(local) if isinstance(local, dict) else {},
     )
+
+
+_FRAMES = Remembered(lambda part, platform: _frame(decoded(part), platform))
 
 
 def _in_app(said: Any, path: str, platform: str) -> bool:
@@ -220,14 +232,20 @@ def _contexts(sent: Mapping[str, Any], template: str | None) -> dict[str, Any]:
     kept = dict(list(mapping(sent.get("contexts")).items())[:_KNOWN_CONTEXTS])
     if template is not None:
         kept["logentry"] = {"template": template}
-    modules = mapping(sent.get("modules"))
-    if modules:
-        kept["modules"] = {key: str(version)[:100] for key, version in list(modules.items())[:1000]}
     if ids := _debug_ids(sent):
         kept["source_maps"] = {"debug_ids": ids}
-    packages = kept.pop("modules", None)
+    modules = sent.get("modules")
+    packages = _MODULES.of(modules) if isinstance(modules, bytes) else _modules(modules)
     found: dict[str, Any] = bounded(kept)
-    return found if packages is None else {**found, "modules": packages}
+    return {**found, "modules": packages} if packages else found
+
+
+def _modules(sent: Any) -> dict[str, str]:
+    """What was installed: name and version."""
+    return {key: clean(str(version), 100) for key, version in list(mapping(sent).items())[:1000]}
+
+
+_MODULES = Remembered(lambda part, _: _modules(decoded(part)))
 
 
 def _debug_ids(sent: Mapping[str, Any]) -> dict[str, str]:

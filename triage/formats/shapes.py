@@ -4,7 +4,7 @@ None."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ def text(value: Any, limit: int = TEXT_LIMIT) -> str | None:
     """A storable string of at most `limit` characters; None for None and for containers."""
     if value is None or isinstance(value, dict | list):
         return None
-    return clean(str(value), limit)
+    return clean(value if isinstance(value, str) else str(value), limit)
 
 
 def clean(value: str, limit: int = TEXT_LIMIT) -> str:
@@ -57,8 +57,8 @@ def integer(value: Any) -> int | None:
 def mapping(value: Any) -> dict[str, Any]:
     """The value if it is a mapping; pairs (`[["k", "v"], …]` or `[{"key": …, "value": …}]`) are one too;
     else empty."""
-    if isinstance(value, Mapping):
-        return {clean(str(key), 200): item for key, item in value.items()}
+    if isinstance(value, dict):
+        return {clean(key, 200): item for key, item in value.items()}
     if not isinstance(value, list):
         return {}
     found: dict[str, Any] = {}
@@ -81,7 +81,9 @@ def strings(value: Any, limit: int = ITEM_LIMIT) -> tuple[str, ...]:
     """A tuple of strings from a list of scalars; None entries become empty."""
     if not isinstance(value, list | tuple):
         return ()
-    return tuple(text(item, 1024) or "" for item in value[:limit])
+    return tuple(
+        [clean(item, 1024) if isinstance(item, str) else text(item, 1024) or "" for item in value[:limit]]
+    )
 
 
 def string_map(value: Any, limit: int = TEXT_LIMIT) -> dict[str, str]:
@@ -102,9 +104,12 @@ def bounded(value: Any, limit: int = LOCAL_LIMIT, depth: int = DEPTH_LIMIT) -> A
         return value if value - value == 0 else str(value)
     if depth == 0:
         return CUT
-    if isinstance(value, Mapping):
-        kept = _first(value.items(), ITEM_LIMIT)
-        return {clean(str(key), 200): bounded(item, limit, depth - 1) for key, item in kept}
+    if isinstance(value, dict):
+        kept = value.items() if len(value) <= ITEM_LIMIT else _first(value.items(), ITEM_LIMIT)
+        return {
+            clean(key, 200): clean(item, limit) if isinstance(item, str) else bounded(item, limit, depth - 1)
+            for key, item in kept
+        }
     if isinstance(value, list | tuple):
         return [bounded(item, limit, depth - 1) for item in value[:ITEM_LIMIT]]
     return clean(str(value), limit)

@@ -1,0 +1,108 @@
+"""The JSON of a Sentry event, read such that what comes again and again is read once.
+
+Frames, modules and the like repeat from event to event, byte for byte. They are told by their bytes: a frame that was
+read before is the very same object, and `redact` knows it by that. What is handed out is shared and never changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from triage.formats.shapes import read_json
+
+T = TypeVar("T")
+
+LARGEST = 16 << 10  # bytes of a part that is remembered
+REMEMBERED = 2048  # parts
+_REPEATED = frozenset({"sdk", "_meta"})
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder()
+
+
+class Remembered(Generic[T]):
+    """What `read` made of bytes that came before; the least used is forgotten. Safe to use from several threads."""
+
+    def __init__(self, read: Callable[[bytes, str], T]) -> None:
+        self._read = read
+        self._known: OrderedDict[tuple[bytes, str], T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, part: bytes, under: str = "") -> T:
+        """What these bytes say `under` a platform or a name. Raises what `read` raises."""
+        place = (part, under)
+        with self._lock:
+            found = self._known.get(place)
+            if found is not None:
+                self._known.move_to_end(place)
+                return found
+        made = self._read(part, under)
+        if len(part) <= LARGEST:
+            with self._lock:
+                made = self._known.setdefault(place, made)
+                if len(self._known) > REMEMBERED:
+                    self._known.popitem(last=False)
+        return made
+
+
+def decoded(part: bytes) -> Any:
+    """JSON as Python's values. Raises BadPayload."""
+    try:
+        return _ANY.decode(part)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return read_json(part, "event")  # Python's reader takes more: NaN, huge numbers, half characters
+
+
+_PARTS_READ: Remembered[Any] = Remembered(lambda part, name: decoded(part))
+
+
+def read_event(payload: bytes, what: str) -> Any:
+    """The event. Its frames and its modules are left as the bytes that were sent, for whoever remembers them. Raises
+    BadPayload."""
+    try:
+        parts = _PARTS.decode(payload)
+        return {
+            name: _exception(part) if name == "exception" else _part(name, bytes(part))
+            for name, part in parts.items()
+        }
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return read_json(payload, what)
+
+
+def _part(name: str, part: bytes) -> Any:
+    if name == "modules":
+        return part
+    return _PARTS_READ.of(part) if name in _REPEATED else _ANY.decode(part)
+
+
+def _exception(part: msgspec.Raw) -> Any:
+    """The exceptions, in one of the shapes that SDKs give them."""
+    if bytes(part).lstrip()[:1] == b"[":
+        return [_raised(each) for each in _LIST.decode(part)]
+    fields = _PARTS.decode(part)
+    if "values" not in fields or bytes(fields["values"]).lstrip()[:1] != b"[":
+        return _ANY.decode(part)
+    return {"values": [_raised(each) for each in _LIST.decode(fields["values"])]}
+
+
+def _raised(part: msgspec.Raw) -> Any:
+    if bytes(part)[:1] != b"{":
+        return _ANY.decode(part)
+    fields = _PARTS.decode(part)
+    return {
+        name: _stack(each) if name == "stacktrace" else _ANY.decode(each) for name, each in fields.items()
+    }
+
+
+def _stack(part: msgspec.Raw) -> Any:
+    if bytes(part)[:1] != b"{":
+        return _ANY.decode(part)
+    fields = _PARTS.decode(part)
+    if "frames" not in fields or bytes(fields["frames"])[:1] != b"[":
+        return _ANY.decode(part)
+    return {"frames": [bytes(frame) for frame in _LIST.decode(fields["frames"])]}
