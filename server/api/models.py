@@ -144,6 +144,8 @@ class IncidentDetail(BaseModel):
     times: dict[str, datetime | None]
     ended: str | None
     said: str | None
+    watches: list[dict[str, Any]]
+    feedback: list[dict[str, Any]]
 
 
 class KeptEvent(Occurrence):

@@ -14,7 +14,18 @@ from store import queries
 from store.errors import BadPayload
 from store.event import Event, Frame
 
-_TEXT_SECTIONS = ("steps", "hypotheses", "changes", "rollback", "reproducer", "patch", "validation", "drafts")
+_TEXT_SECTIONS = (
+    "steps",
+    "hypotheses",
+    "changes",
+    "rollback",
+    "reproducer",
+    "patch",
+    "validation",
+    "drafts",
+    "watches",
+    "feedback",
+)
 
 
 @click.command()
@@ -96,8 +107,15 @@ def _part(value: Any) -> str:
 def _line(item: Any) -> str:
     if not isinstance(item, dict):
         return f"  {item}"
-    name = item.get("name") or item.get("commit", "")[:10] or item.get("status") or item.get("repo") or ""
-    said = item.get("said") or item.get("title") or item.get("statement") or ""
+    name = (
+        item.get("name")
+        or item.get("kind")
+        or item.get("commit", "")[:10]
+        or item.get("status")
+        or item.get("repo")
+        or ""
+    )
+    said = item.get("said") or item.get("text") or item.get("title") or item.get("statement") or ""
     verdict = item.get("verdict")
     return f"  {name}: {said}{f' ({verdict})' if verdict else ''}"
 
