@@ -1,7 +1,7 @@
 """May this change be merged? Only where every incident's test is there, ran, and passed.
 
-Nothing is run here: the pipeline runs its tests as it always does, and what is looked at is git and the JUnit report. An
-incident's test is a file whose first line is that of the tests that Nightdesk writes (`\"\"\"INC-42: …`).
+Nothing is run here: the pipeline runs its tests as it always does, and what is looked at is git and the JUnit report.
+An incident's test is a file whose first line is that of the tests that Nightdesk writes (`\"\"\"INC-42: …`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def judge(folder: Path, base: str | None, report: Path) -> list[Judged]:
 def _tests_here(folder: Path) -> dict[str, tuple[str, str]]:
     """Path to incident and text, of the files that git knows or that are new."""
     listed = _git(folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", "*.py")
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for name in filter(None, listed.split("\0")):
         place = folder / name
         if place.is_file() and not place.is_symlink():

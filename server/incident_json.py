@@ -80,6 +80,8 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
         "times": _times(incident, triage, attempt),
         "ended": attempt.ended.value if attempt and attempt.ended else None,
         "said": attempt.said or None if attempt else None,
+        "watches": [],
+        "feedback": [],
     }
 
 

@@ -23,6 +23,8 @@ from store.tables import (
     AttemptRow,
     BranchRow,
     EventRow,
+    ExposureRow,
+    FeedbackRow,
     FingerprintRow,
     IncidentRow,
     KeyRow,
@@ -33,6 +35,7 @@ from store.tables import (
     Row,
     StepRow,
     TriageRow,
+    WatchRow,
 )
 
 KEYS = "keys"
@@ -50,6 +53,9 @@ TABLES: dict[str, type[Row]] = {
     "acts": ActRow,
     "moves": MoveRow,
     "branches": BranchRow,
+    "watches": WatchRow,
+    "feedback": FeedbackRow,
+    "exposures": ExposureRow,
 }
 _AT_ONCE = 500
 

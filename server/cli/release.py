@@ -115,8 +115,8 @@ def served(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Count requests that VERSION has served: what the rate of a fix that holds is a share of. Sentry's SDKs count them by
-    themselves (sessions)."""
+    """Count requests that VERSION has served: what the rate of a fix that holds is a share of. Sentry's SDKs count
+    them by themselves (sessions)."""
     when = moment(at) if at else datetime.now(UTC)
     with open_house(data) as house:
         owner = queries.project(house.database, project)
