@@ -43,12 +43,12 @@ def tracks(db: Database, since: datetime | None = None) -> Tracks:
     """Read them; incidents that were merged into others are told with those."""
     with db.read() as session:
         first: dict[int, datetime] = dict(
-            session.exec(select(EventRow.incident_id, EventRow.received_at).where(EventRow.number == 1))
+            session.exec(select(EventRow.incident_id, EventRow.received_at).where(EventRow.number == 1)).all()
         )
         triaged: dict[int, datetime] = dict(
             session.exec(
                 select(TriageRow.incident_id, func.min(TriageRow.at)).group_by(col(TriageRow.incident_id))
-            )
+            ).all()
         )
         aside, back = _lanes(session)
         attempts = _attempts(session)
