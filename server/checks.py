@@ -21,7 +21,8 @@ from server.config import SECRETS, SETTINGS, Config
 from server.house import House
 from server.moments import ago, stamp
 from server.presence import servers
-from store import accounts, queries, tasks
+from server.telling import targets
+from store import accounts, following, notices, queries, tasks
 from store.errors import NightdeskError, NotAllowed, Unavailable
 from store.git import git, without_credentials
 from store.tasks import TaskKind
@@ -29,6 +30,7 @@ from store.tasks import TaskKind
 _LEAST_FREE = 100 << 20  # bytes below which there is not enough room to work
 _PATIENCE = 10  # seconds that somebody else may take to answer
 _MODELS = "https://api.anthropic.com"
+_PATIENT = 3  # failures in a row after which something is wrong for good
 _SOON = timedelta(days=7)  # a token that ends within it is told of
 _FIRST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this has never been set
 
@@ -59,6 +61,8 @@ def examine(house: House) -> Iterator[Check]:
     yield from _repositories(house)
     yield from _forges(house)
     yield _tokens(house)
+    yield from _drafts(house)
+    yield _notices(house)
     yield _clock(house)
     yield _last_event(house)
 
@@ -104,6 +108,33 @@ def _database(house: House) -> Check:
         return Check("database", State.BROKEN, str(error))
     said = f"{sum(counts.values())} incidents in {house.config.database_shown}."
     return Check("database", State.OK, said)
+
+
+def _drafts(house: House) -> Iterator[Check]:
+    """The drafts that could not be looked at."""
+    for one in following.troubled(house.database):
+        said = f"{one.attempt_id} in {one.repo} could not be looked at {one.failures} times: {one.said}"
+        yield Check("drafts", State.BROKEN if one.failures > _PATIENT else State.MISSING, said)
+
+
+def _notices(house: House) -> Check:
+    """Who is told, and what did not get there."""
+    every = {target.id: target.shown for target in targets(house.config)}
+    if not every:
+        return Check(
+            "notices", State.MISSING, "Nobody is told: the settings `notify` and `webhooks` name addresses."
+        )
+    stuck = [
+        one
+        for one in notices.deliveries(house.database)
+        if one.said and one.sent_at is None and one.tries > 1
+    ]
+    if stuck:
+        said = f"{len(stuck)} notices did not arrive, the last one at {every.get(stuck[0].target, 'a former target')}: "
+        return Check(
+            "notices", State.BROKEN, f"{said}{stuck[0].said}; `nightdesk notify test` tries each target."
+        )
+    return Check("notices", State.OK, f"{', '.join(every.values())}.")
 
 
 def disk(config: Config) -> Check:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from server import proofs
+from server import proofs, watching
 from server.rollback import advice, as_json
-from store import queries
+from store import following, queries
 from store.incident import Fingerprint, Incident, Step, Triage
 from store.repair import Attempt
 
@@ -55,7 +55,14 @@ def incident_json(house: House, ref: str) -> dict[str, Any]:
     values = compose(incident, triage, attempt)
     if values["proof"] and attempt:
         values["proof"]["file"] = proofs.file_of(house, attempt.id)
-    return {**values, "rollback": as_json(found), "merged": merged}
+    said = following.feedback(house.database, incident.id)
+    return {
+        **values,
+        "rollback": as_json(found),
+        "merged": merged,
+        "watches": watching.as_json(watching.reports(house, incident.id)),
+        "feedback": [{"repo": repo, **_plain(one)} for repo, one in said],
+    }
 
 
 def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) -> dict[str, Any]:
@@ -74,6 +81,8 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
         "surroundings": _surroundings(triage),
         "ended": attempt.ended.value if attempt and attempt.ended else None,
         "said": attempt.said or None if attempt else None,
+        "watches": [],
+        "feedback": [],
     }
 
 

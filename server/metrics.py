@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -11,15 +13,18 @@ from starlette.responses import PlainTextResponse, Response
 from server.access import allowed, authenticate
 from server.answers import refusal
 from server.policy import OPERATOR, Action, Principal
+from server.product import product, product_text
 from server.senders import bearer_key
 from server.web.guard import only_loopback
 from store.errors import NightdeskError, NotAllowed
 from store.figures import Figures, figures
 from store.repair import Ended
+from store.tracks import tracks
 
 if TYPE_CHECKING:
     from server.house import House
 
+FRESH = 60.0  # seconds that the figures of the product are good for
 _TYPE = "text/plain; version=0.0.4"
 
 
@@ -28,6 +33,7 @@ class Metrics:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._lock, self._read_at, self._said = Lock(), -FRESH, ""
 
     async def answer(self, request: Request) -> Response:
         """The figures; 401 or 403 for whoever is elsewhere and shows no token that is good for them."""
@@ -35,11 +41,19 @@ class Metrics:
             found = await to_thread.run_sync(self._figures, request)
         except NightdeskError as error:
             return refusal(error)
-        return PlainTextResponse(metrics_text(found), media_type=_TYPE)
+        return PlainTextResponse(found, media_type=_TYPE)
 
-    def _figures(self, request: Request) -> Figures:
+    def _figures(self, request: Request) -> str:
         allowed(self._principal(request), Action.READ, None)
-        return figures(self._house.database)
+        return metrics_text(figures(self._house.database)) + self._of_the_product()
+
+    def _of_the_product(self) -> str:
+        """Read at most once a minute: it goes over every repair."""
+        with self._lock:
+            if monotonic() >= self._read_at + FRESH:
+                self._said = product_text(product(tracks(self._house.database)))
+                self._read_at = monotonic()
+            return self._said
 
     def _principal(self, request: Request) -> Principal:
         try:

@@ -25,6 +25,8 @@ from store.tables import (
     AttemptRow,
     BranchRow,
     EventRow,
+    ExposureRow,
+    FeedbackRow,
     FingerprintRow,
     FlagChangeRow,
     ImportRow,
@@ -37,6 +39,7 @@ from store.tables import (
     SourceMapRow,
     StepRow,
     TriageRow,
+    WatchRow,
 )
 
 Rows = Callable[[str], Iterable[dict[str, Any]]]
@@ -287,3 +290,27 @@ class _Import:
             place = {"incident_id": self._incidents[row["incident_id"]], "value": row["value"]}
             if self._first(BranchRow, **place) is None:
                 self._add("branches", row, target_id=self._incidents[row["target_id"]], **place)
+
+    def _watches_in(self) -> None:
+        for row in self._rows("watches"):
+            attempt = self._taken.attempts[row["attempt_id"]]
+            if self._first(WatchRow, attempt_id=attempt) is None:
+                incident = self._incidents[row["incident_id"]]
+                self._add("watches", row, id=None, incident_id=incident, attempt_id=attempt)
+
+    def _feedback_in(self) -> None:
+        for row in self._rows("feedback"):
+            place = {"attempt_id": self._taken.attempts[row["attempt_id"]], "repo": row["repo"],
+                     "kind": row["kind"], "source": row["source"]}  # fmt: skip
+            if self._first(FeedbackRow, **place) is None:
+                self._add("feedback", row, id=None, incident_id=self._incidents[row["incident_id"]], **place)
+
+    def _exposures_in(self) -> None:
+        for row in self._rows("exposures"):
+            told = ExposureRow.model_validate({**row, "project_id": self._projects[row["project_id"]]})
+            place = {
+                name: getattr(told, name)
+                for name in ("project_id", "release", "environment", "transaction", "hour")
+            }
+            if self._first(ExposureRow, **place) is None:
+                self._add("exposures", row, **place)

@@ -23,6 +23,8 @@ from store.tables import (
     AttemptRow,
     BranchRow,
     EventRow,
+    ExposureRow,
+    FeedbackRow,
     FingerprintRow,
     FlagChangeRow,
     IncidentRow,
@@ -35,6 +37,7 @@ from store.tables import (
     SourceMapRow,
     StepRow,
     TriageRow,
+    WatchRow,
 )
 
 KEYS = "keys"
@@ -54,6 +57,9 @@ TABLES: dict[str, type[Row]] = {
     "acts": ActRow,
     "moves": MoveRow,
     "branches": BranchRow,
+    "watches": WatchRow,
+    "feedback": FeedbackRow,
+    "exposures": ExposureRow,
 }
 _AT_ONCE = 500
 

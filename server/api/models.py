@@ -178,6 +178,8 @@ class IncidentDetail(BaseModel):
     surroundings: dict[str, Any] | None
     ended: str | None
     said: str | None
+    watches: list[dict[str, Any]]
+    feedback: list[dict[str, Any]]
 
 
 class KeptEvent(Occurrence):

@@ -34,6 +34,8 @@ COMMANDS = {
     "transcript": "What was asked of a model, byte for byte, and what it said.",
     "judge": "The verdict on a patch from anywhere.",
     "draft": "Open the draft of a proven fix, or show it.",
+    "fetch": "One incident from another Nightdesk, for a pipeline.",
+    "gate": "Whether the tests of incidents let a change be merged.",
     "proof": "Proofs of fixes: verify one again.",
     "project": "Projects: add, list.",
     "key": "Keys that senders use: add, rotate, revoke.",
@@ -61,6 +63,7 @@ COMMANDS = {
     "restore": "A data folder from a backup.",
     "purge": "Old events, or those of one person, go for good.",
     "migrate": "The database forward.",
+    "notify": "Who is told, and what has reached them: test, list.",
     "metrics": "The product's own figures.",
     "doctor": "Every part with its state and the fix in words.",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from server.approvals import WAITING, open_drafts, proposed
+from server.approvals import WAITING, open_drafts, open_test, proposed, proposed_test
 from server.cli.output import common, emit, open_house
 from server.cli.states import who
 from store.repair import DraftPullRequest
@@ -15,9 +15,13 @@ from store.repair import DraftPullRequest
 @click.command()
 @click.argument("incident", metavar="INC-n")
 @click.option("--yes", is_flag=True, help="You have read it: open the draft. Nothing is ever merged.")
+@click.option("--test-only", is_flag=True, help="Only the failing test, without a fix.")
 @common
-def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
+def command(incident: str, yes: bool, test_only: bool, data: Path | None, as_json: bool) -> None:
     """Show what would be pushed; with --yes open it."""
+    if test_only:
+        _test_only(incident, yes, data, as_json)
+        return
     with open_house(data) as house:
         if yes:
             drafts = open_drafts(house, incident, by=who())
@@ -33,6 +37,27 @@ def command(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
     shown.append(f"To open it: nightdesk draft {attempt.incident_id} --yes")
     emit(
         {"drafts": drafts, "opens_by_itself": decision.opens, "why": decision.why},
+        "\n\n".join(shown),
+        as_json=as_json,
+    )
+
+
+def _test_only(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:
+    """The failing test by itself: shown, or landed on its branch."""
+    with open_house(data) as house:
+        if yes:
+            draft = open_test(house, incident, by=who())
+            emit([draft], _line(draft), as_json=as_json)
+            return
+        found, attempt, draft = proposed_test(house, incident)
+    source = attempt.reproducer.source if attempt.reproducer else ""
+    shown = [
+        f"{draft.repo}: {draft.branch} on {draft.base[:12]}\n\n{draft.title}\n\n{draft.body}",
+        source,
+        f"To land it: nightdesk draft {found.id} --test-only --yes",
+    ]
+    emit(
+        {"drafts": [draft], "opens_by_itself": False, "why": "a person decides"},
         "\n\n".join(shown),
         as_json=as_json,
     )

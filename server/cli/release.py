@@ -10,7 +10,7 @@ import click
 from server.cli.output import common, emit, open_house, table
 from server.house import House
 from server.moments import moment, stamp
-from store import journal, queries
+from store import journal, queries, recurring
 from store.errors import NotFound
 from store.project import Release
 
@@ -94,3 +94,37 @@ def _commit(house: House, given: str) -> tuple[str, str]:
 
 def _commits(release: Release) -> str:
     return ", ".join(f"{repo} {sha[:10]}" for repo, sha in release.commits.items())
+
+
+@command.command("served")
+@click.argument("version")
+@click.option("--count", required=True, type=click.IntRange(1, 10**12), help="How many requests.")
+@click.option("--transaction", default="", help="Of this transaction only; without: all there were.")
+@click.option("--environment", default="", help="Where it ran.")
+@click.option("--at", default=None, metavar="TIME", help="When. Default: now.")
+@click.option("--project", default="default", show_default=True, help="The project that is released.")
+@common
+def served(
+    version: str,
+    count: int,
+    transaction: str,
+    environment: str,
+    at: str | None,
+    project: str,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Count requests that VERSION has served: what the rate of a fix that holds is a share of. Sentry's SDKs count
+    them by themselves (sessions)."""
+    when = moment(at) if at else datetime.now(UTC)
+    with open_house(data) as house:
+        owner = queries.project(house.database, project)
+        recurring.expose(house.database, owner.id, [(version, environment, transaction, when, count)])
+    told = {
+        "project": owner.name,
+        "version": version,
+        "count": count,
+        "at": when,
+        "transaction": transaction or None,
+    }
+    emit(told, f"{version} has served {count} more requests.", as_json=as_json)

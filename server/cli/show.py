@@ -24,6 +24,8 @@ _TEXT_SECTIONS = (
     "patch",
     "validation",
     "drafts",
+    "watches",
+    "feedback",
 )
 
 
@@ -106,8 +108,15 @@ def _part(value: Any) -> str:
 def _line(item: Any) -> str:
     if not isinstance(item, dict):
         return f"  {item}"
-    name = item.get("name") or item.get("commit", "")[:10] or item.get("status") or item.get("repo") or ""
-    said = item.get("said") or item.get("title") or item.get("statement") or ""
+    name = (
+        item.get("name")
+        or item.get("kind")
+        or item.get("commit", "")[:10]
+        or item.get("status")
+        or item.get("repo")
+        or ""
+    )
+    said = item.get("said") or item.get("text") or item.get("title") or item.get("statement") or ""
     verdict = item.get("verdict")
     return f"  {name}: {said}{f' ({verdict})' if verdict else ''}"
 

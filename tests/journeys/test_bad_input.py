@@ -101,6 +101,16 @@ BAD: tuple[tuple[str, int, str], ...] = (
     ("eval noise no-such-file", WRONG_USE, "no-such-file"),
     ("eval grouping no-such-file", WRONG_USE, "no-such-file"),
     ("eval traces no-such-folder", WRONG_USE, "no-such-folder"),
+    ("gate --results no-such-file", FAILED, "git"),
+    ("gate", WRONG_USE, "--results"),
+    ("notify test", FAILED, "Nobody is told"),
+    ("notify list --limit 0", WRONG_USE, "--limit"),
+    ("fetch INC-1 --from http://127.0.0.1:9", FAILED, "NIGHTDESK_TOKEN"),
+    ("fetch INC-1", WRONG_USE, "--from"),
+    ("draft INC-1 --test-only", FAILED, "no failing test"),
+    (f"draft {MISSING} --test-only --yes", FAILED, MISSING),
+    ("release served 1.0", WRONG_USE, "--count"),
+    ("release served 1.0 --count 5 --project nowhere", FAILED, "nowhere"),
     ("migrate --nonsense", WRONG_USE, "--nonsense"),
     ("doctor --nonsense", WRONG_USE, "--nonsense"),
 )
@@ -136,7 +146,7 @@ def test_wrong_input_has_its_exit_code_and_one_sentence_and_changes_nothing(
     monkeypatch.chdir(folder)
     before = told(folder)
     words = line.split(" ")
-    own = () if words[0] in ("eval", "demo") else ("--data", str(folder / "data"))
+    own = () if words[0] in ("eval", "demo", "gate") else ("--data", str(folder / "data"))
 
     done = nightdesk(*words, *own)
 

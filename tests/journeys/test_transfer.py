@@ -222,6 +222,10 @@ def test_every_table_that_is_a_teams_is_exported() -> None:
         "imports",
         "tasks",
         "switches",
+        "follows",
+        "builds",
+        "notices",
+        "deliveries",
     }  # what follows from the events, what is about this folder
     with_secrets = {
         "tokens",
