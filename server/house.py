@@ -160,7 +160,8 @@ class House:
 
     def _sources(self, event: Event, connected: Connected) -> ProjectSources:
         release = release_of(self.database, event)
-        stood = standings([place for place, _ in connected], event.release, release)
+        since = release.deployed_at or release.first_seen if release else None
+        stood = standings([place for place, _ in connected], event.release, release, since or event.timestamp)
         sources = ProjectSources()
         for place, part in connected:
             sources.add(place.mirror, stood[place.mirror.name], part)

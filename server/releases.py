@@ -19,7 +19,7 @@ from store.project import Release
 @dataclass(frozen=True)
 class Standing:
     """The commit that one repository stood at, and the sentence that says how this is known. `by` is how:
-    recorded, sha, tag, lock or head."""
+    recorded, sha, tag, lock, time or head."""
 
     commit: str
     said: str
@@ -55,10 +55,13 @@ def deployed_before(releases: Sequence[Release], environment: str | None, moment
     return max(there, key=lambda release: release.deployed_at or moment, default=None)
 
 
-def standings(places: Sequence[Place], version: str | None, release: Release | None) -> dict[str, Standing]:
+def standings(
+    places: Sequence[Place], version: str | None, release: Release | None, moment: datetime | None = None
+) -> dict[str, Standing]:
     """Where each repository stood when a version ran: by the release's row, by a commit that the version's name is,
-    by the lock of a repository that uses it, by a tag of the version's name, or by guess."""
-    stood = {place.mirror.name: standing(place.mirror, version, release) for place in places}
+    by the lock of a repository that uses it, by a tag of the version's name, by the time at which it ran, or by
+    guess."""
+    stood = {place.mirror.name: standing(place.mirror, version, release, moment) for place in places}
     known = dict(stood)
     users = [place for place in places if place.locks]
     locked: dict[str, dict[str, Pin]] = {}
@@ -80,9 +83,11 @@ def standings(places: Sequence[Place], version: str | None, release: Release | N
     return stood
 
 
-def standing(mirror: Mirror, version: str | None, release: Release | None) -> Standing:
-    """Where this repository stood by itself: by the release's row, by a commit or tag that the release's name is, or
-    by guess."""
+def standing(
+    mirror: Mirror, version: str | None, release: Release | None, moment: datetime | None = None
+) -> Standing:
+    """Where this repository stood by itself: by the release's row, by a commit or tag that the release's name is, by
+    what the default branch was at that moment, or by guess."""
     recorded = (release.commits if release else {}).get(mirror.name)
     if release and recorded and (commit := mirror.resolve(recorded)):
         return Standing(
@@ -94,6 +99,10 @@ def standing(mirror: Mirror, version: str | None, release: Release | None) -> St
         return Standing(commit, said, True, by)
     head = mirror.head()
     why = f"release {version!r} is not known" if version else "the event names no release"
+    then = mirror.head_at(moment) if moment else None
+    if then is not None and then != head:
+        said = f"Taken as the default branch was at the time of the event ({then[:10]}), because {why}."
+        return Standing(then, said, False, "time")
     said = f"Taken at the head of the default branch ({head[:10]}), because {why}."
     return Standing(head, said, False, "head")
 

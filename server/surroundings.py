@@ -27,9 +27,9 @@ def around(
 ) -> Surroundings:
     """The surroundings of an incident and its newest event. Raises NotFound where it has gone meanwhile."""
     own, past = surroundings.before(db, incident.id)
-    known = [Known(one.id, one.parts, one.title) for one in past]
+    known = {one.id: Known(one.id, one.parts, one.title) for one in past}
     mine = Known(own.id, own.parts, own.title)
-    alike = similar(mine, known)
+    alike = [known[one.id] for one in similar(mine, list(known.values()))]
     return Surroundings(
         neighbours=[
             Neighbour(other.event, other.incident_id, other.kind)
@@ -38,7 +38,7 @@ def around(
         deploys=_deploys(db, incident, event),
         flags=_flags(db, incident, event),
         own=mine,
-        past=known,
+        past=alike,
         outcomes={one.id: surroundings.outcome(db, one.id) for one in alike},
         seen=[
             Seen(one.at, one.user, one.environment, one.release, one.endpoint, one.service)

@@ -65,6 +65,13 @@ class Mirror:
             raise NotFound(f"The repository {self.name} has no commits on its default branch.")
         return found
 
+    def head_at(self, moment: datetime) -> str | None:
+        """The commit that the default branch had at a moment, by the times of committing along its first parents; None
+        where it had none yet."""
+        until = f"--before={moment.astimezone(UTC).isoformat()}"
+        listed = git(self.folder, "rev-list", "-1", "--first-parent", until, self.head(), "--")
+        return listed.decode().strip() or None
+
     def default_branch(self) -> str:
         """The name of the branch that HEAD is on. Raises NotFound where it is on none."""
         if not git_says(self.folder, "symbolic-ref", "--quiet", "HEAD"):

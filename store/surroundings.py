@@ -105,17 +105,18 @@ def before(db: Database, incident_id: str) -> tuple[PastIncident, list[PastIncid
     with db.read() as session:
         own = incident_row(session, incident_id)
         statement = (
-            select(IncidentRow)
-            .where(IncidentRow.project_id == own.project_id, col(IncidentRow.merged_into).is_(None))
+            columns(col(IncidentRow.id), col(IncidentRow.title))
+            .where(col(IncidentRow.project_id) == own.project_id, col(IncidentRow.merged_into).is_(None))
+            .where(col(IncidentRow.id) != own.id)
             .order_by(col(IncidentRow.id).desc())
             .limit(_PAST)
         )
-        rows = [row for row in session.exec(statement) if row.id != own.id]
-        parts: dict[int, tuple[str, ...]] = {}
-        wanted = col(FingerprintRow.incident_id).in_([row.id for row in (own, *rows)])
-        for print_ in session.exec(select(FingerprintRow).where(wanted).order_by(col(FingerprintRow.id))):
-            parts[print_.incident_id] = tuple(print_.parts)
-        return _past(own, parts), [_past(row, parts) for row in rows]
+        rows = [(own.id or 0, own.title), *((row[0], row[1]) for row in session.execute(statement))]
+        wanted = col(FingerprintRow.incident_id).in_([number for number, _ in rows])
+        told = columns(col(FingerprintRow.incident_id), col(FingerprintRow.parts)).where(wanted)
+        parts = {row[0]: tuple(row[1]) for row in session.execute(told.order_by(col(FingerprintRow.id)))}
+        first, *rest = (PastIncident(f"INC-{number}", parts.get(number, ()), title) for number, title in rows)
+        return first, rest
 
 
 def outcome(db: Database, incident_id: str) -> str:
@@ -149,10 +150,6 @@ def _by(act: ActRow | None) -> str:
     if act is None:
         return ""
     return f" by {act.who}" + (f" ({act.reason[:120]})" if act.reason else "")
-
-
-def _past(row: IncidentRow, parts: dict[int, tuple[str, ...]]) -> PastIncident:
-    return PastIncident(incident_name(row), parts.get(row.id or 0, ()), row.title)
 
 
 def _kinds(session: Session, numbers: Sequence[int]) -> dict[int, Kind]:

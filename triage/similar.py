@@ -31,41 +31,58 @@ class Likeness:
     because: str
 
 
+@dataclass(frozen=True)
+class _Traits:
+    """What is compared of an incident."""
+
+    types: frozenset[str]
+    calls: frozenset[str]
+    words: frozenset[str]
+
+
 def similar(own: Known, past: Sequence[Known]) -> tuple[Likeness, ...]:
     """The past incidents that are like this one, the likest first; of two that are alike the newer."""
-    found = [one for other in past if other.id != own.id and (one := _likeness(own, other)).score >= LEAST]
+    traits = _traits(own)
+    found = []
+    for other in past:
+        if other.id != own.id:
+            theirs = _traits(other)
+            score = _score(traits, theirs)
+            if score >= LEAST:
+                found.append(Likeness(other.id, round(score, 3), other.title, _because(traits, theirs)))
     return tuple(sorted(found, key=lambda one: (-one.score, -_number(one.id)))[:SHOWN])
 
 
-def _likeness(own: Known, other: Known) -> Likeness:
+def _score(own: _Traits, other: _Traits) -> float:
     """By what both have: without a stack on either side the words weigh for it."""
-    calls = _of(own.parts, "call: "), _of(other.parts, "call: ")
-    parts = {"words": _overlap(_words(own), _words(other))}
-    types = _of(own.parts, "type: "), _of(other.parts, "type: ")
-    if types[0] or types[1]:
-        parts["type"] = float(bool(types[0] & types[1]))
-    if calls[0] or calls[1]:
-        parts["calls"] = _overlap(*calls)
-    whole = sum(_SHARES[name] for name in parts)
-    score = sum(_SHARES[name] * value for name, value in parts.items()) / whole
-    reasons = []
-    if parts.get("type"):
-        reasons.append(f"the same {', '.join(sorted(types[0] & types[1]))}")
-    if calls[0] & calls[1]:
-        reasons.append(f"{len(calls[0] & calls[1])} of {len(calls[0] | calls[1])} calls")
-    common = sorted(_words(own) & _words(other))[:6]
+    parts = {"words": _overlap(own.words, other.words)}
+    if own.types or other.types:
+        parts["type"] = float(not own.types.isdisjoint(other.types))
+    if own.calls or other.calls:
+        parts["calls"] = _overlap(own.calls, other.calls)
+    return sum(_SHARES[name] * value for name, value in parts.items()) / sum(_SHARES[name] for name in parts)
+
+
+def _because(own: _Traits, other: _Traits) -> str:
+    reasons = [f"the same {name}" for name in sorted(own.types & other.types)]
+    if own.calls & other.calls:
+        reasons.append(f"{len(own.calls & other.calls)} of {len(own.calls | other.calls)} calls")
+    common = sorted(own.words & other.words)[:6]
     reasons += [f"the words {', '.join(common)}"] if common else []
-    return Likeness(other.id, round(score, 3), other.title, "; ".join(reasons))
+    return "; ".join(reasons)
+
+
+def _traits(known: Known) -> _Traits:
+    said = known.title.partition(": ")[2] or known.title  # without the type that stands before it
+    return _Traits(
+        types=_of(known.parts, "type: "),
+        calls=_of(known.parts, "call: "),
+        words=frozenset(_WORD.findall(said.lower())),
+    )
 
 
 def _of(parts: Sequence[str], prefix: str) -> frozenset[str]:
     return frozenset(part.removeprefix(prefix) for part in parts if part.startswith(prefix))
-
-
-def _words(known: Known) -> frozenset[str]:
-    """Of the title, without the type that stands before it."""
-    said = known.title.partition(": ")[2] or known.title
-    return frozenset(word.lower() for word in _WORD.findall(said))
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:

@@ -70,6 +70,27 @@ def test_a_release_whose_name_is_a_tag_ran_at_that_tag(house: House, tmp_path: P
     assert (place.commit, place.line) == (tagged, 2)
 
 
+def test_where_nothing_names_the_commit_it_is_the_one_that_the_default_branch_had_then(
+    house: House, tmp_path: Path
+) -> None:
+    shop = History(tmp_path / "shop")
+    first = shop.commit("Rates", {"shop/rates.py": RATES})
+    second = shop.commit("Later", {"shop/rates.py": "#\n" * 9 + RATES})
+    connect(house, "shop", shop)
+    then = datetime(2026, 1, 1, 15, 0, tzinfo=UTC)
+
+    for number, sent in enumerate(
+        [{"timestamp": then}, {"timestamp": then, "release": "unheard"}, {"timestamp": NOON}, {}], start=1
+    ):
+        house.receive([crash(number, client_fingerprint=(str(number),), **sent)])
+
+    found = [queries.incident(house.database, f"INC-{number}").location for number in range(1, 5)]
+    assert [place.commit for place in found if place] == [first, first, second, second]
+    said = queries.triage(house.database, "INC-1")
+    assert said is not None
+    assert "as the default branch was at the time of the event" in said.facts["standing"]["shop"]
+
+
 @pytest.mark.parametrize(
     ("lock", "text"),
     [

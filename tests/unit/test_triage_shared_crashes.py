@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,23 @@ def test_no_crash_is_set_aside_most_noise_is_and_every_own_frame_is_found(tmp_pa
     assert found["wrong"] == []
     right, wanted = found["frames"]
     assert right == wanted > 0
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared data folder is not here (set NIGHTDESK_SHARED)")
+def test_every_real_event_is_triaged_byte_for_byte_the_same_in_every_process_and_within_its_time():
+    told = []
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.triage_cost", str(FOLDER)],
+            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout
+        told.append(next(line for line in done.stdout.splitlines() if line.startswith("replayed")))
+    assert told[0] == told[1]
+    assert "byte-identical" in told[0]
