@@ -25,7 +25,7 @@ def with_content(event: Event, artifacts: Artifacts) -> Event:
 
 
 def capsule_lines(capsule: Capsule | None) -> Iterator[str]:
-    """What is in a capsule: its size, what came in, the variables of each frame, what was cut, what was redacted."""
+    """What is in a capsule: its size, what was redacted and cut, what came in, the variables of each frame."""
     if capsule is None:
         return
     yield f"{capsule.size:,} bytes, {capsule.frames} frames, {capsule.cut} cut, {len(capsule.redacted)} redacted"
@@ -33,13 +33,13 @@ def capsule_lines(capsule: Capsule | None) -> Iterator[str]:
     if content is None:
         yield "Its content is not there any more."
         return
+    yield from (f"redacted {row[0]}: {row[1]}" for row in content["redacted"])
+    yield from (f"cut {place}: {why}" for place, why in content["cut"].items())
     entry = content["entry"]
     yield from (f"entry {name} = {_written(node)}" for name, node in entry.items())
     for place, frame in enumerate(content["frames"]):
         yield f"frame {place}: {frame.get('module', '')}:{frame['line']} in {frame['function']}"
         yield from (f"    {name} = {_written(node)}" for name, node in frame["vars"].items())
-    yield from (f"cut {place}: {why}" for place, why in content["cut"].items())
-    yield from (f"redacted {row[0]}: {row[1]}" for row in content["redacted"])
 
 
 def _written(node: Any) -> str:
