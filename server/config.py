@@ -127,6 +127,14 @@ class Config(BaseModel):
         default=0, ge=0, description="Days after which events are taken away; incidents stay. 0: never."
     )
 
+    watch_itself: bool = Field(
+        default=True,
+        description="Whether crashes of Nightdesk itself are kept as events of a project `nightdesk`, on this machine.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines on standard error: `text`, or `json` with one object a line."
+    )
+
     client_documents: bool = Field(
         default=True,
         description="Whether the description that an assistant's client id points to is fetched, when a person who is "

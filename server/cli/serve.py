@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from server import logs
 from server.app import make_app
 from server.cli.output import data_option, table
 from server.cli.project import project_row
@@ -19,7 +20,8 @@ from server.cli.user import login_link
 from server.config import Config, load
 from server.house import House
 from server.presence import announced
-from server.serving import configure_logging, environment
+from server.serving import environment
+from server.watching import watched
 from store import queries
 from store.errors import Unavailable
 
@@ -42,14 +44,15 @@ from store.errors import Unavailable
 @data_option
 def command(host: str | None, port: int | None, workers: int, data: Path | None) -> None:
     """Serve the web page and take events, until interrupted."""
-    configure_logging()
     config = load(data, overrides={"host": host, "port": port})
+    logs.configure(config.log_format)
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})
         with House.open(config) as house, announced(config.data, config.address):
             click.echo(welcome(house))
             if workers == 1:
-                uvicorn.Server(_settings(make_app(house))).run(sockets=[listener])
+                with watched(house):
+                    uvicorn.Server(_settings(make_app(house))).run(sockets=[listener])
                 return
             os.environ.update(environment(config))
             settings = _settings("server.serving:application", factory=True, workers=workers)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from server.approvals import go_on
+from server.logs import about
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
 from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
@@ -123,23 +124,28 @@ class Worker:
     # --- what the engine calls ------------------------------------------------------------------------------
 
     def _advance(self, step: str, progress: Progress) -> Progress:
-        self._mirroring.complete()
-        self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
-        return self._steps.advance(step, progress)
+        with about(step, incident=progress.incident_id, attempt=progress.attempt_id):
+            self._mirroring.complete()
+            self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
+            return self._steps.advance(step, progress)
 
     def _triage(self, incident_id: str, number: int) -> None:
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.TRIAGE)
         if task is None or task.id != number:
             return  # done by somebody else, or asked for anew since
+        with about("triage", incident=incident_id):
+            self._try_triage(task)
+        tasks.settle(self._house.database, task)
+        self._tick.set()
+
+    def _try_triage(self, task: Task) -> None:
         try:
             self._mirroring.complete()
             triage(self._house, task)
         except NightdeskError as problem:
-            log.warning("%s was not triaged: %s", incident_id, problem)
+            log.warning("%s was not triaged: %s", task.incident_id, problem)
         except Exception:  # it stays without a verdict; the others must not wait for it
-            log.exception("Triage of %s failed.", incident_id)
-        tasks.settle(self._house.database, task)
-        self._tick.set()
+            log.exception("Triage of %s failed.", task.incident_id)
 
     def _settle(self, attempt_id: str) -> None:
         incident_id = attempt_id.rpartition("-")[0]
