@@ -83,6 +83,13 @@ class PostgresServer:
         """The process of the server, where it is ours."""
         return self._process.pid if self._process else None
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens, where it is ours."""
+        if self._folder is None:
+            raise NoServer(f"{NAMED} names a server that is not ours to stop")
+        return self._folder / ".s.PGSQL.5432"
+
     def halt(self, *, at_once: bool = True) -> None:
         """End the server; `at_once` without goodbyes to those who are connected, as after a crash."""
         if self._process is not None:

@@ -185,6 +185,37 @@ class Config(BaseModel):
     prometheus: str = Field(
         default="", description="Address of a Prometheus server that may be asked for metrics; read only."
     )
+    repairs_per_repository: int = Field(
+        default=2, ge=1, description="Repairs of one repository at the same time, over all workers."
+    )
+    repair_minutes_per_day: float = Field(
+        default=0.0,
+        ge=0,
+        description="Time that the repairs of one repository may take in 24 hours, in minutes; more wait. 0: no bound.",
+    )
+    drain_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="Time that a worker which is told to end gives the step it is in, in seconds. What is not done by "
+        "then goes on elsewhere at that step.",
+    )
+    sync_minutes: float = Field(
+        default=15.0,
+        ge=0,
+        description="How often mirrors fetch what is new, in minutes. 0: only when asked to.",
+    )
+    retention_days: int = Field(
+        default=0, ge=0, description="Days after which events are taken away; incidents stay. 0: never."
+    )
+
+    watch_itself: bool = Field(
+        default=True,
+        description="Whether crashes of Nightdesk itself are kept as events of a project `nightdesk`, on this machine.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines on standard error: `text`, or `json` with one object a line."
+    )
 
     client_documents: bool = Field(
         default=True,

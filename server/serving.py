@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from anyio import to_thread
 from starlette.applications import Starlette
 
+from server import logs
 from server.app import make_app
 from server.config import Config, load
 from server.house import House
 from server.memory import settle
-
-
-def configure_logging() -> None:
-    """Log to standard error; to be called before the MCP server does it in its own way."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+from server.self_watch import watched
 
 
 def environment(config: Config) -> Mapping[str, str]:
@@ -36,9 +29,12 @@ def environment(config: Config) -> Mapping[str, str]:
 
 def application() -> Starlette:
     """The application over a house of its own, which is closed when the application ends."""
-    configure_logging()
-    opened = House.open(load(Path(os.environ["NIGHTDESK_DATA"])))
-    app = make_app(opened.__enter__())
+    config = load(Path(os.environ["NIGHTDESK_DATA"]))
+    logs.configure(config.log_format)
+    opened = ExitStack()
+    house = opened.enter_context(House.open(config))
+    opened.enter_context(watched(house))
+    app = make_app(house)
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -48,7 +44,7 @@ def application() -> Starlette:
                 settle()
                 yield
         finally:
-            await to_thread.run_sync(opened.__exit__, None, None, None)
+            await to_thread.run_sync(opened.close)
 
     app.router.lifespan_context = lifespan
     return app

@@ -55,6 +55,12 @@ def count(db: Database, which: ColumnElement[bool]) -> Purged:
         return Purged(session.execute(events).scalar_one(), session.execute(bodies).scalar_one(), 0, 0)
 
 
+def any_of(db: Database, which: ColumnElement[bool]) -> bool:
+    """Whether there is any such event."""
+    with db.read() as session:
+        return session.execute(select(col(EventRow.id)).where(which).limit(1)).first() is not None
+
+
 def purge(
     db: Database, artifacts: Artifacts, which: ColumnElement[bool], by: str, why: str, *, compact: bool = True
 ) -> Purged:
@@ -133,4 +139,4 @@ def _references(db: Database) -> Iterator[str]:
         last = rows[-1].id
 
 
-__all__ = ["Purged", "count", "of_user", "older_than", "purge"]
+__all__ = ["Purged", "any_of", "count", "of_user", "older_than", "purge"]

@@ -7,6 +7,7 @@ is told again. Where a task stands is the engine's business and not kept here.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,16 +16,18 @@ from sqlmodel import Session, col, delete, func, select
 from store.acts import note_act
 from store.database import Database
 from store.errors import NotAllowed
+from store.incident import Step
 from store.queries import attempt_value, incident_name, incident_row
 from store.repair import Attempt, Ended
-from store.tables import AttemptRow, SwitchRow, TaskKind, TaskRow
+from store.tables import AttemptRow, IncidentRow, ProjectRow, StepRow, SwitchRow, TaskKind, TaskRow
 
 __all__ = [
     "Task", "TaskKind", "await_forge", "cancel_repair", "drop", "is_waiting", "new_attempt", "of_incident", "pause",
-    "paused", "request_repair", "resume", "settle", "waiting",
+    "paused", "request_repair", "resume", "seconds_spent", "settle", "waiting",
 ]  # fmt: skip
 
 _PAUSED = "paused"
+_NEWEST = 20_000  # steps that are looked through for what was spent: more than a day has
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,23 @@ def paused(db: Database) -> bool:
     """Whether all repairs are held back."""
     with db.read() as session:
         return session.get(SwitchRow, _PAUSED) is not None
+
+
+def seconds_spent(db: Database, since: datetime) -> dict[str, float]:
+    """How long the steps of repairs took that were begun since a moment, for each repository that a failure was placed
+    in ("repository:NAME"), or project where it was not ("project:NAME")."""
+    spent: defaultdict[str, float] = defaultdict(float)
+    with db.read() as session:
+        names = {row.id: row.name for row in session.exec(select(ProjectRow))}
+        statement = select(StepRow.body, IncidentRow.repo, IncidentRow.project_id).where(
+            AttemptRow.id == StepRow.attempt_id, AttemptRow.incident_id == IncidentRow.id
+        )
+        for body, repo, project in session.exec(statement.order_by(col(StepRow.id).desc()).limit(_NEWEST)):
+            step = Step.model_validate_json(body)
+            if step.started_at >= since:
+                owner = f"repository:{repo}" if repo else f"project:{names[project]}"
+                spent[owner] += step.took
+    return dict(spent)
 
 
 def _of_incident(session: Session, number: int, kind: TaskKind) -> TaskRow | None:

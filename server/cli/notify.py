@@ -11,8 +11,8 @@ import click
 from server import telling, webhooks
 from server.cli.output import NO, common, emit, open_house, table
 from server.house import House
+from server.moments import stamp
 from server.telling import Target, targets
-from server.web.words import stamp
 from store import notices
 from store.errors import NightdeskError, NotFound
 

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from server import logs
 from server.app import make_app
 from server.cli.output import data_option, table
 from server.cli.user import login_link
@@ -20,7 +21,8 @@ from server.dsn import project_row
 from server.house import House
 from server.memory import settle
 from server.presence import announced
-from server.serving import configure_logging, environment
+from server.self_watch import watched
+from server.serving import environment
 from store import queries
 from store.errors import Unavailable
 
@@ -43,8 +45,8 @@ from store.errors import Unavailable
 @data_option
 def command(host: str | None, port: int | None, workers: int, data: Path | None) -> None:
     """Serve the web page and take events, until interrupted."""
-    configure_logging()
     config = load(data, overrides={"host": host, "port": port})
+    logs.configure(config.log_format)
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})
         with House.open(config) as house, announced(config.data, config.address):
@@ -52,7 +54,8 @@ def command(host: str | None, port: int | None, workers: int, data: Path | None)
             if workers == 1:
                 app = make_app(house)
                 settle()
-                uvicorn.Server(_settings(app)).run(sockets=[listener])
+                with watched(house):
+                    uvicorn.Server(_settings(app)).run(sockets=[listener])
                 return
             os.environ.update(environment(config))
             settings = _settings("server.serving:application", factory=True, workers=workers)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 
 import click
 
-from server.cli.output import data_option, open_house
+from server import logs
+from server.cli.output import data_option
+from server.config import load
+from server.house import House
+from server.self_watch import watched
 from server.work.worker import Worker
 
 
@@ -19,15 +21,14 @@ from server.work.worker import Worker
 @click.option("--name", hidden=True, help="The place that was kept for it by whoever starts it.")
 @data_option
 def command(until_idle: bool, name: str | None, data: Path | None) -> None:
-    """Triage and repair what waits, until interrupted. Several workers may share a folder; what one leaves
-    behind, another takes up at the step it was in."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    """Triage and repair what waits, until interrupted. Several workers may share a folder, or on several hosts a
+    database; what one leaves behind, another takes up at the step it was in."""
+    config = load(data)
+    logs.configure(config.log_format)
     asked = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: asked.set())
-    with open_house(data) as house, Worker(house, name=name) as worker:
+    with House.open(config) as house, watched(house), Worker(house, name=name) as worker:
         if until_idle:
             worker.work_until_idle(asked)
         else:

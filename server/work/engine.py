@@ -7,10 +7,18 @@ log, JSON instead of pickles, a version that is bumped by hand, a name for each 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    WorkflowStatus,
+)
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -26,6 +34,7 @@ REPAIRS, TRIAGES, HERE = "repair", "triage", "here"  # queues; `here` is for a r
 POLL = 0.25  # seconds between two looks at a queue
 AT_ONCE = {REPAIRS: 1, TRIAGES: 4, HERE: 1}  # workflows of a queue that one worker has at a time
 
+RECORDING = 0.3  # seconds that the engine has to record a step whose work has just ended
 POOL = 6  # connections of one worker to PostgreSQL
 
 ACTIVE = ("PENDING", "ENQUEUED")
@@ -89,9 +98,12 @@ class Engine:
             "sys_db_idle_transaction_timeout_sec": float(IDLE),
         }
 
-    def stop(self) -> None:
-        """Stop taking work, then what is at work. What it was doing is taken up again by another worker at the
-        step it was in: nothing is recorded of a step that did not come to its end."""
+    def stop(self, patience: float = 0.0) -> None:
+        """Take no more work, give the steps that are at work `patience` seconds, then stop them. What was not done is
+        taken up again by another worker at the step it was in: nothing is recorded of a step that did not come to its
+        end."""
+        if patience and self.threads.drain(patience):
+            time.sleep(RECORDING)
         # a second for the thread that takes from the queues: what it takes while the loop closes only makes noise
         DBOS.destroy(workflow_completion_timeout_sec=0 if self._queues == [HERE] else 1)
         self.threads.stop()
@@ -99,9 +111,12 @@ class Engine:
         if self._sql is not None:
             self._sql.dispose()
 
-    def enqueue(self, kind: TaskKind, name: str, incident_id: str, number: int, queue: str) -> None:
-        """Have a task done. One that is known by this name already is not done twice."""
-        with SetWorkflowID(name):
+    def enqueue(
+        self, kind: TaskKind, name: str, incident_id: str, number: int, queue: str, urgency: int = 1
+    ) -> None:
+        """Have a task done, those of a smaller `urgency` first. One that is known by this name already is not done
+        twice."""
+        with SetWorkflowID(name), SetEnqueueOptions(priority=urgency):
             if kind is TaskKind.REPAIR:
                 DBOS.enqueue_workflow(queue, repair_workflow, name, incident_id)
             else:

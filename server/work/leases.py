@@ -32,6 +32,7 @@ BEAT = 1.0  # seconds between two
 STARTING = 30.0  # seconds that a worker which is being started may take to its first sign of life
 
 QUEUES, ONE = "queues", "one"  # takes whatever waits; is there for one repair at a terminal
+LEAVING = "leaving"  # finishes what it is at, and takes nothing more
 
 _LOCK = 0x6C65617365  # of PostgreSQL, for whoever looks at the rows and writes one: "lease"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

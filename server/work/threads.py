@@ -25,9 +25,13 @@ class Threads:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[threading.Thread, Stop] = {}
+        self._draining = threading.Event()
 
     async def run(self, name: str, work: Callable[[], T]) -> T:
-        """What `work` gives. Where this is cancelled, the work is stopped and its end awaited."""
+        """What `work` gives. Where this is cancelled, the work is stopped and its end awaited. While threads are
+        drained nothing is begun: it waits until the loop ends, and is done elsewhere."""
+        if self._draining.is_set():
+            await asyncio.Event().wait()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         stop = Stop()
@@ -60,6 +64,16 @@ class Threads:
             if future.done():
                 future.exception()  # looked at: it was stopped, and that is all
             raise
+
+    def drain(self, seconds: float) -> bool:
+        """Begin nothing more, and give what is at work so many seconds to come to its end. Whether it did."""
+        self._draining.set()
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            running = list(self._running)
+        for thread in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in running)
 
     def stop(self) -> bool:
         """Stop all that is at work. False where something did not end in time; it ends with this process."""

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
-from time import monotonic
+from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from server.approvals import go_on
+from server.logs import about
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
 from server.work.errands import Errands
-from server.work.leases import BEAT, ONE, QUEUES, Leases, new_name, place_of
+from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
+from server.work.mirroring import Mirroring
+from server.work.order import Order
+from server.work.schedule import JOBS, Schedule
 from server.work.triaging import triage
 from store import tasks
 from store.errors import NightdeskError
@@ -33,6 +37,7 @@ log = logging.getLogger("nightdesk.work")
 
 TICK = 0.5  # seconds between two comparisons
 FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
+GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
 _QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
 
 
@@ -53,7 +58,10 @@ class Worker:
         )
         self._errands = Errands(house)
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
-        self._tick, self._stopping = threading.Event(), threading.Event()
+        self._order, self._mirroring = Order(house), Mirroring(house)
+        self._schedule = Schedule(house, self._leads, JOBS)
+        self._leading = False
+        self._tick, self._stopping, self._gone = threading.Event(), threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
 
@@ -66,6 +74,7 @@ class Worker:
         self._comparing.start()
         if self._only is None:
             self._errands.start()
+            self._schedule.start()
         return self
 
     def __exit__(
@@ -73,11 +82,17 @@ class Worker:
     ) -> None:
         self._stopping.set()
         self._tick.set()
-        for thread in (self._comparing, self._beating):
-            thread.join(timeout=30)
+        self._comparing.join(timeout=30)
         self._errands.stop()
-        self._engine.stop()
+        if self._only is None:
+            self._schedule.stop()
+            self._takes = LEAVING  # still alive, so that nobody takes up what may yet come to its end here
+            self._sign()
+        self._engine.stop(0.0 if self._only else self._house.config.drain_seconds)
+        self._gone.set()
+        self._beating.join(timeout=30)
         self._leases.leave(self.name)
+        self._leases.close()
 
     def wake(self, incident_ids: Iterable[str] = ()) -> None:
         """Something is to be done: look now instead of in half a second."""
@@ -114,21 +129,28 @@ class Worker:
     # --- what the engine calls ------------------------------------------------------------------------------
 
     def _advance(self, step: str, progress: Progress) -> Progress:
-        self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
-        return self._steps.advance(step, progress)
+        with about(step, incident=progress.incident_id, attempt=progress.attempt_id):
+            self._mirroring.complete()
+            self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
+            return self._steps.advance(step, progress)
 
     def _triage(self, incident_id: str, number: int) -> None:
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.TRIAGE)
         if task is None or task.id != number:
             return  # done by somebody else, or asked for anew since
-        try:
-            triage(self._house, task)
-        except NightdeskError as problem:
-            log.warning("%s was not triaged: %s", incident_id, problem)
-        except Exception:  # it stays without a verdict; the others must not wait for it
-            log.exception("Triage of %s failed.", incident_id)
+        with about("triage", incident=incident_id):
+            self._try_triage(task)
         tasks.settle(self._house.database, task)
         self._tick.set()
+
+    def _try_triage(self, task: Task) -> None:
+        try:
+            self._mirroring.complete()
+            triage(self._house, task)
+        except NightdeskError as problem:
+            log.warning("%s was not triaged: %s", task.incident_id, problem)
+        except Exception:  # it stays without a verdict; the others must not wait for it
+            log.exception("Triage of %s failed.", task.incident_id)
 
     def _settle(self, attempt_id: str) -> None:
         incident_id = attempt_id.rpartition("-")[0]
@@ -139,11 +161,17 @@ class Worker:
     # --- signs of life, and the comparison ------------------------------------------------------------------
 
     def _beat(self) -> None:
-        while not self._stopping.wait(BEAT):
-            try:
-                self._leases.renew(self.name, self._takes)
-            except Exception:  # the disk may be full for a while: the next beat may succeed
-                log.exception("A sign of life could not be written.")
+        while not self._gone.wait(BEAT):
+            self._sign()
+
+    def _sign(self) -> None:
+        try:
+            self._leases.renew(self.name, self._takes)
+        except Exception:  # the disk may be full or the server away for a while: the next beat may succeed
+            log.exception("A sign of life could not be written.")
+
+    def _leads(self) -> bool:
+        return self._leading
 
     def _compare(self) -> None:
         while not self._stopping.is_set():
@@ -157,7 +185,8 @@ class Worker:
     def _look(self) -> None:
         alive = self._leases.alive()
         leader = min(alive, key=lambda name: (alive[name] != QUEUES, name), default=self.name)
-        if leader != self.name:
+        self._leading = leader == self.name
+        if not self._leading:
             self._see_to_own(alive)
             return
         active = self._engine.known([])  # read first: what is asked for from here on cannot look forgotten
@@ -167,10 +196,18 @@ class Worker:
         held = tasks.paused(self._house.database)
         known = self._engine.known(list(waiting)) if waiting else {}
         for name, task in waiting.items():
-            self._see_to(task, known.get(name), alive, held and task.kind is TaskKind.REPAIR)
+            if name in known or task.kind is TaskKind.TRIAGE or self._is_here(task, alive):
+                self._see_to(task, known.get(name), alive, held and task.kind is TaskKind.REPAIR)
+        if not held:
+            self._begin([task for task in waiting.values() if task.kind is TaskKind.REPAIR], known)
         for name, workflow in active.items():
             if name not in waiting and workflow.name == REPAIRS:
                 self._engine.cancel(name)
+
+    def _begin(self, repairs: Sequence[Task], known: Mapping[str, WorkflowStatus]) -> None:
+        """Hand the engine the repairs that may begin now."""
+        for task, urgency in self._order.admitted(repairs, known):
+            self._engine.enqueue(task.kind, task.name, task.incident_id, task.id, REPAIRS, urgency)
 
     def _forges(self, waiting: Sequence[Task]) -> None:
         """Try the drafts that wait for a forge again, now and then; in this thread, for each try is bounded."""
@@ -195,7 +232,7 @@ class Worker:
 
     def _see_to(self, task: Task, workflow: WorkflowStatus | None, alive: dict[str, str], held: bool) -> None:
         """Bring what the engine knows of one task to what it should be."""
-        here = self._only is not None and task.name == self._only.name and QUEUES not in alive.values()
+        here = self._is_here(task, alive)
         queue, status = HERE if here else _QUEUE[task.kind], workflow.status if workflow else None
         if held:
             if status in ACTIVE:
@@ -204,10 +241,22 @@ class Worker:
             self._engine.enqueue(task.kind, task.name, task.incident_id, task.id, queue)
         elif status == "CANCELLED" or (status == "PENDING" and workflow.executor_id not in alive):
             self._engine.take_up(task.name, queue)
+        elif status == "PENDING" and self._stands_still(workflow):
+            log.error("%s has stood still for too long; it is begun again at its step.", task.name)
+            self._engine.cancel(task.name)  # the next look takes it up
         elif status == "ENQUEUED" and workflow.queue_name == HERE and ONE not in alive.values():
             self._engine.take_up(task.name, queue)  # whoever had it at a terminal is gone
         elif status not in ACTIVE:
             self._give_up(task, str(status))
+
+    def _stands_still(self, workflow: WorkflowStatus) -> bool:
+        """Whether it is at work for longer than its bounds can explain."""
+        most = GRACE + (2 * self._house.config.repair_seconds if workflow.name == REPAIRS else 0.0)
+        return bool(workflow.dequeued_at) and time() - (workflow.dequeued_at or 0) / 1000 > most
+
+    def _is_here(self, task: Task, alive: dict[str, str]) -> bool:
+        """Whether it is the repair of this terminal, and nobody else could make it."""
+        return self._only is not None and task.name == self._only.name and QUEUES not in alive.values()
 
     def _give_up(self, task: Task, status: str) -> None:
         """The engine says that it is over and the task is still there: say so, rather than wait for ever."""
