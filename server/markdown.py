@@ -162,6 +162,7 @@ SECTIONS: dict[str, Callable[[Page, int], str]] = {
 _BY_DEFAULT = {
     "change": 900,
     "fix": 1100,
+    "hypotheses": 700,
     "stack": 2600,
     "path": 700,
     "request": 800,

@@ -7,7 +7,8 @@ from time import perf_counter
 import pytest
 
 from fixloop.blocks import parse, unified
-from fixloop.conduct import after_running, api_changes, before_running
+from fixloop.conduct import after_running, before_running, of_one_event
+from fixloop.interface import api_changes
 from fixloop.constraints import split_tests, structure, whole
 
 
