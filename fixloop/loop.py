@@ -31,10 +31,10 @@ from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
-from fixloop.investigate.settle import settled, suspected_first, untested
+from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
-from fixloop.prove import Prover
+from fixloop.prove import Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
@@ -51,6 +51,7 @@ log = logging.getLogger("nightdesk.repair")
 STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
 INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
+NAMED = 0.01  # the score of a change that a hypothesis names and the ranking does not list
 TESTED = 3  # hypotheses about changes that the search has not run, and that are run all the same
 
 Landed = tuple[Findings, str, dict[str, Any]]  # what is known now, what happened in one sentence, details
@@ -143,9 +144,7 @@ class Repair:
     def _investigate(self, known: Findings) -> Landed:
         try:
             ranked = tuple(rank(self._situation, self._bench.repositories, self._bench.exposed))
-        except (
-            NightdeskError
-        ) as problem:  # the reproducer does not need the history; the causes step says it again
+        except NightdeskError as problem:  # the causes step says it again; a reproducer needs no history
             return known, f"no change can be ranked: {problem}", {}
         pack = gather(self._situation, ranked, self._bench)
         proposed = [one for each in self._investigators for one in _proposed(each, pack)]
@@ -181,7 +180,11 @@ class Repair:
         ranked = known.candidates
         if ranked is None:
             ranked = tuple(rank(self._situation, self._bench.repositories, self._bench.exposed))
-        candidates = suspected_first(ranked, known.hypotheses)
+        further = (
+            candidate(self._bench, *pair, "named by a hypothesis", NAMED)
+            for pair in unlisted(ranked, known.hypotheses)
+        )
+        candidates = suspected_first([*ranked, *further], known.hypotheses, self._bench.knowledge.hints)
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
