@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -187,6 +187,18 @@ def after_running(old: Texts, new: Texts) -> Refusal | None:
     for path, url in _newly(old, new, _urls):
         return Refusal("carries_url", f"{path} newly carries the address {url}")
     return None
+
+
+def of_one_event(old: Texts, new: Texts, told: Set[str]) -> Refusal | None:
+    """A patch that names what stood in the event knows this one input: a repair serves every one like it."""
+    for path, text in _newly(old, new, lambda tree: _constants(tree, told)):
+        return Refusal("event_text", f"{path} newly names {text[:80]!r}, which is a value of this one event")
+    return None
+
+
+def _constants(tree: ast.AST, told: Set[str]) -> list[str]:
+    texts = (_folded(node) for node in ast.walk(tree) if isinstance(node, ast.expr))
+    return [text for text in texts if text is not None and text in told]
 
 
 def _newly(old: Texts, new: Texts, find: Find) -> Iterator[tuple[str, str]]:
@@ -435,35 +447,3 @@ def _urls(tree: ast.AST) -> list[str]:
         and isinstance(node.value, str)
         and (match := re.search(r"https?://[^\s'\"]+", node.value))
     ]
-
-
-# --- the public face ----------------------------------------------------------------------------------------
-
-
-def api_changes(old: Texts, new: Texts) -> list[str]:
-    """Public functions and classes that are gone or take other arguments: a person decides about those."""
-    found = []
-    for path, text in new.items():
-        before, after = _public(old.get(path)), _public(text)
-        for name, signature in before.items():
-            if name not in after:
-                found.append(f"{path}: {name} is gone")
-            elif after[name] != signature:
-                found.append(f"{path}: {name}({signature}) is now {name}({after[name]})")
-    return found
-
-
-def _public(text: str | None) -> dict[str, str]:
-    tree = parse(text) if text else None
-    found: dict[str, str] = {}
-    for node in tree.body if tree else ():
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
-            found[node.name] = ast.unparse(node.args)
-        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            found[node.name] = "class"
-            found |= {
-                f"{node.name}.{part.name}": ast.unparse(part.args)
-                for part in node.body
-                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and not part.name.startswith("_")
-            }
-    return found

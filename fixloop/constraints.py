@@ -15,10 +15,13 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from fixloop.blocks import Block
-from fixloop.conduct import Refusal, after_running, api_changes, before_running
+from fixloop.conduct import Refusal, after_running, before_running, of_one_event
+from fixloop.interface import api_changes
 from fixloop.situation import is_test
 
-__all__ = ["Refusal", "after_running", "api_changes", "before_running", "split_tests", "structure", "whole"]
+__all__ = [
+    "Refusal", "after_running", "api_changes", "before_running", "of_one_event", "split_tests", "structure", "whole",
+]  # fmt: skip
 
 MAX_DIFF = 400_000  # characters
 MAX_FILES = 20

@@ -34,6 +34,8 @@ from store.repair import Oracle, Patch, Run, Validation, ValidationVerdict
 
 __all__ = ["Judge", "Trial"]
 
+TELLING = 4  # characters from which on a text of the input says which input it was
+REPORTED = 30  # neighbours of the input that the differential report lists
 COLD = 3  # runs of the patched test in which nothing of the team's code is loaded beforehand
 
 
@@ -196,6 +198,7 @@ class Judge:
         outcomes = self._witness.calls(case.world, [one.recipe for one in family], cover=True)
         same = fixed = kept = 0
         bad: str | None = None
+        report: list[dict[str, str]] = []
         for one, outcome in zip(family, outcomes, strict=True):
             _merge(case, outcome)
             reading = self._witness.read(one.recipe, outcome, one.failed)
@@ -204,14 +207,18 @@ class Judge:
             same += one.before.meaning == Meaning.SAME
             fixed += one.before.meaning == Meaning.SAME and wrong is None
             kept += one.before.meaning == Meaning.GOOD and wrong is None
+            report.append({"input": _shown(one.recipe), "before": one.before.said, "after": reading.said})
             if wrong is not None and bad is None:
                 bad = f"{wrong} for {_shown(one.recipe)}"
         case.findings["neighbours"] = {
             "tried": len(family), "failed_before": same, "right_after": fixed, "unchanged": kept,
         }  # fmt: skip
         self._note(case, "neighbours of the input", json.dumps(case.findings["neighbours"], sort_keys=True))
+        case.findings["neighbours"]["report"] = report[:REPORTED]
         executed, executable, _, case.silent = _covered(case)
-        case.findings["coverage"] = {"executable": executable, "executed": executed}
+        case.findings["coverage"] = {
+            "executable": executable, "executed": executed, "missed": case.silent[:20],
+        }  # fmt: skip
         return Refusal("neighbours", bad) if bad is not None else None
 
     # --- mutants, suites, symptoms --------------------------------------------------------------------------
@@ -276,7 +283,7 @@ class Judge:
         return Refusal("tampers_with_runner" if after.tampered else "suite", f"{repo}: {found}")
 
     def _tools_hold(self, case: Case) -> Refusal | None:
-        for name in ("lint", "types"):
+        for name in ("lint", "types", "security"):
             for repo in (repo for repo, blocks in case.blocks.items() if blocks):
                 command = getattr(self._bench.layout.repo(repo), name)
                 if command is None:
@@ -302,8 +309,10 @@ class Judge:
 
     def _symptoms(self, case: Case) -> Refusal | None:
         changed: list[str] = []
+        told = _texts(self._trial.recipe.inputs) - set(self._witness.spoken())
         for repo in case.new:
             refusal = constraints.after_running(case.old[repo], case.new[repo])
+            refusal = refusal or constraints.of_one_event(case.old[repo], case.new[repo], told)
             if refusal is not None:
                 return refusal
             changed += constraints.api_changes(case.old[repo], case.new[repo])
@@ -321,7 +330,7 @@ class Judge:
         case.runs.append(Run(id=f"run-{number}", what=what, outcome=outcome, hash=digest, took=case.lap()))
 
     def _refused(self, refusal: Refusal, findings: dict[str, Any], runs: list[Run]) -> Validation:
-        failed = refusal.rule in ("oracle", "suite", "not_deterministic", "lint", "types")
+        failed = refusal.rule in ("oracle", "suite", "not_deterministic", "lint", "types", "security")
         verdict = ValidationVerdict.FAILED if failed else ValidationVerdict.REFUSED
         return self._validation(verdict, refusal.rule, refusal.said, findings, runs)
 
@@ -345,6 +354,14 @@ class Judge:
             runs=tuple(runs),
             **findings,
         )
+
+
+def _texts(value: Any) -> set[str]:
+    """The texts of an input that could tell it from others: values, never names."""
+    if isinstance(value, str):
+        return {value} if len(value) >= TELLING else set()
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {text for item in items for text in _texts(item)}
 
 
 def _merge(case: Case, outcome: Outcome) -> None:

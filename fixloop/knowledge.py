@@ -44,3 +44,4 @@ class Knowledge:
     documents: tuple[Document, ...] = ()
     lines: tuple[LogLine, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    hints: tuple[str, ...] = ()  # what whoever started the repair thinks

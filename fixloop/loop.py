@@ -31,10 +31,10 @@ from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
-from fixloop.investigate.settle import settled, suspected_first, untested
+from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
-from fixloop.prove import Cause, Prover
+from fixloop.prove import Cause, Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import assertable, call_source
@@ -61,6 +61,7 @@ log = logging.getLogger("nightdesk.repair")
 STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
 INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
+NAMED = 0.01  # the score of a change that a hypothesis names and the ranking does not list
 TESTED = 3  # hypotheses about changes that the search has not run, and that are run all the same
 
 Landed = tuple[Findings, str, dict[str, Any]]  # what is known now, what happened in one sentence, details
@@ -153,9 +154,7 @@ class Repair:
     def _investigate(self, known: Findings) -> Landed:
         try:
             ranked = self._ranked()
-        except (
-            NightdeskError
-        ) as problem:  # the reproducer does not need the history; the causes step says it again
+        except NightdeskError as problem:  # the causes step says it again; a reproducer needs no history
             return known, f"no change can be ranked: {problem}", {}
         pack = gather(self._situation, ranked, self._bench)
         proposed = [one for each in self._investigators for one in _proposed(each, pack)]
@@ -197,7 +196,11 @@ class Repair:
         ranked = known.candidates
         if ranked is None:
             ranked = self._ranked()
-        candidates = suspected_first(ranked, known.hypotheses)
+        further = (
+            candidate(self._bench, *pair, "named by a hypothesis", NAMED)
+            for pair in unlisted(ranked, known.hypotheses)
+        )
+        candidates = suspected_first([*ranked, *further], known.hypotheses, self._bench.knowledge.hints)
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])

@@ -311,7 +311,6 @@ class Prover:
 
     def _bisect(self, repo: str, candidates: Iterable[CandidateChange]) -> CandidateChange | None:
         """The first commit on the release's main line that fails the same way, when its parent does not."""
-        mirror = self._bench.repositories.get(repo)
         line = self._main_line(repo)
         newest_bad, step, budget = 0, 1, BISECTED
         not_bad: int | None = None
@@ -337,12 +336,7 @@ class Prover:
         listed = next((c for c in candidates if c.repo == repo and c.commit == sha), None)
         if listed is not None:
             return listed
-        info = mirror.log(sha, limit=1)[0]
-        return CandidateChange(
-            repo=repo, commit=sha, title=info.subject, author=info.author, authored_at=info.authored_at,
-            merged_at=info.committed_at, files=info.files[:50], reasons=("found by bisection",),
-            first_exposed_at=self._bench.exposed.get((repo, sha)),
-        )  # fmt: skip
+        return candidate(self._bench, repo, sha, "found by bisection")
 
     def _main_line(self, repo: str) -> list[str]:
         """First parents of the release, newest first, that touch more than tests."""
@@ -357,6 +351,16 @@ class Prover:
                 break
             at = info.parents[0]
         return line
+
+
+def candidate(bench: Bench, repo: str, sha: str, why: str, score: float = 0.0) -> CandidateChange:
+    """A commit that the ranking does not list, as a candidate."""
+    info = bench.repositories.get(repo).log(sha, limit=1)[0]
+    return CandidateChange(
+        repo=repo, commit=sha, title=info.subject, author=info.author, authored_at=info.authored_at,
+        merged_at=info.committed_at, files=info.files[:50], reasons=(why,), score=score,
+        first_exposed_at=bench.exposed.get((repo, sha)),
+    )  # fmt: skip
 
 
 def _smallest(blocks: Sequence[Block], works: object) -> tuple[list[Block], Any] | None:

@@ -7,7 +7,15 @@ from datetime import datetime
 
 from fixloop.worlds import RepoLayout
 from store.incident import Incident
-from store.repair import Attempt, CandidateChange, ChangeVerdict, DraftPullRequest, Reproducer, Validation
+from store.repair import (
+    Attempt,
+    CandidateChange,
+    ChangeVerdict,
+    DraftPullRequest,
+    Oracle,
+    Reproducer,
+    Validation,
+)
 
 CAP = 2_000  # characters of event text that a body quotes
 
@@ -51,14 +59,19 @@ def body(incident: Incident, attempt: Attempt) -> str:
     assert attempt.patch is not None and attempt.validation is not None and attempt.proof is not None  # noqa: S101, PT018
     parts = [
         f"## What broke\n\n{_quote(incident.title)}\n\nSeen {incident.event_count} time(s) by {incident.user_count} "
-        f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC.",
+        f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC{_where(incident)}.",
         _cause(attempt.changes),
         _test(attempt.reproducer),
         f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
-        _lost(attempt),
-        f"## Proof\n\n{_table(attempt.validation)}\n\nProof `{attempt.proof.id}`.",
+        _linked(incident, attempt),
+        f"## Proof\n\n{_table(attempt.validation)}\n\n{_recheck(incident, attempt)}",
+        _refuted(attempt),
         _tried(attempt),
+        f"## Risks\n\n{_risks(attempt)}",
+        _lost(attempt),
+        f"## Rolling back\n\n{_rollback()}",
+        f"## Canary\n\n{_canary(incident, attempt)}",
         "Nightdesk opened this as a draft. It merges nothing: a person reads it and decides.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -84,6 +97,107 @@ def _test(test: Reproducer | None) -> str:
     )
 
 
+def _where(incident: Incident) -> str:
+    """In which environments and releases, as far as it is known."""
+    places = [name for name in (*incident.environments[-3:], *incident.releases[-3:]) if name]
+    return f", in {', '.join(_quiet(name) for name in places)}" if places else ""
+
+
+def _linked(incident: Incident, attempt: Attempt) -> str:
+    """Where one fix is several drafts: they belong together."""
+    assert attempt.patch is not None  # noqa: S101
+    if len(attempt.patch.diffs) < 2:
+        return ""
+    repos = ", ".join(f"`{_quiet(repo)}`" for repo in attempt.patch.diffs)
+    return (
+        f"## Belongs together\n\nThis fix changes {repos}: one draft in each, on the branch "
+        f"`{branch_name(incident.id)}`. They were proven together; merge all of them or none."
+    )
+
+
+def _recheck(incident: Incident, attempt: Attempt) -> str:
+    """The proof by name, the hash of each run, and the command that makes every run again."""
+    assert attempt.proof is not None and attempt.validation is not None  # noqa: S101, PT018
+    runs = "\n".join(
+        f"| {_quiet(run.what)} | {_quiet(run.outcome)} | `{run.hash[:16]}` |"
+        for run in attempt.validation.runs[:30]
+    )
+    listed = f"| run | outcome | hash |\n|---|---|---|\n{runs}\n\n" if runs else ""
+    return (
+        f"{listed}Proof `{attempt.proof.id}`. To make every run of it again, without a network:\n\n"
+        f"    nightdesk proof verify {incident.id}"
+    )
+
+
+def _refuted(attempt: Attempt) -> str:
+    """Explanations that the runs have refuted, and those that they left open."""
+    rows = [
+        f"- {one.status}: {_quiet(one.statement)}{f' ({_quiet(one.shown)})' if one.shown else ''}"
+        for one in attempt.hypotheses
+        if one.status in {"refuted", "undetermined"}
+    ]
+    return "## What else was thought of\n\n" + "\n".join(rows[:8]) if rows else ""
+
+
+def _risks(attempt: Attempt) -> str:
+    """What the proof does not say."""
+    assert attempt.patch is not None and attempt.validation is not None  # noqa: S101, PT018
+    judged, test = attempt.validation, attempt.reproducer
+    rows = []
+    if test is not None and test.guessed:
+        rows.append(
+            f"values that the report does not show were guessed: {', '.join(map(_quiet, test.guessed[:4]))}"
+        )
+    if judged.api_diff.get("changed"):
+        rows.append(f"the public interface changes: {', '.join(map(_quiet, judged.api_diff['changed'][:4]))}")
+    if judged.coverage.get("missed"):
+        rows.append(
+            f"not executed by anything that was run: {', '.join(map(_quiet, judged.coverage['missed'][:4]))}"
+        )
+    without = [repo for repo, suite in judged.suite_after.items() if not suite.get("collected")]
+    if without:
+        rows.append(f"no tests of its own to compare: {', '.join(map(_quiet, without))}")
+    if attempt.patch.kind == "revert":
+        rows.append("a revert brings back what was there before, with the faults that it had")
+    if test is not None and test.entry == "frame":
+        rows.append(
+            "it was proven on a call of the function that failed, not through the application's entry"
+        )
+    silent = [name for name in ("lint", "types", "security") if not getattr(judged, name)]
+    if silent:
+        rows.append(f"not checked, for the repository configures no such command: {', '.join(silent)}")
+    rows.append("state of databases and answers of other services were not part of the proof")
+    return "\n".join(f"- {row}" for row in rows)
+
+
+def _rollback() -> str:
+    """How to take this back, and what stays."""
+    return (
+        "This change stands in a commit of its own, after the commit with its test. If it does harm: revert the fix's "
+        "commit, deploy, and keep the test, marked as an expected failure; it tells whether the next fix is one."
+    )
+
+
+def _canary(incident: Incident, attempt: Attempt) -> str:
+    """The smallest slice to try it on, and what has to stay true there."""
+    error = _quiet(incident.title.partition(":")[0])
+    place = (
+        f" in `{_quiet(incident.location.function)}`"
+        if incident.location and incident.location.function
+        else ""
+    )
+    kept = {
+        Oracle.PARENT_VALUE: "answers are those of before the change that broke it",
+        Oracle.SIBLING_CONTRACT: "answers follow what the same code promises for its neighbours",
+        Oracle.INVARIANT: "the stated property holds",
+        Oracle.NO_CRASH: "answers are right: nothing here says what right is",
+    }[attempt.reproducer.oracle if attempt.reproducer else Oracle.NO_CRASH]
+    return (
+        f"Try it on one instance, or 5 % of the requests, for as long as the failure took to come back before. "
+        f"To watch: no `{error}`{place}, no more errors of other kinds than elsewhere, and {kept}."
+    )
+
+
 def _lost(attempt: Attempt) -> str:
     assert attempt.patch is not None  # noqa: S101
     if not attempt.patch.loses:
@@ -98,8 +212,11 @@ def _table(validation: Validation) -> str:
         "each piece needed": "{} of {}".format(*validation.hunks_necessary),
         "mutants that died": "{} of {}".format(*validation.mutants),
         "neighbours of the input": ", ".join(
-            f"{k.replace('_', ' ')} {v}" for k, v in validation.neighbours.items()
+            f"{k.replace('_', ' ')} {v}" for k, v in validation.neighbours.items() if k != "report"
         ),
+        "lines of the patch that ran": "{executed} of {executable}".format(**validation.coverage)
+        if validation.coverage
+        else "",
         "flake rate, 95 % bound": f"{validation.flake_bound:.2%}"
         if validation.flake_bound is not None
         else "",
@@ -109,6 +226,12 @@ def _table(validation: Validation) -> str:
         f"suite of {repo}": f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed"
         for repo, after in validation.suite_after.items()
     }
+    for name in ("lint", "types", "security"):
+        for repo, said in getattr(validation, name).items():
+            ran = said.get("after", {}).get("ran")
+            rows[f"{name} of {repo}"] = (
+                "no new complaint" if ran else str(said.get("after", {}).get("said", ""))
+            )
     return "\n".join(
         [
             "| check | result |",

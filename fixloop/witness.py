@@ -203,6 +203,11 @@ class Witness:
             ]
         return self._family
 
+    def spoken(self) -> tuple[str, ...]:
+        """What the executed files speak of already."""
+        words = self._words()
+        return (*words.keys, *words.values)
+
     def _words(self) -> Words:
         """The names and values that the executed files speak of."""
         texts = []

@@ -49,6 +49,7 @@ class RepoLayout:
     has_tests: bool = True
     lint: str | None = None
     types: str | None = None
+    security: str | None = None
 
 
 @dataclass(frozen=True)

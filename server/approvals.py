@@ -69,6 +69,10 @@ def decide(house: House, incident: Incident, attempt: Attempt) -> Decision:
     if patch.kind == "revert":
         lost = ", and it takes something away" if patch.loses else ""
         return Decision(False, f"a revert can bring back an old fault{lost}: a person decides")
+    if validation.api_diff.get("changed"):
+        return Decision(
+            False, f"it changes what others may call ({validation.api_diff['changed'][0]}): a person decides"
+        )
     untrusted = [e for e in queries.events(house.database, incident.id) if e.trust is not Trust.SIGNED]
     if untrusted:
         return Decision(False, "some of its events came by a public key: a person decides")

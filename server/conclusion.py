@@ -159,7 +159,13 @@ def _why(view: IncidentView, quoter: Quoter) -> str:
     if best:
         return f"supported: {quoter.inline(best.statement, 300, source='run')}"
     ending = _ENDINGS.get(attempt.ended, "undetermined")
-    return f"{ending}: {quoter.inline(attempt.said, 240, source='run')}" if attempt.said else ending
+    said = f"{ending}: {quoter.inline(attempt.said, 240, source='run')}" if attempt.said else ending
+    open_ones = [one for one in attempt.hypotheses if one.status == "undetermined"]
+    likely = max(open_ones, key=lambda one: one.score, default=None)
+    if likely is None:
+        return said
+    lacks = f"; to settle it: {likely.missing[0]}" if likely.missing else ""
+    return f"{said}. Perhaps {quoter.inline(f'{likely.statement}{lacks}', 300, source='run')}"
 
 
 def change_words(change: CandidateChange, quoter: Quoter) -> str:

@@ -13,6 +13,7 @@ from server.quoting import Source
 from server.variation import variation_lines
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Step
+from store.repair import Evidence
 
 REMARK = "remark"  # the step in which whoever started a repair says what they think
 _SPAN = ("op", "description", "status", "trace_id", "span_id", "parent_span_id", "origin")
@@ -141,10 +142,24 @@ def step_lines(view: IncidentView) -> Iterator[str]:
 def hypothesis_lines(view: IncidentView) -> Iterator[str]:
     """Every hypothesis with its evidence, the refuted ones too."""
     for hypothesis in view.attempt.hypotheses if view.attempt else ():
-        yield f"{hypothesis.id} {hypothesis.status}: {hypothesis.statement}"
+        by = f", by {hypothesis.by}" if hypothesis.by != "runs" else ""
+        yield f"{hypothesis.id} {hypothesis.status} ({hypothesis.kind}{by}): {hypothesis.statement}"
         for evidence in hypothesis.evidence:
             side = "for" if evidence.supports else "against"
-            yield f"    {side} ({evidence.kind}): {evidence.claim} {evidence.quote or ''}"
+            yield f"    {side} ({evidence.kind} {cited(evidence)}): {evidence.claim} {evidence.quote or ''}"
+        if hypothesis.predicts:
+            yield f"    predicts: {hypothesis.predicts}"
+        if hypothesis.shown:
+            yield f"    the runs showed: {hypothesis.shown}"
+        yield from (f"    missing: {what}" for what in hypothesis.missing)
+
+
+def cited(evidence: Evidence) -> str:
+    """Where a citation can be looked up, in a few words."""
+    if evidence.kind in {"code_line", "commit", "document"}:
+        where = " ".join(filter(None, (evidence.repo, (evidence.commit or "")[:12], evidence.path)))
+        return f"{where}:{evidence.line}" if evidence.line else where
+    return evidence.pointer or evidence.span_id or evidence.run_id or "-"
 
 
 def _of_event(lines: Callable[[Event], Iterator[str]]) -> Callable[[IncidentView], Iterator[str]]:

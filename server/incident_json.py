@@ -35,8 +35,8 @@ _REPRODUCER = (
 _PATCH = ("fixer", "kind", "diffs", "base_commits", "files", "rationale", "loses")
 _VALIDATION = (
     "oracle", "fails_before", "passes_after", "hunks_necessary", "mutants", "neighbours", "suite_before",
-    "suite_after", "lint", "types", "api_diff", "constraints", "flake_bound", "sandbox", "verdict", "rule",
-    "said",
+    "suite_after", "coverage", "lint", "types", "security", "api_diff", "constraints", "flake_bound", "sandbox",
+    "verdict", "rule", "said",
 )  # fmt: skip
 _DRAFT = (
     "forge", "repo", "branch", "base", "number", "url", "title", "state", "approved_by", "opened_at", "kind",

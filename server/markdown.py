@@ -164,6 +164,7 @@ SECTIONS: dict[str, Callable[[Page, int], str]] = {
 _BY_DEFAULT = {
     "change": 900,
     "fix": 1100,
+    "hypotheses": 700,
     "stack": 2600,
     "surroundings": 900,
     "path": 700,

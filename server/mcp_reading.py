@@ -133,6 +133,9 @@ def get_fix(house: House, ref: str) -> str:
         return _nothing_yet(view, "No fix is proposed")
     parts = [f"**Fix:** {fix_words(attempt.patch, attempt.validation, quoter)}."]
     parts += _listed("It takes away", attempt.patch.loses, quoter)
+    if attempt.hypotheses:
+        lines = list(evidence.hypothesis_lines(view))
+        parts.append(quoter.block("why, with citations that were opened", lines, 2400, source="run").text)
     if attempt.validation and attempt.validation.constraints:
         parts += _listed("Constraints that were checked", attempt.validation.constraints, quoter)
     if attempt.proof:

@@ -27,7 +27,7 @@ _REASON = 500  # characters
 _STATUSES = {"open": Status.OPEN, "resolved": Status.RESOLVED, "muted": Status.MUTED}
 _LANES = {"noise": Lane.NOISE, "not_noise": Lane.BACKLOG}
 _LABELS = frozenset({"resolved", *_LANES})  # what is a label once a person confirms it
-_HYPOTHESIS = re.compile(r"(?i)H-?\d{1,4}")
+_HYPOTHESIS = re.compile(r"(?i)[A-Z]-?\d{1,4}")
 STATES = ("claimed", "released", *_STATUSES, *_LANES)
 
 

@@ -23,6 +23,7 @@ from fixloop.loop import FIXERS, INVESTIGATORS, Repair, recorded
 from server import plugins
 from server.approvals import decide, open_drafts
 from server.drilling import drills
+from server.evidence import REMARK
 from server.house import House
 from server.models import desk_for, record, roles
 from server.trials import keep_proof
@@ -96,7 +97,8 @@ class Steps:
         )
         known = progress.known
         left = Budget(self._house.config.repair_seconds - known.spent)
-        bench = replace(prepared.bench, budget=left)
+        knowledge = replace(prepared.bench.knowledge, hints=self._hints(progress.attempt_id))
+        bench = replace(prepared.bench, budget=left, knowledge=knowledge)
         asked = desk_for(self._house, prepared.incident.project, known.model)
         work = Repair(
             attempt, prepared.events, prepared.sources, bench,
@@ -115,6 +117,12 @@ class Steps:
         if kept is not None and after.ended is Ended.PROVEN:
             keep_proof(self._house, prepared, kept)
         return progress.after(after)
+
+    def _hints(self, attempt_id: str) -> tuple[str, ...]:
+        """What whoever started the repair has said of it."""
+        attempt = queries.attempt(self._house.database, attempt_id)
+        told = [step.details for step in attempt.steps if step.name == REMARK] if attempt else []
+        return tuple(str(each[name]) for each in told for name in ("hypothesis", "hint") if name in each)
 
     def _bench(self, progress: Progress) -> Prepared:
         if self._prepared is None or self._prepared[0] != progress.attempt_id:

@@ -45,6 +45,9 @@ class RepositoryPart(BaseModel):
     types: str | None = Field(
         default=None, description="Command that checks types; only new complaints count."
     )
+    security: str | None = Field(
+        default=None, description="Command that scans for security faults; only new complaints count."
+    )
     path_map: dict[str, str] = Field(
         default_factory=dict, description='Path in production to folder of the repository: {"/app" = "."}.'
     )
@@ -105,6 +108,7 @@ def detect(paths: Sequence[str], text: Callable[[str], str | None], given: Repos
         "test": _test(present, project),
         "lint": _lint(present, project),
         "types": _types(present, project),
+        "security": _security(present, project),
         "conventions": tuple(path for path in _GUIDES if path in present),
         "context": tuple(
             sorted(path for path in present if path.lower() in {"readme.md", "docs/architecture.md"})
@@ -157,3 +161,10 @@ def _types(present: set[str], project: Mapping[str, Any]) -> str | None:
     if "mypy" in project.get("tool", {}) or present & {"mypy.ini", ".mypy.ini"}:
         return "mypy ."
     return "pyright" if "pyrightconfig.json" in present else None
+
+
+def _security(present: set[str], project: Mapping[str, Any]) -> str | None:
+    """bandit where it is configured; what asks a server for its rules cannot run in a sandbox."""
+    if "bandit" in project.get("tool", {}):
+        return "bandit -q -r . -c pyproject.toml -f custom"
+    return "bandit -q -r . -f custom" if present & {".bandit", "bandit.yaml", "bandit.yml"} else None

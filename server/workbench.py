@@ -180,7 +180,7 @@ def _layout(
         RepoLayout(
             name=name, commit=commits[name], source_roots=parts[name].source_roots,
             test_command=parts[name].test or "python -m pytest -q", has_tests=parts[name].test is not None,
-            lint=parts[name].lint, types=parts[name].types,
+            lint=parts[name].lint, types=parts[name].types, security=parts[name].security,
         )
         for name in mirrors
     )  # fmt: skip

@@ -22,7 +22,7 @@ class Prometheus:
 
     name = "prometheus"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str = "http://127.0.0.1:9090") -> None:
         self._address = address.rstrip("/")
 
     def tools(self) -> Sequence[Tool]:

@@ -11,13 +11,14 @@ from store.errors import BadPayload
 from store.incident import CodeLocation
 from store.repair import CandidateChange, Evidence
 
+LONGEST = 2_000  # characters of a line that patterns read
 _PART = 160  # characters of a long text that are quoted
 
 
 def message(pack: Pack) -> str:
     """What the exception that ended the work says."""
     error = pack.first.exception
-    return error.value if error else ""
+    return error.value[:LONGEST] if error else ""
 
 
 def kind(pack: Pack) -> str:
@@ -53,7 +54,7 @@ def line(pack: Pack, claim: str) -> Evidence | None:
 def line_text(pack: Pack) -> str:
     """The text of that line."""
     code = pack.failed
-    return (code.line(code.failed) or "") if code and code.failed else ""
+    return (code.line(code.failed) or "")[:LONGEST] if code and code.failed else ""
 
 
 def blocks(change: CandidateChange) -> list[Block]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from fixloop.bench import Bench
 from fixloop.knowledge import Document, Earlier, LogLine
@@ -81,6 +81,7 @@ class Pack:
     changes: tuple[CandidateChange, ...] = ()
     documents: tuple[Document, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def first(self) -> Event:
@@ -112,6 +113,7 @@ def gather(situation: Situation, changes: Sequence[CandidateChange], bench: Benc
         changes=tuple(changes[:CHANGES]),
         documents=_matching(situation, bench.knowledge.documents),
         earlier=bench.knowledge.earlier,
+        hints=bench.knowledge.hints,
     )
 
 
@@ -152,10 +154,11 @@ def _authored(own: Sequence[OwnFrame], bench: Bench) -> Iterator[Authored]:
 
 def _moments(events: Sequence[Event], lines: Sequence[LogLine]) -> list[Moment]:
     """Occurrences, what each logged before, and the lines near them, in the order in which they happened."""
-    start = min(event.timestamp for event in events)
+    start = min(_aware(event.timestamp) for event in events)
     found: list[Moment] = []
 
     def add(name: str, at: datetime, source: str, text: str) -> None:
+        at = _aware(at)
         offset = int((at - start).total_seconds() * 1000)
         found.append(Moment(name, at, offset, source, text[:500]))
 
@@ -179,7 +182,12 @@ def _moments(events: Sequence[Event], lines: Sequence[LogLine]) -> list[Moment]:
 
 
 def _distance(moment: Moment, events: Sequence[Event]) -> float:
-    return min(abs((moment.at - event.timestamp).total_seconds()) for event in events)
+    return min(abs((moment.at - _aware(event.timestamp)).total_seconds()) for event in events)
+
+
+def _aware(moment: datetime) -> datetime:
+    """A moment that says no zone is taken as UTC, as senders mean it."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _matching(situation: Situation, documents: Sequence[Document]) -> tuple[Document, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from store.repair import CandidateChange, ChangeVerdict, Ended, Hypothesis
@@ -16,16 +17,31 @@ _CANNOT_RUN = {
     Ended.NOT_RUNNABLE: "an application that runs here: {said}",
     Ended.OVER_BUDGET: "time: {said}; the setting `repair_seconds` bounds it",
 }
+_HASH = re.compile(r"\b[0-9a-f]{7,40}\b")
 _UNTESTED = "a run of that change: `nightdesk causes INC-n --prove` runs the likeliest first"
 
 
 def suspected_first(
-    candidates: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]
+    candidates: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis], hints: Sequence[str] = ()
 ) -> list[CandidateChange]:
-    """The candidates, with those first that a hypothesis of somebody other than the patterns is about: what reads the
-    code may know better than the ranking, and to be wrong costs one run."""
+    """The candidates, with those first that a hint or a hypothesis of somebody other than the patterns is about: who
+    reads the code may know better than the ranking, and to be wrong costs one run."""
     named = {(one.test.repo, one.test.commit) for one in hypotheses if one.test and one.by != "patterns"}
-    return sorted(candidates, key=lambda change: (change.repo, change.commit) not in named)
+    told = [word for hint in hints for word in _HASH.findall(hint)]
+
+    def suspected(change: CandidateChange) -> bool:
+        return (change.repo, change.commit) in named or any(change.commit.startswith(word) for word in told)
+
+    return sorted(candidates, key=lambda change: not suspected(change))
+
+
+def unlisted(
+    candidates: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]
+) -> list[tuple[str, str]]:
+    """(repository, commit) of hypotheses about changes that the ranking does not list."""
+    known = {(change.repo, change.commit) for change in candidates}
+    named = dict.fromkeys((one.test.repo, one.test.commit) for one in hypotheses if one.test)
+    return [pair for pair in named if pair not in known]
 
 
 def untested(changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]) -> list[CandidateChange]:

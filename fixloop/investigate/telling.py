@@ -35,6 +35,8 @@ def told(pack: Pack, room: int = ROOM) -> str:
 def _parts(pack: Pack) -> Iterator[str]:
     commits = ", ".join(f"{repo} at {commit}" for repo, commit in pack.commits.items())
     yield f"Running release: {commits}. {len(pack.events)} occurrence(s) are kept."
+    for hint in pack.hints:
+        yield fenced("what whoever started this thinks", hint)
     event = pack.first
     head = [f"{error.type}: {error.value}" for error in event.exceptions] or [event.message or ""]
     yield fenced("event 0, exceptions (the last was raised last)", "\n".join(head))

@@ -47,7 +47,10 @@ def validation_lines(validation: Validation) -> str:
         if pair[1]:
             rows.append(f"  {name}: {pair[0]} of {pair[1]}")
     if validation.neighbours:
-        rows.append("  neighbours: " + ", ".join(f"{k} {v}" for k, v in validation.neighbours.items()))
+        rows.append(
+            "  neighbours: "
+            + ", ".join(f"{k} {v}" for k, v in validation.neighbours.items() if k != "report")
+        )
     for repo, after in validation.suite_after.items():
         rows.append(f"  suite of {repo}: {after.get('passed', 0)} passed, {after.get('failed', 0)} failed")
     return "\n".join(rows)

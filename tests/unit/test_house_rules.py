@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from server.plugins import PROTOCOLS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("server", "fixloop", "triage", "store")
 LONGEST = 600  # lines of a module
@@ -141,7 +143,7 @@ def test_a_protocol_on_a_front_page_is_a_promise_and_not_code(package: str) -> N
             assert [ast.unparse(node) for node in statements] == ["..."], f"{protocol.name}.{method.name}"
 
 
-@pytest.mark.parametrize("group", ["formats", "languages", "classifiers", "fixers", "sandboxes", "forges"])
+@pytest.mark.parametrize("group", PROTOCOLS)
 def test_a_built_in_part_is_registered_under_its_own_name(group: str) -> None:
     registered = entry_points(group=f"nightdesk.{group}")
     assert len(registered) > 0
