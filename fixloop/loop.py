@@ -136,7 +136,14 @@ class Repair:
             found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
-                raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
+                redacted = self._situation.redacted
+                lacking = f", redacted: {', '.join(redacted[:6])}" if redacted else ""
+                raise _End(
+                    Ended.NOT_REPRODUCED,
+                    f"not reproduced{lacking}: {said}",
+                    tried=told.tried[:20],
+                    redacted=redacted,
+                )
             source = call_source(found.recipe)
             outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
