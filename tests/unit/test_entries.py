@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -236,7 +239,7 @@ def test_schedules_begin_where_the_trace_stood_and_name_each_line_once() -> None
 
 def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neighbour() -> None:
     twice = POST.model_copy(update={"schedule": {"before": "x = 1", "lines": 3}})
-    source = write.test_source(twice, "test_inc_1", "INC-1.", {"$tuple": [409, ""]}, True, None)
+    source = write.test_source(twice, "test_inc_1", "INC-1.", {"$tuple": [409, ""]}, True, None, "pytest")
     assert "worse(interleaved(call_once, call_once, before='x = 1'))" in source
     assert "assert status == 409, body" in source
     compile(source, "test_inc_1.py", "exec")
@@ -247,7 +250,7 @@ def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neigh
 
 def test_a_stopped_clock_holds_for_all_of_the_test() -> None:
     late = stopped(POST, MOMENT)
-    source = write.test_source(late, "test_inc_1", "INC-1.", None, False, None)
+    source = write.test_source(late, "test_inc_1", "INC-1.", None, False, None, "pytest")
     assert "    with time_machine.travel('2026-11-20T11:47:36+00:00', tick=False):\n" in source
     compile(source, "test_inc_1.py", "exec")
     assert late.preload[0] == "time_machine"
@@ -263,3 +266,17 @@ def test_a_key_is_put_into_one_mapping_at_a_time() -> None:
         {"a": {"b": [{}, {"k": 1}], "k": 0}},
         {"a": {"b": [{"k": 0}, {"k": 1}]}},
     ]
+
+
+def test_where_tests_are_run_by_unittest_it_finds_the_function_too(tmp_path: Path) -> None:
+    target = {"module": "math", "qualname": "sqrt", "receiver": None, "wrap": None}
+    call = Recipe(entry="frame", repo="app", target=target, inputs={"args": [-1], "kwargs": {}})
+    source = write.test_source(
+        call, "test_inc_1", "INC-1.", {"$raises": "builtins.ValueError"}, True, None, "unittest"
+    )
+    assert "with unittest.TestCase().assertRaises(ValueError):" in source
+    (tmp_path / "test_inc_1.py").write_text(source)
+    command = [sys.executable, "-m", "unittest", "test_inc_1.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "Ran 1 test" in done.stderr
+    assert done.returncode == 0
