@@ -7,7 +7,7 @@ and the release are asked about neighbours that work in both, first of all the i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fixloop.compare import keeps
@@ -41,6 +41,12 @@ def contradicted(
         if then.meaning == Meaning.GOOD and not keeps(then.expected, now.expected):
             return True
     return False
+
+
+def raised_in(line: str, texts: Iterable[str]) -> bool:
+    """Whether a line that raises still stands somewhere in the code, blanks aside."""
+    wanted = " ".join(line.split())
+    return any(wanted == " ".join(each.split()) for text in texts for each in text.splitlines())
 
 
 def with_names(recipe: Recipe, names: Sequence[str]) -> Iterator[Recipe]:

@@ -22,7 +22,7 @@ from fixloop.bench import Bench
 from fixloop.changes.clues import missing_names
 from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
-from fixloop.contract import contradicted
+from fixloop.contract import contradicted, raised_in
 from fixloop.findings import Findings, input_hash
 from fixloop.fixers import FixCase, Fixer, Reviser
 from fixloop.fixers.revert import RevertFixer
@@ -168,7 +168,14 @@ class Repair:
             found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
-                raise _End(Ended.NOT_REPRODUCED, f"not reproduced: {said}", tried=told.tried[:20])
+                redacted = self._situation.redacted
+                lacking = f", redacted: {', '.join(redacted[:6])}" if redacted else ""
+                raise _End(
+                    Ended.NOT_REPRODUCED,
+                    f"not reproduced{lacking}: {said}",
+                    tried=told.tried[:20],
+                    redacted=redacted,
+                )
             source = call_source(found.recipe)
             outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
@@ -231,7 +238,10 @@ class Repair:
                 outcome = runner.run(call_source(recipe))[0]
             reading = read(recipe, reproduction.signature, outcome, modules)
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
-        if parents is not None and self._meant_to_change(reproduction, recipe, parents):
+        if parents is not None and (
+            self._no_longer_refused(recipe, expected, parents)
+            or self._meant_to_change(reproduction, recipe, parents)
+        ):
             expected = None
         right = self._right(reproduction, recipe, cause, expected)
         expected = right.expected if right is not None else expected
@@ -261,6 +271,16 @@ class Repair:
                 recipe, reproduction.signature, release, self._situation.modules,
                 missing_names(self._situation),
             )  # fmt: skip
+
+    def _no_longer_refused(self, recipe: Recipe, expected: Any, parents: World) -> bool:
+        """Whether the parent refused the input by a line that the change, or one after it, has taken away: nobody
+        knows then that refusing is still right."""
+        if not (isinstance(expected, dict) and "$raises" in expected):
+            return False
+        with self._bench.runner(parents) as before:
+            error = before.run(call_source(recipe), preload=recipe.preload)[0].exception
+        texts = (text for _, text in self._situation.modules.values())
+        return error is not None and not raised_in(str(error.last.get("text", "")), texts)
 
     def _meant_to_change(self, reproduction: Reproduction, recipe: Recipe, parents: World) -> bool:
         """Whether the cause changed answers on purpose: then its parent's answer is not what is right now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -11,6 +11,7 @@ from fixloop import Repositories
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.same import Signature, signature
+from fixloop.reproduce.values import FILTERED
 from fixloop.worlds import CONVENTIONAL_ROOTS, Layout
 from store.event import Event, Frame
 from store.incident import CodeLocation
@@ -88,6 +89,21 @@ class Situation:
     def first(self) -> Sighting:
         return self.sightings[0]
 
+    @cached_property
+    def redacted(self) -> tuple[str, ...]:
+        """Where the events lack a value because it was redacted: in the request, and in the frames' locals."""
+        found: dict[str, None] = {}
+        for sighting in self.sightings:
+            taken = (one.pointer for one in sighting.event.redactions)
+            found |= dict.fromkeys(one for one in taken if "/vars/" in one or one.startswith("/request/"))
+            request = sighting.event.request
+            if request is not None:
+                parts = {"data": request.data, "headers": request.headers, "query": request.query_string}
+                found |= dict.fromkeys(_filtered(parts, "request"))
+            for own in sighting.own:
+                found |= dict.fromkeys(_filtered(own.frame.vars, own.frame.function or "frame"))
+        return tuple(found)
+
     def _see(self, event: Event) -> Sighting:
         error = event.exception
         if error is None:
@@ -157,6 +173,16 @@ class Situation:
     def catalogue(self) -> Catalogue:
         """The classes, functions and instances of the team's own code."""
         return Catalogue(lambda: {module: text for module, (_, text) in self.modules.items()})
+
+
+def _filtered(value: object, path: str) -> Iterator[str]:
+    """The places in a value where something was taken out."""
+    if isinstance(value, str):
+        if any(mark in value for mark in FILTERED):
+            yield path
+    elif isinstance(value, (dict, list)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _filtered(part, f"{path}.{key}")
 
 
 def is_test(path: str) -> bool:

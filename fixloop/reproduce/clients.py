@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fixloop.reproduce.interleaving import is_of_tasks
 from fixloop.reproduce.lines import Lines, django_setup, pretty
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render
 
 # An ASGI application needs a test client that its environment may lack (Starlette's wants httpx): this is the fallback.
 ASGI_CALL = '''
-def request(app, method, path, query=b"", headers=(), body=b""):
+async def ask(app, method, path, query=b"", headers=(), body=b""):
     """One request to an ASGI application; gives status and body. What the application raises becomes a 500."""
     sent, messages = [], [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -26,7 +27,7 @@ def request(app, method, path, query=b"", headers=(), body=b""):
         "client": ("127.0.0.1", 50000), "server": ("testserver", 80),
     }
     try:
-        asyncio.run(app(scope, receive, send))
+        await app(scope, receive, send)
     except Exception:
         if not sent:
             return 500, ""
@@ -36,6 +37,11 @@ def request(app, method, path, query=b"", headers=(), body=b""):
         return status, json.loads(text)
     except ValueError:
         return status, text
+
+
+def request(*words, **more):
+    """The same from outside a loop."""
+    return asyncio.run(ask(*words, **more))
 '''
 
 
@@ -74,7 +80,7 @@ def request(app, method, path, headers=None, body=None):
 
 def client_lines(recipe: Recipe) -> Lines:
     """The lines of one request."""
-    return _CLIENTS[recipe.framework](recipe)
+    return _asgi(recipe) if is_of_tasks(recipe) else _CLIENTS[recipe.framework](recipe)
 
 
 def _application(recipe: Recipe, lines: Lines) -> str:
@@ -181,7 +187,7 @@ def _asgi(recipe: Recipe) -> Lines:
     if headers:
         pairs = ", ".join(f"({k.encode()!r}, {v.encode()!r})" for k, v in headers.items())
         words += f", headers=[{pairs}]"
-    lines.result = f"request({words})"
+    lines.result = f"{'ask' if is_of_tasks(recipe) else 'request'}({words})"
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fixloop.reproduce.lines import Lines
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.tasks import TOGETHER
 
 # One switch to the other call and one back loses most races. Whoever traces threads already goes on doing so.
 INTERLEAVED = '''
@@ -66,11 +67,16 @@ def worse(answers):
 ALONE = 0  # the line before which nothing ever stands: one call after the other
 
 
+def is_of_tasks(recipe: Recipe) -> bool:
+    """Whether the calls are tasks of one event loop, and not threads."""
+    return bool(recipe.schedule and recipe.schedule.get("tasks"))
+
+
 def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
     """The same call twice at once, on the recipe's schedule."""
     before = (recipe.schedule or {})["before"]
-    lines.imports |= {"itertools", "linecache", "threading"}
-    lines.helpers.append(INTERLEAVED)
+    lines.imports |= {"itertools", "linecache", "asyncio" if is_of_tasks(recipe) else "threading"}
+    lines.helpers.append(TOGETHER if is_of_tasks(recipe) else INTERLEAVED)
     once = ["def call_once():", f"    return {lines.result}"]
     if recipe.target.get("settings"):  # each thread has connections of its own
         once[1:] = [
@@ -81,6 +87,8 @@ def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
         ]
     lines.setup.append("\n".join([*once, ""]))
     lines.result = f"interleaved(call_once, call_once, before={before!r})"
+    if is_of_tasks(recipe):
+        lines.result = f"asyncio.run(together(call_once, call_once, at={before!r}))"
     if recipe.entry == "http":
         lines.helpers.append(WORSE)
         lines.result = f"worse({lines.result})"

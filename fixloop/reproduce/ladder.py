@@ -16,7 +16,7 @@ from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
 from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
-from fixloop.reproduce.races import schedules, suspected
+from fixloop.reproduce.races import schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipes
 from fixloop.reproduce.rows import with_rows
@@ -148,10 +148,13 @@ class _Climb:
             return None  # it does not come as far: nothing would be interrupted
         texts = {f"{SOURCES}/{own.location.repo}/{own.location.path}": own.source for own in sighting.own}
         explored = schedules(sighting.own, alone.lines, texts)
-        for before in explored:
+        plans = [{"before": before, "lines": len(explored)} for before in explored]
+        if recipe.framework in ("starlette", "asgi") and not recipe.inputs.get("uploads"):
+            waiting = suspensions(sighting.own, alone.lines, texts)
+            plans = [{"before": at, "lines": 2 * len(waiting), "tasks": True} for at in waiting] + plans
+        for schedule in plans:
             if monotonic() > self._until:
                 return None
-            schedule = {"before": before, "lines": len(explored)}
             found = self._attempt(recipe.model_copy(update={"schedule": schedule}), sighting, CERTAIN + 1)
             if found:
                 return found

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from fixloop.reproduce.frames import OwnFrame
-from fixloop.reproduce.syntax import functions, parse
+from fixloop.reproduce.syntax import function_at, functions, parse
+from fixloop.reproduce.tasks import awaits
 from store.event import Event
 
 MOST = 40  # schedules of one call that are explored
@@ -41,8 +42,9 @@ def schedules(
     """Lines before which the first call stands still while the second runs, the likeliest first: where the trace
     stood, innermost first; then what else ran of the functions of the trace, and of their files.
 
+    What is asynchronous is left out: tasks change places where one awaits (see `suspensions`).
     `lines`: the numbers of the lines that one call alone has run, by path; `texts`: the files' texts by path."""
-    found = [_line(frame.source, frame.location.line or 0) for frame in reversed(own)]
+    found = [_line(frame.source, frame.location.line or 0) for frame in reversed(own) if not _is_async(frame)]
     names = {(frame.frame.function or "").rpartition(".")[2] for frame in own}
     for inside_trace in (True, False):
         for path, numbers in lines.items():
@@ -51,13 +53,38 @@ def schedules(
     return [text for text in dict.fromkeys(found) if text][:MOST]
 
 
+def suspensions(
+    own: Sequence[OwnFrame], lines: Mapping[str, Sequence[int]], texts: Mapping[str, str]
+) -> list[str]:
+    """Lines at which a task may be suspended while another runs, those that the trace had behind it first. As
+    `schedules`, for an asynchronous application; none where no frame of the trace is asynchronous."""
+    if not any(_is_async(frame) for frame in own):
+        return []
+    found: dict[str, int] = {}
+    last = {f"{frame.location.repo}/{frame.location.path}": frame.location.line or 0 for frame in own}
+    for path, numbers in lines.items():
+        waiting = awaits(texts[path]) if path in texts else set()
+        crashed = next((line for place, line in last.items() if path.endswith("/" + place)), 0)
+        for number in sorted(numbers, key=lambda n: (n > crashed, abs(crashed - n))):
+            if (text := _line(texts.get(path, ""), number)) in waiting:
+                found.setdefault(text, number)
+    return list(found)[:MOST]
+
+
+def _is_async(frame: OwnFrame) -> bool:
+    tree = parse(frame.source)
+    name = (frame.frame.function or "").rpartition(".")[2]
+    function = function_at(tree, frame.location.line or 0, name or None) if tree else None
+    return function is not None and function.is_async
+
+
 def _inside(text: str, numbers: Sequence[int], names: set[str] | None) -> Iterator[str]:
     """The texts of those lines that stand in the body of a function, of one of these names where names are given."""
     tree = parse(text)
     spans = [
         (function.node.body[0].lineno, function.node.end_lineno or 0)
         for function in (functions(tree) if tree else ())
-        if names is None or function.node.name in names
+        if (names is None or function.node.name in names) and not function.is_async
     ]
     starts = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)} if tree else set()
     for number in sorted(numbers, reverse=True):

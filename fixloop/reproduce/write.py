@@ -28,6 +28,13 @@ def refused(error):
     return not outside and (last.line or "").startswith("raise ")
 '''
 
+LOADED = '''
+
+def load_tests(loader, tests, pattern):
+    """The function as a test of unittest, by which the tests of this repository are run."""
+    return unittest.TestSuite([unittest.FunctionTestCase({name})])
+'''
+
 KEEPS = '''
 def keeps(expected, actual):
     """Whether all of `expected` is in `actual`; a newer version may say more."""
@@ -54,24 +61,26 @@ def call_source(recipe: Recipe, *, lookups: bool = False) -> str:
 
 
 def test_source(
-    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None
-) -> str:
+    recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None,
+    framework: str,
+) -> str:  # fmt: skip
     """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is
     asked, and to refuse the input on purpose is not to fail; `refused_as` is the incident's own type where that was
-    raised on purpose, too.
+    raised on purpose, too. `framework`: what the repository's tests are run by, "pytest" or "unittest".
     """
     lines = lines_of(recipe)
     body = _repeated(recipe, lines)
     if asserted and isinstance(expected, dict) and "$raises" in expected:
-        body += _raises(lines, expected["$raises"])
+        body += _raises(lines, expected["$raises"], framework)
     elif asserted or recipe.entry == "http":
         body += _assertions(recipe, lines, expected, asserted)
     else:
         body += _not_failing(lines, refused_as)
-    body = lines.body(body)
-    return f'"""{_docstring(doc)}\n"""\n' + _module(
-        lines, f"def {name}():\n{indent(chr(10).join(body), '    ')}\n"
-    )
+    function = f"def {name}():\n{indent(chr(10).join(lines.body(body)), '    ')}\n"
+    if framework == "unittest":
+        lines.imports.add("unittest")
+        function += LOADED.format(name=name)
+    return f'"""{_docstring(doc)}\n"""\n' + _module(lines, function)
 
 
 def assertable(expected: Any) -> bool:
@@ -159,12 +168,13 @@ def _has_mapping(value: Any) -> bool:
     return isinstance(value, list) and any(_has_mapping(item) for item in value)
 
 
-def _raises(lines: Lines, dotted: str) -> list[str]:
+def _raises(lines: Lines, dotted: str, framework: str) -> list[str]:
     module, _, kind = dotted.rpartition(".")
     if module and module != "builtins":
         lines.froms.add((module, kind.split(".", maxsplit=1)[0]))
-    lines.imports.add("pytest")
-    return [f"with pytest.raises({kind}):", f"    {lines.result}"]
+    lines.imports.add(framework)
+    raises = "pytest.raises" if framework == "pytest" else "unittest.TestCase().assertRaises"
+    return [f"with {raises}({kind}):", f"    {lines.result}"]
 
 
 # --- one call, by entry ----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from store.repair import Oracle, Reproducer
 KEEP = tuple((part,) for part in (
     "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows",
 ))  # fmt: skip
+LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
 
 
@@ -85,15 +86,16 @@ def write_reproducer(
     expected = right.expected if right is not None else None
     name = "test_" + incident_id.lower().replace("-", "_")
     doc = _doc(incident_id, found, recipe, right)
-    source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found))
+    framework = test_framework(recipe.repo, bench)
+    source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found), framework)
     with bench.runner(bench.world()) as runner:
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
     folder = _test_folder(recipe.repo, bench)
     return Reproducer(
-        repo=recipe.repo, framework="pytest", test_path=f"{folder}/{name}.py", source=source,
-        command=f"python -m pytest {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
+        repo=recipe.repo, framework=framework, test_path=f"{folder}/{name}.py", source=source,
+        command=f"python -m {framework} {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
         guessed=recipe.guessed, redacted=recipe.redacted,
         controls=_controls(recipe),
         runs=len(outcomes), failures=failures, same_failure=found.signature.matches(seen),
@@ -108,6 +110,24 @@ def _refused_as(found: Reproduction) -> str | None:
     if same is None or not str(same.last.get("text", "")).startswith("raise "):
         return None
     return same.type if str(same.last.get("path", "")).startswith(SOURCES + "/") else None
+
+
+def test_framework(repo: str, bench: Bench) -> str:
+    """What the repository's own tests are written for: unittest where they use it and nothing speaks of pytest."""
+    commit, mirror = bench.layout.repo(repo).commit, bench.repositories.get(repo)
+    paths = [path for path in mirror.paths(commit) if is_test_file(path)]
+    speaking = {"pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", "conftest.py"}
+    settings = [path for path in mirror.paths(commit) if path.rpartition("/")[2] in speaking]
+    texts = mirror.blobs(commit, [*paths[:LOOKED_AT], *settings[:LOOKED_AT]])
+    if any(b"pytest" in (text or b"") for text in texts.values()):
+        return "pytest"
+    return "unittest" if any(b"unittest.TestCase" in (text or b"") for text in texts.values()) else "pytest"
+
+
+def is_test_file(path: str) -> bool:
+    """Whether a path is a test's, by its name."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
 
 
 def _test_folder(repo: str, bench: Bench) -> str:

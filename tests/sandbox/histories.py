@@ -87,7 +87,7 @@ class Outcome:
 
 
 def run_loop(
-    folder: Path, histories: Sequence[History], event: Event, *, until: str = "minimise", requirements: str = "",
+    folder: Path, histories: Sequence[History], *events: Event, until: str = "minimise", requirements: str = "",
     env: Mapping[str, str] | None = None, fixers: Sequence[Fixer] = FIXERS, environments: Path | None = None,
 ) -> Outcome:  # fmt: skip
     """The loop over repositories made on the spot; skips where no sandbox holds. `environments`: a folder in which
@@ -118,5 +118,5 @@ def run_loop(
         runs=20,
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
-    repair = Repair(attempt, [event], ReleaseSources(mirrors, layout.commits, {}), bench, fixers=fixers)
+    repair = Repair(attempt, list(events), ReleaseSources(mirrors, layout.commits, {}), bench, fixers=fixers)
     return Outcome(repair.run() if until == "repair" else repair.until(until), commits)

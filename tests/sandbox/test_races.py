@@ -184,3 +184,52 @@ def test_a_mapping_that_changes_while_another_request_walks_it_is_forced_by_the_
     assert attempt.reproducer.failures == attempt.reproducer.runs
     assert "before='total += cents'" in attempt.reproducer.source
     assert attempt.reproducer.oracle == Oracle.INVARIANT
+
+
+SEATS = '''"""Seats of a show."""
+
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+FREE = ["A1"]
+
+
+async def paid(request):
+    body = await request.json()
+    await asyncio.sleep(0)
+    return body["paid"]
+
+
+async def book(request):
+    if not FREE:
+        return JSONResponse({"error": "sold out"}, status_code=409)
+    if not await paid(request):
+        return JSONResponse({"error": "not paid"}, status_code=402)
+    return JSONResponse({"seat": FREE.pop()})
+
+
+app = Starlette(routes=[Route("/seats", book, methods=["POST"])])
+'''
+
+
+def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None:
+    history = History("app", [("Start", "2024-01-01", {"app/__init__.py": "", "app/web.py": SEATS})])
+    own = frame(SEATS, "app/web.py", "book", 'return JSONResponse({"seat": FREE.pop()})', request="<Request>")
+    request = Request(
+        method="POST", url="http://app.example/seats", headers={"Content-Type": "application/json"},
+        data={"paid": True},
+    )  # fmt: skip
+    event = crash("IndexError", "pop from empty list", own, request=request)
+    close = event.model_copy(update={"event_id": "f" * 32})
+    pins = "\n".join(
+        f"{name}=={version(name)}" for name in ("starlette", "anyio", "idna", "typing_extensions")
+    )
+    attempt = run_loop(tmp_path, [history], event, close, requirements=pins).attempt
+    assert attempt.reproducer is not None, attempt.said
+    assert attempt.reproducer.failures == attempt.reproducer.runs
+    held = "together(call_once, call_once, at='if not await paid(request):')"
+    assert held in attempt.reproducer.source
+    assert "assert status == 409, body" in attempt.reproducer.source
