@@ -42,7 +42,9 @@ class Desk:
     address: str
     browser: Browser
     clone: Path
-    complaints: list[str] = field(default_factory=list)  # errors in the console, and requests that leave the host
+    complaints: list[str] = field(
+        default_factory=list
+    )  # errors in the console, and requests that leave the host
     dialogs: list[str] = field(default_factory=list)
 
     def context(self, **options: Any) -> BrowserContext:
@@ -82,7 +84,9 @@ class Desk:
 def chromium() -> Iterator[Browser]:
     """The browser of this machine."""
     named = os.environ.get("NIGHTDESK_TEST_CHROMIUM")
-    program = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = (
+        named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
     with sync_playwright() as playwright:
         if program is None and Path(playwright.chromium.executable_path).exists():
             program = playwright.chromium.executable_path
@@ -97,7 +101,12 @@ def chromium() -> Iterator[Browser]:
 def served(house: House, port: int) -> Iterator[str]:
     """The application on a port of loopback."""
     settings = uvicorn.Config(
-        make_app(house), port=port, log_level="critical", proxy_headers=False, ws="none", timeout_graceful_shutdown=1
+        make_app(house),
+        port=port,
+        log_level="critical",
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -128,7 +137,9 @@ def make_desk(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Desk]
         def make(**settings: str) -> Desk:
             port = free_port()
             given = {f"NIGHTDESK_{name.upper()}": value for name, value in settings.items()}
-            house = stack.enter_context(House.open(load(tmp_path / "data", {"NIGHTDESK_PORT": str(port), **given})))
+            house = stack.enter_context(
+                House.open(load(tmp_path / "data", {"NIGHTDESK_PORT": str(port), **given}))
+            )
             clone = History(tmp_path / "shop")
             fill(house, clone)
             desk = Desk(house, stack.enter_context(served(house, port)), chromium, clone.folder)
@@ -152,7 +163,9 @@ def fill(house: House, clone: History) -> None:
     """INC-1 with a proven fix, INC-2 hostile, INC-3 ordinary, INC-4 noise; people of every role."""
     commit = clone.commit("Read the carrier", {"shop/rates.py": "# rates\na = 1\n"})
     house.mirrors.add("shop", str(clone.folder))
-    journal.add_repository(house.database, RepositoryConfig(name="shop", project="default", url=str(clone.folder)))
+    journal.add_repository(
+        house.database, RepositoryConfig(name="shop", project="default", url=str(clone.folder))
+    )
     house.receive([samples.event(number) for number in range(1, 6)])
     fixed(house, "INC-1", commit)
     house.receive([samples.hostile_event(6, HOSTILE)])

@@ -19,7 +19,9 @@ def fixed(house: House, incident_id: str, commit: str) -> Attempt:
     """Keep a repair with a proof, whose patch fits the repository, and no draft yet."""
     kept = samples.attempt_with(house, incident_id, "the parent answers 200, the change fails")
     assert kept.patch is not None
-    patch = kept.patch.model_copy(update={"diffs": {"shop": FIX}, "base_commits": {"shop": commit}, "loses": ()})
+    patch = kept.patch.model_copy(
+        update={"diffs": {"shop": FIX}, "base_commits": {"shop": commit}, "loses": ()}
+    )
     changes = tuple(change.model_copy(update={"commit": commit, "hunks": FIX}) for change in kept.changes)
     wanted = kept.model_copy(update={"patch": patch, "changes": changes, "drafts": (), "rejected": ()})
     journal.keep_attempt(house.database, wanted)

@@ -50,7 +50,9 @@ def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
         found[name] = violations(page)
         page.screenshot(path=SHOTS / f"{name}-{scheme}.png", full_page=True)
         page.close()
-    desk.complaints = [said for said in desk.complaints if "INC-999" not in said]  # a 404 is told of, and is meant
+    desk.complaints = [
+        said for said in desk.complaints if "INC-999" not in said
+    ]  # a 404 is told of, and is meant
     assert {name: list for name, list in found.items() if list} == {}
 
 
@@ -60,7 +62,9 @@ def test_nothing_scrolls_sideways_on_a_phone(desk: Desk) -> None:
     wide = {}
     for name, path in pages(desk).items():
         page = desk.open(path, context)
-        wide[name] = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide[name] = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         page.screenshot(path=SHOTS / f"{name}-phone.png", full_page=True)
         page.close()
     desk.complaints = [said for said in desk.complaints if "INC-999" not in said]
