@@ -143,6 +143,10 @@ def make_busy(house: House, numbers: list[int]) -> None:
                         zlib.compress(one.model_dump_json().encode()),
                     ),
                 )
+        base.execute(
+            "UPDATE attempts SET body = json_object('id', id, 'incident_id', 'INC-' || incident_id, 'ended', "
+            "'not_reproduced', 'started_at', '2026-11-20T11:00:00Z')"
+        )
     for number in numbers:
         journal.keep_triage(house.database, f"INC-{number}", triage)
         begun = journal.start_attempt(house.database, f"INC-{number}")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, String, and_, cast, or_
 from sqlmodel import Session, col, func, select
 
 from store.database import Database
@@ -132,14 +132,15 @@ def search(
 ) -> list[str]:
     """The ids of the incidents, the one seen last first, in whose title, message, culprit, place in the code (file,
     function, commit) or reason every word stands, or of whose repair a word is a commit."""
-    texts = (IncidentRow.title, IncidentRow.culprit, IncidentRow.why, IncidentRow.location)
+    place = cast(col(IncidentRow.location), String)  # its JSON: file, function, commit
+    texts = (col(IncidentRow.title), col(IncidentRow.culprit), col(IncidentRow.why), place)
     with db.read() as session:
         wanted: list[ColumnElement[bool]] = [col(IncidentRow.merged_into).is_(None)]
         if projects is not None:
             names = select(ProjectRow.id).where(col(ProjectRow.name).in_(list(projects)))
             wanted.append(col(IncidentRow.project_id).in_(names))
         for word in words:
-            places = [col(text).icontains(word, autoescape=True) for text in texts]
+            places = [text.icontains(word, autoescape=True) for text in texts]
             if _SHA.fullmatch(word.lower()):
                 places.append(col(IncidentRow.id).in_(_with_commit(word.lower())))
             if len(word) == 32:

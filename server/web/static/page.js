@@ -40,9 +40,9 @@
       ? await (await fetch(button.dataset.copyFrom)).text()
       : document.getElementById(button.dataset.copy).textContent;
     await navigator.clipboard.writeText(words);
-    const before = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = before), 1500);
+    const before = [...button.childNodes];
+    button.replaceChildren("Copied");
+    setTimeout(() => button.replaceChildren(...before), 1500);
   };
   const show = () => {
     if (!navigator.clipboard) return;
@@ -50,7 +50,7 @@
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-copy], [data-copy-from]");
-    if (button) copy(button);
+    if (button && !button.textContent.startsWith("Copied")) copy(button);
   });
   document.addEventListener("htmx:after:swap", show);
   show();
