@@ -41,6 +41,10 @@ class Redaction:
         """The event without secrets and personal data, under the key of its project."""
         return self.of_project(event.project).redact(event)
 
+    def name(self, project: int, text: str) -> str:
+        """A short text without secrets and personal data; the tokens in it are of the project's number."""
+        return self.of_project(str(project)).text(text)
+
 
 def load_rules(folder: Path, named: str = "") -> Rules:
     """The rules in the file that is named, else in `redaction.json` of the data folder, else none.

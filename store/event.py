@@ -85,6 +85,15 @@ class Redaction(Value):
     rule: str
 
 
+class Served(Value):
+    """Requests or runs that ended, of one endpoint and about one time: well, or not. "" is the whole project."""
+
+    endpoint: str
+    at: datetime
+    good: int = 0
+    bad: int = 0
+
+
 class Event(Value):
     """One report. `exceptions` are in the order of raising: the outermost (what the sender saw) is last."""
 

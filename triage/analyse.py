@@ -31,6 +31,7 @@ class History:
     is_new: bool = True
     regressed: bool = False
     past: Past = NO_PAST  # of the same alert, before this one
+    spike: str | None = None  # how a rate has risen, in words (`server.spikes`)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Analysis:
     is_alert: bool = False  # a monitor's rule reported it, and not a program
     alerts_before: int = 0  # of the same alert
     farthest_before: float = 0.0  # over its threshold, as the logarithm of the ratio
+    spike: str | None = None  # "0.2 % → 15.3 % of POST /checkout"
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
@@ -127,6 +129,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         is_alert=is_alert(event),
         alerts_before=history.past.count,
         farthest_before=history.past.farthest,
+        spike=history.spike,
     )
 
 

@@ -62,14 +62,19 @@ def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
 
 
 def spreads(facts: Analysis) -> bool:
-    """Whether trouble that is nobody's code has become somebody's work: many users, or a storm."""
-    return facts.user_count >= _MANY_USERS or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
+    """Whether trouble that is nobody's code has become somebody's work: many users, a spike, or a storm."""
+    return (
+        facts.user_count >= _MANY_USERS
+        or facts.spike is not None
+        or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
+    )
 
 
 def _value(verdict: Verdict, facts: Analysis) -> float:
     spread = math.log2(1 + max(facts.event_count, 1)) + 2 * math.log2(1 + max(facts.user_count, 0))
     bonus = (
         3.0 * facts.regressed
+        + 3.0 * (facts.spike is not None)
         + 1.0 * facts.is_new
         + 1.0 * (not facts.handled)
         + 1.0 * (facts.level == "fatal")
@@ -78,6 +83,8 @@ def _value(verdict: Verdict, facts: Analysis) -> float:
 
 
 def _touching(facts: Analysis) -> str:
+    if facts.spike is not None:
+        return f": {facts.spike}"
     if facts.user_count > 1:
         return f", {facts.user_count} users"
     return f", {facts.event_count} times" if facts.event_count > 1 else ""
