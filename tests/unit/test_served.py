@@ -124,5 +124,8 @@ def test_without_successes_the_events_of_a_minute_are_compared_and_triage_is_ask
 
     recorded = journal.record(db, artifacts, storm[:15]) + journal.record(db, artifacts, storm[15:])
 
-    assert [at for at, each in enumerate(recorded, 1) if each.grown] == [10, 40]  # the spike, and the hundredth
+    assert [at for at, each in enumerate(recorded, 1) if each.grown] == [
+        10,
+        40,
+    ]  # the spike, and the hundredth
     assert spike(db, queries.incident(db, "INC-1"), storm[-1][0]) == "0.75 → 6.0 events a minute"
