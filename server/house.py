@@ -24,18 +24,20 @@ from server.redaction import Redaction
 from server.releases import Place, release_of, standings
 from server.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.sources import ProjectSources
+from server.spikes import spike
 from server.surroundings import around
 from server.teams import past, teams
 from store import journal, queries, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
-from store.event import Event
+from store.event import Event, Served
 from store.incident import Incident, Status, Step, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.postgres import Postgres
 from store.project import RepositoryConfig
+from store.rates import count_served, forget
 from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
@@ -46,7 +48,7 @@ from triage.pipeline import triage
 log = logging.getLogger("nightdesk.house")
 
 Connected = list[tuple[Place, RepositoryPart]]  # the repositories of a project that can be read
-
+_TIDY = timedelta(hours=1)
 _NEW = timedelta(days=1)  # how long an incident counts as new
 
 
@@ -66,6 +68,7 @@ class House:
         self.only: frozenset[str] | None = None
         self.redaction = redaction
         self.bundles = Bundles(database, self.artifacts, self.sources_for)
+        self._tidied = datetime.min.replace(tzinfo=UTC)
         self._intake = Intake(database, self.artifacts, redaction, self.bundles.restored)
 
     @classmethod
@@ -103,6 +106,11 @@ class House:
         """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
         return self._intake.keep_all(parcels)
 
+    def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
+        """Count requests that ended, each with the number of its project; when this returns it is on disk."""
+        if told:
+            count_served(self.database, self._intake.clean_names(told))
+
     def receive(self, events: Iterable[Event]) -> list[Recorded]:
         """Keep events, then triage the incidents that are new or new in their release."""
         recorded = self.keep(events)
@@ -118,6 +126,7 @@ class House:
         events = queries.events(self.database, incident.id, limit=1)
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
+        self._tidy(datetime.now(UTC))
         event = self.bundles.restored(events[0])  # a map may have come after the event
         connected = self._connected(event.project)
         sources = self._sources(event, connected)
@@ -139,7 +148,15 @@ class House:
         guides = [guidance(place.mirror, part) for place, part in connected]
         critical = [(place.mirror.name, glob) for place, part in connected for glob in part.critical_paths]
         near = around(self.database, incident, event, guides, critical)
-        return replace(history_of(incident), past=past(self.database, incident, event), around=near)
+        risen = spike(self.database, incident, event)
+        earlier = past(self.database, incident, event)
+        return replace(history_of(incident), past=earlier, around=near, spike=risen)
+
+    def _tidy(self, now: datetime) -> None:
+        """Let go, once an hour, of counts that nothing is compared with any more."""
+        if now - self._tidied > _TIDY:
+            self._tidied = now
+            forget(self.database, now)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

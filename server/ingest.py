@@ -21,13 +21,13 @@ from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.keyring import Keyring
 from server.line import Line
-from server.parsing import named_events, own_events, sentry_events
+from server.parsing import Told, named_events, own_events, sentry_events
 from server.quotas import Quotas, Room
 from server.senders import bearer_key, check_signature, sentry_key
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
-from store.event import Event, Trust
+from store.event import Event, Served, Trust
 from store.project import Key, Project
 from triage.formats.sentry_sessions import may_have_sessions, served_of
 
@@ -49,8 +49,6 @@ _PREFLIGHT = {
     "x-requested-with, sentry-trace, baggage, x-nightdesk-signature, x-nightdesk-key",
     "Access-Control-Max-Age": "3600",
 }
-
-Parse = Callable[..., tuple[list[Event], str | None]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class Taken:
 
     events: Sequence[Event]
     answer: Callable[[], Response]
+    served: tuple[int, Sequence[Served]] | None = None  # requests that ended, of the project with this number
 
 
 Read: TypeAlias = Callable[[Parcel], Taken]
@@ -172,6 +171,7 @@ class Ingest:
                 found.append(error)
         taken = [each for each in found if isinstance(each, Taken)]
         recorded = iter(self._house.keep_all([each.events for each in taken]))
+        self._house.count_served([each.served for each in taken if each.served])
         answers: list[Response | BaseException] = []
         changed: list[str] = []
         for each in found:
@@ -198,21 +198,23 @@ class Ingest:
             )
         key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
-        events, event_id = _parsed(sentry_events, body, parcel.headers, project.name)
+        told = _parsed(sentry_events, body, parcel.headers, project.name)
         if not key.public and may_have_sessions(body):
             rows = served_of(body, datetime.now(UTC))
-            told = [(one.release, one.environment, "", one.started, one.count) for one in rows]
-            recurring.expose(self._house.database, project.id, told)
-        return self._taken(events, key, lambda: JSONResponse({"id": event_id} if event_id else {}))
+            counted = [(one.release, one.environment, "", one.started, one.count) for one in rows]
+            recurring.expose(self._house.database, project.id, counted)
+        answer = {"id": told.event_id} if told.event_id else {}
+        return self._taken(told.events, key, lambda: JSONResponse(answer), project, told.served)
 
     def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
         key = self._own_key(parcel)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
-        events, event_id = _parsed(own_events, body, parcel.headers, project.name)
-        ids = [event.event_id for event in events]
-        return self._taken(events, key, lambda: JSONResponse({"id": event_id, "ids": ids}))
+        told = _parsed(own_events, body, parcel.headers, project.name)
+        ids = [event.event_id for event in told.events]
+        answer = {"id": told.event_id, "ids": ids} | ({"requests": len(told.served)} if told.served else {})
+        return self._taken(told.events, key, lambda: JSONResponse(answer), project, told.served)
 
     def _vendor(self, door: Door, parcel: Parcel) -> Taken:
         """What the client of another tracker or an OpenTelemetry exporter posts; the key says the project."""
@@ -290,12 +292,19 @@ class Ingest:
             raise NotAllowed("This key belongs to another project; take the DSN of this one.")
         return project
 
-    def _taken(self, events: Sequence[Event], key: Key, answer: Callable[[], Response]) -> Taken:
+    def _taken(
+        self,
+        events: Sequence[Event],
+        key: Key,
+        answer: Callable[[], Response],
+        project: Project | None = None,
+        served: Sequence[Served] = (),
+    ) -> Taken:
         """Events with the trust of the key that they came with, counted. Raises OverQuota."""
         self._quotas.take(key, len(events))
         if key.public:
             events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
-        return Taken(events, answer)
+        return Taken(events, answer, (project.id, served) if project and served else None)
 
 
 def _lower(request: Request) -> dict[str, str]:
@@ -308,9 +317,7 @@ def _key_in_head(headers: dict[str, str], query: dict[str, str]) -> str | None:
     return sentry_key(headers, query) or next(filter(None, vendors), None) or any_key(headers, query, b"")
 
 
-def _parsed(
-    parse: Parse, body: bytes, headers: dict[str, str], project: str
-) -> tuple[list[Event], str | None]:
+def _parsed(parse: Callable[..., Told], body: bytes, headers: dict[str, str], project: str) -> Told:
     """Events of a body. Whatever a body makes a parser raise is the sender's mistake, and a log line."""
     try:
         return parse(body, headers, project=project, received_at=datetime.now(UTC))

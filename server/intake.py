@@ -12,7 +12,7 @@ from store import journal
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import BadPayload
-from store.event import Event
+from store.event import Event, Served
 from store.recording import Recorded, Report
 from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
@@ -55,6 +55,14 @@ class Intake:
         for place, answer in zip(wanted, kept, strict=True):
             answers[place] = answer
         return answers
+
+    def clean_names(self, told: Sequence[tuple[int, Sequence[Served]]]) -> list[tuple[int, Sequence[Served]]]:
+        """Requests that ended, their endpoints without secrets and personal data."""
+
+        def clean(project: int, one: Served) -> Served:
+            return one.model_copy(update={"endpoint": self._redaction.name(project, one.endpoint)})
+
+        return [(project, [clean(project, one) for one in each]) for project, each in told]
 
     def _ready(self, event: Event) -> Report:
         try:

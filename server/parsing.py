@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from store.errors import BadPayload, NightdeskError
-from store.event import Event
+from store.event import Event, Served
 from triage import Format, formats
 from triage.formats.sentry import receive
+from triage.formats.served import of_log
 
 log = logging.getLogger("nightdesk.parsing")
 
@@ -21,28 +23,37 @@ NAMES = {"auto": "auto", "sentry": "sentry", "text": "traceback", "json": "json"
 _EVENT_FIELDS = frozenset({"exception", "logentry", "traceback", "message", "event_id"})
 
 
-def sentry_events(
-    body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
-) -> tuple[list[Event], str | None]:
-    """The events of an envelope or a bare event, and the id that its sender wants to be answered.
+@dataclass(frozen=True)
+class Told:
+    """What a body tells: events, requests that ended, and the id that its sender wants to be answered."""
 
-    Items of other types (sessions, transactions, …) are skipped: there may be no event at all. Raises
-    BadPayload.
-    """
+    events: list[Event]
+    event_id: str | None = None
+    served: Sequence[Served] = ()
+
+
+def sentry_events(body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime) -> Told:
+    """An envelope or a bare event. Transactions and sessions are counted, items of other types are skipped: there may
+    be no event at all. Raises BadPayload."""
     received = receive(body, project=project, received_at=received_at)
-    return list(received.events), received.events[0].event_id if received.events else received.event_id
+    named = received.events[0].event_id if received.events else received.event_id
+    return Told(list(received.events), named, received.served)
 
 
-def own_events(
-    body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
-) -> tuple[list[Event], str | None]:
+def own_events(body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime) -> Told:
     """The events of JSON or log text from an application's own error handler, or of whatever a plug-in
-    recognises. Raises BadPayload."""
+    recognises; in log text requests that ended are counted, and there need be no failure then. Raises BadPayload."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     own = formats.by_name("traceback" if kind == "text/plain" else "json")
     chosen = next((each for each in formats.plugged() if each.recognises(body, headers)), own)
-    events = _parsed(chosen, body, headers, project, received_at)
-    return events, events[0].event_id if events else None
+    served = of_log(body.decode("utf-8", "replace"), received_at) if chosen.name == "traceback" else []
+    try:
+        events = _parsed(chosen, body, headers, project, received_at)
+    except BadPayload:
+        if not served:
+            raise
+        events = []
+    return Told(events, events[0].event_id if events else None, served)
 
 
 def named_events(

@@ -56,6 +56,10 @@ class Redaction:
         pointers = tuple(dict.fromkeys(row[0] for row in content["redacted"]))
         return capsule.model_copy(update={"content": content, "redacted": pointers})
 
+    def name(self, project: int, text: str) -> str:
+        """A short text without secrets and personal data; the tokens in it are of the project's number."""
+        return self.of_project(str(project)).text(text)
+
 
 def load_rules(folder: Path, named: str = "") -> Rules:
     """The rules in the file that is named, else in `redaction.json` of the data folder, else none.

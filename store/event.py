@@ -97,6 +97,15 @@ class Capsule(Value):
     redacted: tuple[str, ...] = ()  # JSON pointers into the content
 
 
+class Served(Value):
+    """Requests or runs that ended, of one endpoint and about one time: well, or not. "" is the whole project."""
+
+    endpoint: str
+    at: datetime
+    good: int = 0
+    bad: int = 0
+
+
 class Event(Value):
     """One report. `exceptions` are in the order of raising: the outermost (what the sender saw) is last."""
 

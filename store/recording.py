@@ -8,6 +8,7 @@ Which bodies are kept is said in `bodies`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from store.database import Database
 from store.errors import NotFound
 from store.event import Event
 from store.incident import Fingerprint, Lane, Status
+from store.rates import count, minute_of
 from store.recurring import RECORDER, recurs
 from store.tables import (
     ActRow,
@@ -32,12 +34,15 @@ from store.tables import (
     FacetRow,
     FingerprintRow,
     IncidentRow,
+    MinuteRow,
     ProjectRow,
     ReleaseRow,
     Row,
 )
 
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
+SPIKE_AFTER = 30  # minutes that an incident is known for before a minute of it can be called a spike
+SPIKE_LEAST, SPIKE_FACTOR = 10, 10  # events of a minute, and times what is usual
 AT_ONCE = 500  # events that are read about in one statement
 _MILESTONES = frozenset(
     10**power for power in range(2, 10)
@@ -57,7 +62,7 @@ class Recorded:
     duplicate: bool
     first_in_release: bool
     regressed: bool = False
-    grown: bool = False  # its incident has just reached a hundred events, or ten times as many, …
+    grown: bool = False  # its incident has just reached a hundred events, ten times as many, …, or a spike
 
     @property
     def wants_triage(self) -> bool:
@@ -152,6 +157,8 @@ class _Batch:
     facets: set[tuple[int, str, str]] = field(default_factory=set)
     new_facets: list[dict[str, Any]] = field(default_factory=list)
     acts: list[dict[str, Any]] = field(default_factory=list)
+    minutes: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict)
+    had: dict[tuple[int, str, int], int] = field(default_factory=dict)
     races: list[tuple[int, Event]] = field(default_factory=list)  # what passed, and is one half of a race
 
     def record(self, reports: Sequence[Report]) -> list[Recorded]:
@@ -165,6 +172,7 @@ class _Batch:
             if place not in known and place not in arrivals:
                 arrivals[place] = self._place(*place, report)
         self._read_facets(arrivals.values())
+        self._read_minutes(arrivals.values())
         counted = {place: self._absorb(arrival) for place, arrival in arrivals.items()}
         self._write(list(arrivals.values()))
         answers = []
@@ -224,6 +232,14 @@ class _Batch:
         if values and numbers:
             found = self.connection.execute(_FACETS, {"ids": list(numbers), "values": list(values)})
             self.facets.update((row.incident_id, row.kind, row.value) for row in found)
+
+    def _read_minutes(self, arrivals: Collection[_Arrival]) -> None:
+        """How many events the incidents have had in the minutes of these."""
+        minutes = {_minute(arrival) for arrival in arrivals}
+        if minutes:
+            names, numbers = {name for _, name, _ in minutes}, {minute for _, _, minute in minutes}
+            found = self.connection.execute(_MINUTES, {"names": list(names), "minutes": list(numbers)})
+            self.had = {(row.project_id, row.endpoint, row.minute): row.bad for row in found}
 
     # --- placing ---
 
@@ -302,8 +318,21 @@ class _Batch:
         regressed = incident.status == Status.RESOLVED and self._reopened(arrival)
         return Recorded(
             f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
-            grown=incident.event_count in _MILESTONES,
+            grown=self._counts_up(arrival) or incident.event_count in _MILESTONES,
         )  # fmt: skip
+
+    def _counts_up(self, arrival: _Arrival) -> bool:
+        """Count the event in its minute. Returns whether just now that became a spike: many times what a minute
+        usually has."""
+        incident, place = arrival.incident, _minute(arrival)
+        _, before = self.minutes.get(place, (0, 0))
+        self.minutes[place] = (0, before + 1)
+        minutes = (arrival.event.received_at - incident.first_seen).total_seconds() / 60
+        if minutes < SPIKE_AFTER:
+            return False
+        so_far = self.had.get(place, 0) + before + 1
+        usual = max(incident.event_count - so_far, 0) / minutes
+        return so_far == max(SPIKE_LEAST, math.ceil(SPIKE_FACTOR * usual))
 
     def _reopened(self, arrival: _Arrival) -> bool:
         """Whether an event brings a resolved incident back: where a fix was merged, one of a build that has it."""
@@ -339,6 +368,7 @@ class _Batch:
             self.connection.execute(insert(_table(FacetRow)), self.new_facets)
         if self.acts:
             self.connection.execute(insert(_table(ActRow)), self.acts)
+        count(self.connection, self.minutes)
         self._drop_bodies(arrivals)
         self._keep_races()
         if any(facet["kind"] == "release" for facet in self.new_facets):
@@ -425,6 +455,11 @@ class _Batch:
         return packed(event)
 
 
+def _minute(arrival: _Arrival) -> tuple[int, str, int]:
+    """Where `rates` counts an event of an incident: when we heard of it, by our clock."""
+    return arrival.project, f"INC-{arrival.incident.id}", minute_of(arrival.event.received_at)
+
+
 def _counts(incident: _Counted) -> dict[str, Any]:
     return {
         "row": incident.id, "count": incident.event_count, "users": incident.user_count,
@@ -479,6 +514,9 @@ _INCIDENTS = select(*(_incidents[name] for name in _Counted.__slots__)).where(
 )
 _FACETS = select(_table(FacetRow)).where(
     col(FacetRow.incident_id).in_(_listed("ids")), col(FacetRow.value).in_(_listed("values"))
+)
+_MINUTES = select(_table(MinuteRow)).where(
+    col(MinuteRow.endpoint).in_(_listed("names")), col(MinuteRow.minute).in_(_listed("minutes"))
 )
 _BRANCH = select(col(BranchRow.target_id)).where(
     col(BranchRow.incident_id) == bindparam("id"), col(BranchRow.value) == bindparam("value")

@@ -522,6 +522,19 @@ class TallyRow(Row, table=True):
     count: int
 
 
+class MinuteRow(Row, table=True):
+    """How many requests ended well and badly in one minute (since 1970) of one endpoint, or how many events an
+    incident had ("INC-42": all bad)."""
+
+    __tablename__ = "minutes"
+
+    project_id: int = Field(foreign_key="projects.id", primary_key=True)
+    endpoint: str = Field(primary_key=True)
+    minute: int = Field(primary_key=True)
+    good: int = 0
+    bad: int = 0
+
+
 class ClientRow(Row, table=True):
     """A program that may ask for access. `fetched_until` says that it was read from the document at its id, and
     how long that is good for; without it, it has registered itself."""

@@ -64,11 +64,12 @@ def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
 
 
 def spreads(facts: Analysis) -> bool:
-    """Whether trouble that is nobody's code has become somebody's work: many users, a storm, or places that it had not
-    reached before."""
+    """Whether trouble that is nobody's code has become somebody's work: many users, a spike, a storm, or places that it
+    had not reached before."""
     return (
         bool(facts.spreads_by)
         or facts.user_count >= _MANY_USERS
+        or facts.spike is not None
         or (facts.event_count >= _STORM and facts.per_hour >= _STORM)
     )
 
@@ -77,6 +78,7 @@ def _value(verdict: Verdict, facts: Analysis) -> float:
     spread = math.log2(1 + max(facts.event_count, 1)) + 2 * math.log2(1 + max(facts.user_count, 0))
     bonus = (
         3.0 * facts.regressed
+        + 3.0 * (facts.spike is not None)
         + 1.0 * facts.is_new
         + 1.0 * (not facts.handled)
         + 1.0 * (facts.level == "fatal")
@@ -87,6 +89,8 @@ def _value(verdict: Verdict, facts: Analysis) -> float:
 
 
 def _touching(facts: Analysis) -> str:
+    if facts.spike is not None:
+        return f": {facts.spike}"
     if facts.spreads_by:
         return f", now also {facts.spreads_by[0]}"
     if facts.user_count > 1:

@@ -91,7 +91,7 @@ def test_a_format_is_asked_before_the_built_in_ones_at_the_door_and_for_files(
 ) -> None:
     install("[nightdesk.formats]\nshouted = nightdesk_strange:Shouted\n")
     body = b'CRASH {"traceback": "Traceback (most recent call last):\\n  File \\"a.py\\", line 1, in f\\n    x\\nKeyError: 1"}'
-    events, _ = own_events(body, {"content-type": "application/json"}, project="shop", received_at=NOW)
+    events = own_events(body, {"content-type": "application/json"}, project="shop", received_at=NOW).events
     assert [event.exceptions[-1].type for event in events] == ["KeyError"]
     file = tmp_path / "crash.txt"
     file.write_bytes(body)

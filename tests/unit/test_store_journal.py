@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from store.errors import BadPayload, NotFound
 from store.event import Event
 from store.incident import CodeLocation, Fingerprint, Kind, Lane, Status, Step, Triage, Verdict
 from store.project import Release, RepositoryConfig
+from store.recording import record_all
 from store.repair import Ended
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -341,3 +343,46 @@ def test_what_is_known_of_a_release_adds_up(db: Database) -> None:
     assert staging is not None
     assert staging.deployed_at == later.deployed_at
     assert queries.release(db, "default", "2") is None
+
+
+def test_both_halves_of_a_race_keep_their_bodies(db: Database, artifacts: Artifacts) -> None:
+    start = [report(f"first{n}") for n in range(300)]
+    journal.record(db, artifacts, start)
+    later = NOON + timedelta(minutes=1)
+
+    def about(event_id: str, user: int, milliseconds: int) -> tuple[Event, Fingerprint, str, str]:
+        return report(event_id, user={"id": user}, timestamp=later + timedelta(milliseconds=milliseconds))
+
+    journal.record(db, artifacts, [about("together1", 1, 0), about("together2", 1, 40), report("other1")])
+    journal.record(db, artifacts, [about("apart1", 2, 0), report("other2")])
+    journal.record(db, artifacts, [about("apart2", 2, 500), report("other3")])
+    journal.record(db, artifacts, [about("newest1", 3, 0)])
+    journal.record(db, artifacts, [about("newest2", 3, 900)])
+    journal.record(db, artifacts, [about("alone1", 4, 0), about("alone2", 4, 5000), report("last")])
+
+    kept = queries.kept_bodies(db, "INC-1")
+    assert {"together1", "together2", "apart1", "apart2", "newest1", "newest2", "last"} <= kept
+    assert kept.isdisjoint({"alone1", "alone2", "other1", "other2", "other3"})
+
+
+def test_bodies_that_an_earlier_version_wrote_are_read(db: Database, artifacts: Artifacts) -> None:
+    event, *rest = report("a", message="from before")
+    journal.record(db, artifacts, [(event, *rest)])
+    with db.write() as session:
+        session.connection().exec_driver_sql(
+            "UPDATE events SET body = ?", (zlib.compress(event.model_dump_json().encode()),)
+        )
+
+    assert queries.event(db, "a") == event
+
+
+def test_of_several_senders_at_once_each_has_its_own_answer(db: Database, artifacts: Artifacts) -> None:
+    good, wrong = [report("a"), report("b")], [report("c", project="nowhere")]
+
+    first, second, third = record_all(db, artifacts, [good, wrong, [report("d")]])
+
+    assert isinstance(first, list)
+    assert isinstance(second, NotFound)
+    assert isinstance(third, list)
+    assert [each.event_id for each in (*first, *third)] == ["a", "b", "d"]
+    assert queries.incident(db, "INC-1").event_count == 3

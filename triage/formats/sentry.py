@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from store.errors import BadPayload
-from store.event import Event
+from store.event import Event, Served
 from triage.formats.capsule import capsule_of, is_capsule
 from triage.formats.envelope import Envelope, read_envelope
 from triage.formats.sentry_event import event_of
 from triage.formats.sentry_json import read_event
+from triage.formats.served import of_sessions, of_transaction
 from triage.formats.shapes import read_json
 
 _EVENT_FIELDS = (b'"event_id"', b'"exception"', b'"logentry"', b'"platform"')
@@ -25,6 +27,7 @@ class Received:
     events: tuple[Event, ...]
     skipped: Mapping[str, int] = field(default_factory=dict)
     event_id: str | None = None  # of the envelope header: what the sender wants to be answered
+    served: tuple[Served, ...] = ()  # requests and sessions that ended
 
 
 class Sentry:
@@ -58,7 +61,24 @@ def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
         if item.type != "event" and not is_capsule(item.header)
     )
     named = envelope.header.get("event_id")
-    return Received(_events(envelope, project, received_at), dict(skipped), str(named) if named else None)
+    return Received(
+        _events(envelope, project, received_at),
+        dict(skipped),
+        str(named) if named else None,
+        tuple(_served(envelope, received_at)),
+    )
+
+
+def _served(envelope: Envelope, received_at: datetime) -> Iterator[Served]:
+    """What the items beside the events tell of requests that ended; one that cannot be read tells nothing."""
+    for item in envelope.items:
+        read = _SERVED.get(item.type)
+        if read is not None:
+            with suppress(BadPayload):
+                yield from read(read_json(item.payload, item.type), received_at)
+
+
+_SERVED = {"transaction": of_transaction, "sessions": of_sessions, "session": of_sessions}
 
 
 def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Event, ...]:

@@ -1,0 +1,145 @@
+"""What comes again is read and redacted once, and comes out as if it were read anew."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.keyring import Keyring
+from server.line import Line
+from store import journal, queries
+from store.database import Database
+from store.errors import BadPayload, NotAllowed
+from triage.formats.sentry import receive
+from triage.formats.sentry_event import event_of
+from triage.formats.sentry_json import read_event
+from triage.redact import Redactor
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+WIRE = Path(__file__).resolve().parents[1] / "corpus" / "wire"
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FRAME: Any = JSON | st.fixed_dictionaries({}, optional={"function": JSON, "vars": JSON, "lineno": JSON})
+STACK: Any = JSON | st.fixed_dictionaries({"frames": st.lists(FRAME, max_size=4) | JSON})
+RAISED: Any = JSON | st.fixed_dictionaries({"type": JSON, "stacktrace": STACK})
+EXCEPTION: Any = (
+    JSON | st.lists(RAISED, max_size=3) | st.fixed_dictionaries({"values": st.lists(RAISED) | JSON})
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"event_id": st.just("a" * 32), "exception": EXCEPTION, "modules": JSON, "sdk": JSON}
+    )
+)
+def test_an_event_is_the_same_whether_its_parts_are_remembered_or_not(sent: dict[str, Any]) -> None:
+    body = json.dumps(sent).encode()
+
+    plain = event_of(json.loads(body), project="p", received_at=NOW)
+
+    for _ in range(2):
+        assert event_of(read_event(body, "event"), project="p", received_at=NOW) == plain
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"exception": [}', b"\xff\xfe", b'{"a": "\xff"}', b"[" * 100_000])
+def test_what_is_no_json_is_still_refused_in_words(body: bytes) -> None:
+    with pytest.raises(BadPayload):
+        read_event(body, "event")
+
+
+@pytest.mark.parametrize("name", ["py-flask.envelope", "py-group.envelope", "node.envelope"])
+def test_a_crash_that_comes_again_is_redacted_alike_with_the_same_audit(name: str) -> None:
+    body = (WIRE / name).read_bytes()
+    redactor, fresh = Redactor(b"k"), Redactor(b"k")
+    first = redactor.redact(receive(body, project="p", received_at=NOW).events[0])
+
+    again = redactor.redact(receive(body, project="p", received_at=NOW).events[0])
+    anew = fresh.redact(receive(body, project="p", received_at=NOW).events[0])
+
+    assert again == first == anew
+    assert sorted(row.pointer for row in again.redactions) == sorted(row.pointer for row in anew.redactions)
+
+
+def test_who_waits_in_a_line_is_taken_together_and_each_is_told_its_own() -> None:
+    gate, batches = threading.Event(), []
+
+    def work(numbers: Sequence[int]) -> list[int | BaseException]:
+        assert gate.wait(20)
+        batches.append(len(numbers))
+        return [ValueError(number) if number % 2 else number for number in numbers]
+
+    async def run() -> list[int | BaseException]:
+        line: Line[int, int] = Line(work, threads=1, at_once=4)
+        waiting = [asyncio.ensure_future(line.through(number)) for number in range(10)]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(gate.set)
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    answers = asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert [repr(answer) for answer in answers] == [
+        f"ValueError({n})" if n % 2 else str(n) for n in range(10)
+    ]
+    assert sum(batches) == 10
+    assert len(batches) <= 4
+
+
+def test_a_mistake_in_the_work_is_told_to_everybody_who_waited() -> None:
+    def work(numbers: Sequence[int]) -> list[int | BaseException]:
+        raise RuntimeError("ours")
+
+    async def run() -> int:
+        return await Line[int, int](work, threads=1, at_once=4).through(1)
+
+    with pytest.raises(RuntimeError, match="ours"):
+        asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_a_key_is_remembered_and_what_this_process_writes_is_known_at_once(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'nightdesk.sqlite'}")
+    keyring, own = Keyring(database), queries.keys(database, "default")[0]
+    assert keyring.key(own.key) == own
+    assert keyring.at_hand()
+
+    fresh = journal.add_key(database, "default")
+    assert not keyring.at_hand()
+    assert keyring.key(fresh.key) == fresh
+    assert keyring.project("1").name == keyring.project("default").name == "default"
+
+    journal.revoke_key(database, own.key)
+    with pytest.raises(NotAllowed, match="not known here or was revoked"):
+        keyring.key(own.key)
+    database.close()
+
+
+def test_a_key_that_another_process_makes_opens_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'nightdesk.sqlite'}"
+    ours, theirs = Database.open(url), Database.open(url)
+    keyring = Keyring(ours)
+    with pytest.raises(NotAllowed):
+        keyring.key("nobody's")
+
+    made = journal.add_key(theirs, "default")
+
+    for _ in range(200):  # at most a twentieth of a second
+        try:
+            assert keyring.key(made.key) == made
+            break
+        except NotAllowed:
+            threading.Event().wait(0.01)
+    assert keyring.key(made.key) == made
+    ours.close()
+    theirs.close()
