@@ -62,7 +62,7 @@ def served(nightdesk: Path, data: Path) -> Iterator[str]:
             yield found.group()
         finally:
             server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=60) == 0
+            assert server.wait(timeout=PATIENCE) in (0, -signal.SIGTERM)
 
 
 def of_the_previous_revision(new: Path, old: Path) -> tuple[str, str]:
