@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from server.incident_view import IncidentView
 from server.quoting import Quoter
 from server.rollback import Rollback
+from server.watching import plainly
 from store.incident import Incident, Status
 from store.repair import Attempt, CandidateChange, ChangeVerdict, Ended, Oracle, Patch, Reproducer, Validation
 
@@ -74,6 +75,8 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
             for d in attempt.drafts[:3]
         ]
         yield "Draft", "; ".join(drafts)
+    if view.watches:
+        yield "Since the merge", plainly(view.watches[-1])
     if view.checkout:
         yield "Your checkout", view.checkout
     yield "Next", next_step(view)

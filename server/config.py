@@ -36,8 +36,13 @@ _NOT_SETTINGS = frozenset(
         "NIGHTDESK_TEST_PROMETHEUS",
         "NIGHTDESK_GITHUB_TOKEN",
         "NIGHTDESK_GITLAB_TOKEN",
+        "NIGHTDESK_URL",
+        "NIGHTDESK_INCIDENT",
+        "NIGHTDESK_KIND",
+        "NIGHTDESK_PROJECT",
+        "NIGHTDESK_PUSH_TOKEN",
     }
-)  # the folder, senders, assistants, the tests, forges
+)  # the folder, senders, assistants, the tests, forges, pipelines
 
 
 class BadConfiguration(NightdeskError):

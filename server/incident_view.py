@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from server import watching
 from server.capsules import with_content
 from server.rollback import Rollback, advice
+from server.watching import WatchReport
 from store import labels, queries
 from store.event import Event
 from store.incident import Incident, Triage
@@ -43,6 +45,7 @@ class IncidentView:
     earlier: Sequence[Attempt] = ()  # the repairs before `attempt`, oldest first
     acts: Sequence[Act] = ()  # what people, assistants and the product did to it, oldest first
     proposals: Sequence[Proposal] = ()  # labels that wait for a person
+    watches: Sequence[WatchReport] = ()  # how merged fixes hold, oldest first
     before: Sequence[Reported] = ()  # what the same user had met shortly before the newest event
 
     @property
@@ -69,5 +72,6 @@ def incident_view(house: House, incident: Incident, checkout: str | None = None)
         earlier=[each for each in attempts if each not in (attempt, running)],
         acts=queries.acts(house.database, incident.id)[-_ACTS:],
         proposals=labels.pending(house.database, incident.id),
+        watches=watching.reports(house, incident.id),
         before=met_before(house.database, events[0], _BEFORE) if events else (),
     )

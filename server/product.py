@@ -57,8 +57,8 @@ class Product(Value):
     drafts: Mapping[str, int]
     fixes_merged: int
     recurrences: int
-    model_usd: float
-    model_tokens: int
+    model_usd: float | None  # None: no step says that a model was asked
+    model_tokens: int | None
     model_usd_per_incident: float | None  # of the incidents that were tried
 
 
@@ -70,9 +70,7 @@ def product(tracks: Tracks) -> Product:
     tests = [attempt.reproducer for attempt in attempts if attempt.reproducer and attempt.reproducer.runs]
     judged = sum(len(attempt.rejected) + (attempt.validation is not None) for attempt in attempts)
     seconds = sum(step.took for attempt in attempts for step in attempt.steps if step.name == "repair")
-    usd, tokens = (
-        sum(_spent(attempt, name) for attempt in attempts) for name in ("model_usd", "model_tokens")
-    )
+    usd, tokens = (_spent(attempts, name) for name in ("model_usd", "model_tokens"))
     shrunk = [test.size_after / test.size_before for test in tests if test.size_before]
     runs = sum(test.runs for test in tests)
     return Product(
@@ -90,9 +88,9 @@ def product(tracks: Tracks) -> Product:
         drafts=_drafts(attempts),
         fixes_merged=tracks.watched,
         recurrences=tracks.recurred,
-        model_usd=round(usd, 6),
-        model_tokens=round(tokens),
-        model_usd_per_incident=round(usd / len(tried), 6) if tried else None,
+        model_usd=None if usd is None else round(usd, 6),
+        model_tokens=None if tokens is None else round(tokens),
+        model_usd_per_incident=round(usd / len(tried), 6) if tried and usd is not None else None,
     )
 
 
@@ -160,10 +158,11 @@ def _drafts(attempts: Sequence[Attempt]) -> dict[str, int]:
     return {state: counted.get(state, 0) for state in _DRAFTS}
 
 
-def _spent(attempt: Attempt, name: str) -> float:
-    """What the steps of a repair say that a model has cost."""
-    told = (step.details.get(name) for step in attempt.steps)
-    return sum(float(one) for one in told if isinstance(one, int | float) and not isinstance(one, bool))
+def _spent(attempts: Sequence[Attempt], name: str) -> float | None:
+    """What the steps of repairs say that a model has cost; None where none says anything."""
+    told = [step.details.get(name) for attempt in attempts for step in attempt.steps]
+    costs = [float(one) for one in told if isinstance(one, int | float) and not isinstance(one, bool)]
+    return sum(costs) if costs else None
 
 
 def _median(values: Sequence[float]) -> float | None:

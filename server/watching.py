@@ -53,6 +53,20 @@ class WatchReport(Value):
         return f"{self.failures} of {self.exposures} {self.of}, ≤ {_percent(self.bound)} at 95 %"
 
 
+def plainly(report: WatchReport) -> str:
+    """The state of it without a word from outside: releases and transactions are called what their senders like."""
+    if report.recurred_at is not None:
+        return "it came back in a build that contains the fix"
+    if not report.builds:
+        return "no build that contains the fix is known to run yet"
+    rate = (
+        f" of {report.exposures} requests, ≤ {_percent(report.bound)} at 95 %"
+        if report.exposures
+        else " events"
+    )
+    return f"{report.failures}{rate}, in {len(report.builds)} builds that contain the fix"
+
+
 def decide_builds(house: House, limit: int = 50) -> int:
     """Look up what builds contain that nobody has looked at yet, and reopen what came back; how many were reopened."""
     reopened, fetched = 0, set[str]()

@@ -310,18 +310,14 @@ async def test_a_webhook_without_a_good_signature_moves_nothing(desk: House, for
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "body", [b"[]", b"{", b'{"pull_request": 3}', b'{"object_kind": "merge_request"}', b"{}"]
-)
-async def test_a_webhook_of_a_strange_shape_is_refused_or_says_nothing(
-    desk: House, forge: Fake, body: bytes
-) -> None:
+async def test_a_webhook_of_a_strange_shape_is_refused_or_says_nothing(desk: House, forge: Fake) -> None:
     event = "pull_request" if forge.kind == "github" else "Merge Request Hook"
-    answer = await post(desk, forge, body, signed(forge, event, body, secret_of(desk)))
-    assert answer.status_code in {200, 400}
-    assert status(desk) is Status.OPEN
-    if answer.status_code == 200:
-        assert answer.json() == {"moved": [], "kept": 0}
+    for body in (b"[]", b"{", b'{"pull_request": 3}', b'{"object_kind": "merge_request"}', b"{}"):
+        answer = await post(desk, forge, body, signed(forge, event, body, secret_of(desk)))
+        assert answer.status_code in {200, 400}
+        assert status(desk) is Status.OPEN
+        if answer.status_code == 200:
+            assert answer.json() == {"moved": [], "kept": 0}
 
 
 @pytest.mark.anyio

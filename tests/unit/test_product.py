@@ -106,6 +106,7 @@ def test_what_is_not_known_is_left_out_and_never_told_as_nought() -> None:
     text = product_text(found)
     assert "nightdesk_stage_seconds" not in text
     assert "nightdesk_set_aside_share" not in text
+    assert "nightdesk_model_usd" not in text
     assert "nightdesk_recurrences 0" in text
     assert dict(product_rows(found))["drafts"] == "none"
 

@@ -1,0 +1,91 @@
+"""Nightdesk hears its own crashes, without a loop and without a connection."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from time import monotonic
+
+import pytest
+import sentry_sdk
+
+from server import self_watch as watching
+from server.house import House
+from server.logs import about
+from server.self_watch import A_MINUTE, PROJECT, watched
+from store import queries
+from store.errors import NotFound
+from store.incident import Incident
+
+log = logging.getLogger("nightdesk.test")
+
+
+def own(house: House) -> list[Incident]:
+    try:
+        return queries.incidents(house.database, project=PROJECT)
+    except NotFound:
+        return []
+
+
+def crash(text: str = "secret token=ghp_0123456789abcdefghijABCDEFGHIJ012345") -> None:
+    try:
+        raise ZeroDivisionError(text)
+    except ZeroDivisionError:
+        log.exception("A step failed.")
+
+
+def test_a_crash_of_our_own_becomes_an_incident_of_the_project_nightdesk_and_is_redacted(
+    house: House,
+) -> None:
+    with watched(house), about("causes", incident="INC-3"):
+        crash()
+    (incident,) = own(house)
+    (event,) = queries.events(house.database, incident.id)
+    assert "ZeroDivisionError" in incident.title
+    assert event.tags["step"] == "causes"
+    assert "ghp_0123456789" not in event.model_dump_json()
+    crash()  # nobody watches any more
+    assert queries.incident(house.database, incident.id).event_count == 1
+
+
+def test_what_goes_wrong_while_a_crash_is_kept_is_not_reported_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(*_: object) -> None:
+        tried.append(1)
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(house, "keep", fail)
+    with watched(house):
+        crash()
+    assert tried == [1]
+
+
+def test_a_storm_of_crashes_is_kept_in_part_and_nobody_waits_for_it(house: House) -> None:
+    began = monotonic()
+    with watched(house):
+        for number in range(A_MINUTE * 20):
+            crash(f"number {number}")
+        assert monotonic() - began < 10
+    assert sum(incident.event_count for incident in own(house)) == A_MINUTE
+
+
+def test_crashes_of_threads_are_heard_and_warnings_are_not(house: House) -> None:
+    with watched(house):
+        log.warning("only slow")
+        log.error("something is wrong")
+        threading.Thread(target=sentry_sdk.capture_message, args=("from a thread",)).start()
+    titles = " ".join(incident.title for incident in own(house))
+    assert "something is wrong" in titles
+    assert "only slow" not in titles
+
+
+def test_the_settings_can_say_that_nobody_watches(house: House) -> None:
+    quiet = house.confined_to(None)
+    quiet.config = house.config.model_copy(update={"watch_itself": False})
+    with watched(quiet):
+        crash()
+    assert own(house) == []
+    assert watching.PROJECT == "nightdesk"
