@@ -99,7 +99,9 @@ async def test_the_tokens_of_a_process_are_not_those_that_are_kept(house: House,
     assert event.capsule is not None
     assert event.capsule.artifact is not None
     before, after = json.dumps(first.content), house.artifacts.get(event.capsule.artifact).decode()
-    tokens = [word for word in before.replace('"', " ").split() if "redacted-" in word or "@redacted." in word]
+    tokens = [
+        word for word in before.replace('"', " ").split() if "redacted-" in word or "@redacted." in word
+    ]
     assert len(tokens) == 2
     assert all(token.split("@")[0] not in after for token in tokens)
 
