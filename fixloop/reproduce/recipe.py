@@ -20,7 +20,7 @@ class Recipe(Value):
     "json" | "form" | "body"}; frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
     "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value" |
     "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
-    "set": {attribute: value}}.
+    "set": {attribute: value}, "state": {attribute: value}, put there past any setter}.
     """
 
     entry: str

@@ -215,6 +215,13 @@ def test_a_tree_that_knows_its_parents_is_that_tree_again(tree: Any) -> None:
     assert root.children[1].children[0].parent is root.children[1]
 
 
+def test_an_object_and_what_it_is_a_part_of_find_each_other_again() -> None:
+    child, root = round_trip(*(tree := list(_trees()))[::-1])[0]
+    assert tree[1].parent is tree[0]
+    assert child.parent is root
+    assert root.children[1] is child
+
+
 def test_lists_and_mappings_that_hold_themselves_do_so_again() -> None:
     circle: list[Any] = [1]
     circle.append(circle)
