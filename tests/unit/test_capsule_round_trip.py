@@ -237,6 +237,7 @@ def test_lists_and_mappings_that_hold_themselves_do_so_again() -> None:
 def test_a_method_that_was_handed_on_is_that_objects_method_again() -> None:
     root = shop.Node("root")
     assert round_trip(root.add)[0].__self__.name == "root"
+    assert list(round_trip({"a": 1}.items)[0]()) == [("a", 1)]
     root.handlers = {"add": root.add}
     back = round_trip(root)[0]
     assert back.handlers["add"].__self__ is back
