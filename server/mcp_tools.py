@@ -53,8 +53,8 @@ _FOLLOWED = (
 _GLANCE = 0.5  # seconds between two looks at it
 
 Kind = Literal[
-    "stack", "locals", "path", "request", "breadcrumbs", "contexts", "variation", "events", "steps", "hypotheses",
-    "investigations",
+    "stack", "locals", "path", "request", "capsule", "breadcrumbs", "contexts", "variation", "events", "steps",
+    "hypotheses", "investigations",
 ]  # fmt: skip
 Section = Literal[
     "stack", "locals", "path", "request", "breadcrumbs", "variation", "change", "test", "fix", "contexts", "events",

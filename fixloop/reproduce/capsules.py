@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from fixloop.reproduce.typed import Typed
@@ -24,6 +25,7 @@ _NUMERIC = re.compile(
     r"numpy\.(?:array|resize|u?int\d{1,2}|float\d{1,3}|bool_?|complex\d{1,3}|str_)|pandas\.(?:DataFrame|Series)"
 )
 _LITERAL = ("nan", "inf", "-inf")
+_EMPTY: Mapping[str, Any] = {"list": [], "dict": {}, "set": {"$set": []}}
 _SHAPES = {"tuple": "$tuple", "set": "$set"}
 DEEPEST = 60  # nested values that are written into a test
 
@@ -40,8 +42,11 @@ def enriched(event: Event) -> Event:
     if not content or event.exception is None:
         return event
     shared = dict(_shared(content))
+    circular = _parts_of_themselves(shared)
     redacted = [row[0] for row in content["redacted"]]
-    frames = _matched(event.exception.frames, content["frames"], shared, redacted)
+    frames = _matched(
+        event.exception.frames, content["frames"], partial(Typed, shared=shared, circular=circular), redacted
+    )
     last = event.exception.model_copy(update={"frames": frames})
     entry = content["entry"]
     return event.model_copy(update={
@@ -64,8 +69,39 @@ def _shared(node: Any) -> Iterator[tuple[int, Any]]:
             pending += part
 
 
+def _parts_of_themselves(shared: Mapping[int, Any]) -> frozenset[int]:
+    """The ids of what refers, over however many others, to itself."""
+    inside = {number: set(_numbers(node)) for number, node in shared.items()}
+    found = set()
+    for number in shared:
+        seen: set[int] = set()
+        pending = list(inside[number])
+        while pending:
+            one = pending.pop()
+            if one not in seen:
+                seen.add(one)
+                pending += inside.get(one, ())
+        if number in seen:
+            found.add(number)
+    return frozenset(found)
+
+
+def _numbers(node: Any) -> Iterator[int]:
+    """The ids right inside of a node: what is behind one of them is that one's."""
+    pending = list(node.values())
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            if "$" in part and isinstance(part.get("id"), int):
+                yield part["id"]
+            else:
+                pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+
+
 def _matched(
-    frames: tuple[Frame, ...], kept: list[Any], shared: Mapping[int, Any], redacted: list[str]
+    frames: tuple[Frame, ...], kept: list[Any], typed: Callable[..., Typed], redacted: list[str]
 ) -> tuple[Frame, ...]:
     """The frames, each with the variables that the capsule has of it: both are gone through from the inside out."""
     found = list(frames)
@@ -78,7 +114,7 @@ def _matched(
             continue
         frame, prefix = found[here], f"/frames/{place}/vars/"
         local = {
-            name: Typed(node, frame.vars.get(name), shared, _below(redacted, prefix + name))
+            name: typed(node, frame.vars.get(name), redacted=_below(redacted, prefix + name))
             for name, node in one["vars"].items()
         }
         found[here] = frame.model_copy(update={"vars": {**frame.vars, **local}})
@@ -136,24 +172,25 @@ class Tree:
 
 def tree_of(kept: Typed, name: str, own_class: OwnClass, own_function: OwnFunction) -> Tree:
     """The tree of a variable of that name. Raises ValueError where it is nested too deeply or malformed."""
-    making = _Making(kept.shared, own_class, own_function)
+    making = _Making(kept, own_class, own_function)
     try:
         value = making.tree(kept.node, name, 0)
     except (KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise ValueError(f"{name} cannot be read in the capsule") from error
-    return Tree(value, making.objects, making.notes)
+    return Tree(value, [*making.bare, *making.whole, *making.fills], making.notes)
 
 
 class _Making:
-    """One tree in the making. An object that several places share gets a name by its id: the same in every tree of a
-    capsule."""
+    """One tree in the making. An object that several places share gets a name by its id, and is made in the same way
+    in every tree of its capsule: at once, or, where it is a part of itself, bare first and filled when all is there."""
 
-    def __init__(self, shared: Mapping[int, Any], own_class: OwnClass, own_function: OwnFunction) -> None:
-        self._shared, self._own_class, self._own_function = shared, own_class, own_function
-        self._names: dict[int, str] = {}
-        self._open: list[int] = []  # ids that are being made
-        self._later: dict[int, list[dict[str, Any]]] = {}  # what is done once an object is there
-        self.objects: list[dict[str, Any]] = []
+    def __init__(self, kept: Typed, own_class: OwnClass, own_function: OwnFunction) -> None:
+        self._shared, self._circular = kept.shared, kept.circular
+        self._own_class, self._own_function = own_class, own_function
+        self._names: dict[int, Any] = {}
+        self.bare: list[dict[str, Any]] = []
+        self.whole: list[dict[str, Any]] = []
+        self.fills: list[dict[str, Any]] = []
         self.notes: list[str] = []
 
     def tree(self, node: Any, name: str, depth: int) -> Any:
@@ -161,83 +198,86 @@ class _Making:
         if depth > DEEPEST:
             raise ValueError(f"{name} is nested too deeply")
         if isinstance(node, list):
-            if any(map(self._is_open, node)):
-                return self._holder({"$": "list", "of": node}, depth)
             return [self.tree(item, name, depth + 1) for item in node]
         if not isinstance(node, dict):
             return node
         if "$" not in node:
-            if any(map(self._is_open, node.values())):
-                return self._holder({"$": "dict", "of": [[*pair] for pair in node.items()]}, depth)
             return tagless({key: self.tree(item, key, depth + 1) for key, item in node.items()})
-        if node["$"] == "same" and isinstance(node.get("id"), int):
-            return self._reference(node["id"], name, depth)
         if isinstance(node.get("id"), int) and node["id"] in self._shared:
             return self._reference(node["id"], name, depth)
         return self._made(node, name, depth)
 
     def _reference(self, number: int, name: str, depth: int) -> Any:
         """A name for an object that several places share; it is made when it is first asked for."""
-        if number in self._open:
-            return {"$hole": "<a circle>"}  # whoever holds it has seen to it before
         if number not in self._names:
             node = self._shared[number]
             kind = str(node.get("class", node.get("name", node["$"]))).rpartition(".")[2]
-            self._names[number] = f"{variable('self', kind)}_{number}"
-            self._open.append(number)
-            value = self._made(node, name, depth, number)
-            self._open.pop()
-            self.objects.append({"name": self._names[number], "value": value, "calls": [], "set": {}})
-            self.objects += self._later.pop(number, [])
-        return {"$ref": self._names[number]}
+            called = f"{variable('self', kind)}_{number}"
+            self._names[number] = {"$ref": called}
+            empty = self._empty(node, name) if number in self._circular else None
+            entry = {"name": called, "calls": [], "set": {}}
+            if empty is not None:
+                self.bare.append({**entry, "value": empty})
+                self.fills.append(
+                    {**entry, "name": f"{called} filled", "of": called, **self._filling(node, name, depth)}
+                )
+            else:
+                value = self._made(node, name, depth)
+                if isinstance(value, dict) and "$hole" in value:  # it has no name where it cannot be made
+                    self._names[number] = value
+                else:
+                    self.whole.append({**entry, "value": value})
+        return self._names[number]
 
-    def _closes_a_circle(self, node: Mapping[str, Any]) -> bool:
-        if node["$"] not in ("object", "error", "list", "dict"):
-            return False
-        parts = node["state"].values() if "state" in node else node["of"]
-        return any(map(self._is_open, [pair[1] for pair in parts] if node["$"] == "dict" else parts))
+    # --- what is a part of itself ---
 
-    def _is_open(self, part: Any) -> bool:
-        """Whether a part refers to something that is being made."""
-        if isinstance(part, dict) and part.get("$") == "method":
-            part = part["of"]
-        return isinstance(part, dict) and part.get("$") == "same" and part.get("id") in self._open
+    def _empty(self, node: Mapping[str, Any], name: str) -> Any:
+        """What such an object is before there is something in it; None where it cannot be without."""
+        if node["$"] in _EMPTY:
+            return _EMPTY[node["$"]]
+        own = (
+            self._own_class(str(node["class"])) or self._nearest(node, name)
+            if node["$"] == "object"
+            else None
+        )
+        if own is None:
+            return None
+        if node.get("how") == "call":
+            return {"$call": own, "args": [], "kwargs": {}} if "items" not in node else None
+        items = node.get("items")
+        content = {"content": _EMPTY[_kind(items)]} if _kind(items) in _EMPTY else {}
+        return {"$made": own, "state": {}, **content} if items is None or content else None
 
-    def _holder(self, node: Mapping[str, Any], depth: int) -> Any:
-        """A name for what holds something that is still being made: the two are joined afterwards."""
-        number = -1 - len(self._names)
-        kind = str(node.get("class", node["$"])).rpartition(".")[2]
-        self._names[number] = f"{variable('self', kind)}_{abs(self._open[-1])}_{len(self._names)}"
-        value = self._made(node, kind, depth, number)
-        self.objects.append({"name": self._names[number], "value": value, "calls": [], "set": {}})
-        return {"$ref": self._names[number]}
+    def _filling(self, node: Mapping[str, Any], name: str, depth: int) -> dict[str, Any]:
+        """How it comes to what was in it."""
+        items = node.get("items") if node["$"] == "object" else node
+        found: dict[str, Any] = {}
+        if items is not None:
+            plain = {**items, "$": _kind(items)} if isinstance(items, dict) and "$" in items else items
+            content = (
+                self._made(plain, name, depth)
+                if isinstance(plain, dict) and "$" in plain
+                else self.tree(plain, name, depth)
+            )
+            found["calls"] = [["extend" if _kind(items) == "list" else "update", [content], {}, False]]
+        if node["$"] == "object":
+            state = {key: self.tree(item, key, depth + 1) for key, item in node["state"].items()}
+            found["set" if node.get("how") == "call" else "state"] = state
+        return found
 
-    def _circle(self, item: Any, holder: int | None, set_: dict[str, Any], calls: list[Any]) -> bool:
-        """Whether a part refers to something that is being made; then it is put there once that is made."""
-        if holder is None or not self._is_open(item):
-            return False
-        bound = item["$"] == "method"
-        number = item["of"]["id"] if bound else item["id"]
-        reference: dict[str, Any] = {"$ref": self._names[number]}
-        if bound:
-            reference = {"$bound": str(item["name"]), "of": reference}
-        filled = [[method, [*args, reference], {}, False] for method, args in calls]
-        done = {"name": f"{self._names[holder]}.{len(self.objects)}.{len(self._later.get(number, ()))}",
-                "of": self._names[holder], "calls": filled, "set": dict.fromkeys(set_, reference)}  # fmt: skip
-        self._later.setdefault(number, []).append(done)
-        return True
+    # --- kinds ---
 
-    def _made(self, node: Mapping[str, Any], name: str, depth: int, holder: int | None = None) -> Any:
-        kind = node["$"]
-        if holder is None and self._closes_a_circle(node):
-            return self._holder(node, depth)
+    def _made(self, node: Mapping[str, Any], name: str, depth: int) -> Any:
         if "size" in node:
             self.notes.append(f"{name}: only a part of it is in the capsule")
-        match kind:
+        match node["$"]:
             case "list" | "tuple" | "set" | "frozenset":
-                return self._sequence(node, name, depth, holder)
+                items = [self.tree(item, name, depth + 1) for item in node["of"]]
+                if node["$"] == "frozenset":
+                    return {"$call": "frozenset", "args": [items], "kwargs": {}}
+                return {_SHAPES[node["$"]]: items} if node["$"] in _SHAPES else items
             case "dict":
-                return self._mapping(node, name, depth, holder)
+                return self._mapping(node, name, depth)
             case "text":
                 return node["of"]
             case "bytes":
@@ -247,26 +287,17 @@ class _Making:
             case "method":
                 return {"$bound": str(node["name"]), "of": self.tree(node["of"], name, depth + 1)}
             case "object" | "error":
-                return self._object(node, name, depth, holder)
+                return self._object(node, name, depth)
         return self._named(node)
 
-    def _sequence(self, node: Mapping[str, Any], name: str, depth: int, holder: int | None) -> Any:
-        items = []
-        for at, item in enumerate(node["of"]):
-            if node["$"] == "list" and self._circle(item, holder, {}, [["insert", [at]]]):
-                continue
-            items.append(self.tree(item, name, depth + 1))
-        if node["$"] == "frozenset":
-            return {"$call": "frozenset", "args": [items], "kwargs": {}}
-        return {_SHAPES[node["$"]]: items} if node["$"] in _SHAPES else items
-
-    def _mapping(self, node: Mapping[str, Any], name: str, depth: int, holder: int | None) -> Any:
-        pairs = []
-        for key, item in node["of"]:
-            if isinstance(key, str | int) and self._circle(item, holder, {}, [["__setitem__", [key]]]):
-                continue
-            part = key if isinstance(key, str) else name
-            pairs.append([self.tree(key, name, depth + 1), self.tree(item, part, depth + 1)])
+    def _mapping(self, node: Mapping[str, Any], name: str, depth: int) -> Any:
+        pairs = [
+            [
+                self.tree(key, name, depth + 1),
+                self.tree(item, key if isinstance(key, str) else name, depth + 1),
+            ]
+            for key, item in node["of"]
+        ]
         if all(isinstance(key, str) and not key.startswith("$") for key, _ in pairs):
             return dict(pairs)
         return {"$dict": pairs}
@@ -280,7 +311,7 @@ class _Making:
         words = {key: self.tree(item, key, depth + 1) for key, item in node["kwargs"].items()}
         return {"$call": called, "args": [self.tree(arg, name, depth + 1) for arg in args], "kwargs": words}
 
-    def _object(self, node: Mapping[str, Any], name: str, depth: int, holder: int | None) -> Any:
+    def _object(self, node: Mapping[str, Any], name: str, depth: int) -> Any:
         """An instance of one of the team's classes, or an exception of Python's."""
         said = str(node["class"])
         known = CONSTRUCTORS.get(said) if node["$"] == "error" else None
@@ -288,10 +319,7 @@ class _Making:
         if own is None:
             return {"$hole": f"<{said} object>"}
         content = node["args"] if node["$"] == "error" else node.get("items")
-        state = {}
-        for key, item in node["state"].items():
-            if not self._circle(item, holder, {key: None}, []):
-                state[key] = self.tree(item, key, depth + 1)
+        state = {key: self.tree(item, key, depth + 1) for key, item in node["state"].items()}
         if known or node.get("how") == "call":
             args = content["of"] if isinstance(content, dict) else content or []
             words = {key: item for key, item in state.items() if key.isidentifier() and not known}
@@ -331,6 +359,13 @@ class _Making:
             case "opaque":
                 return {"$hole": f"<{node.get('class', 'object')} object>"}
         return {"$hole": ""}
+
+
+def _kind(items: Any) -> str:
+    """Which kind of container a node is; "" where it is none."""
+    if isinstance(items, list):
+        return "list"
+    return str(items.get("$", "dict")) if isinstance(items, dict) else ""
 
 
 def _bytes(node: Mapping[str, Any]) -> bytes:

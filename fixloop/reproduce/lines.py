@@ -41,6 +41,12 @@ def made(kind, state, content=None):
         (list.extend if issubclass(kind, list) else base.update)(one, content)
     else:
         one = base.__new__(kind, content)
+    return filled(one, state)
+
+
+def filled(one, state):
+    """The object with these attributes: in its slots, or where it keeps the others."""
+    kind = type(one)
     for name, value in state.items():
         slot = next((vars(part)[name] for part in kind.__mro__ if name in vars(part)), None)
         if type(slot).__name__ == "member_descriptor":
@@ -217,7 +223,7 @@ def _split(dotted: str) -> tuple[str, str]:
 def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
     """The lines that make one object and bring it into its state."""
     name = render({"$ref": made.get("of", made["name"])}, lines.imports)
-    if "of" in made:  # something that could not be done when the object was made
+    if "of" in made:  # what could not be done when the object was made
         found = []
     elif "call" in made:
         render({"$name": made["call"]}, set())  # refuses what is no name
@@ -232,6 +238,8 @@ def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
         ]
         render({"$ref": method}, set())
         found.append(f"{name} = " * chained + f"{name}.{method}({', '.join(words)})")
+    if "state" in made:
+        found.append(f"filled({name}, {names.text(made['state'])})")
     for key, value in made["set"].items():
         render({"$ref": key}, set())
         found.append(f"{name}.{key} = {names.text(value)}")

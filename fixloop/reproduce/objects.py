@@ -89,14 +89,10 @@ class Filler:
         objects: list[dict[str, Any]] = []
         notes = list(tree.notes)
         for made in tree.objects:
-            way = (
-                next(iter(self.filled(made["value"], wanted, depth + 1)), None)
-                if "value" in made
-                else Way(None)
-            )
+            way = next(iter(self.filled(made, wanted, depth + 1)), None)
             if way is None:
                 return shown
-            objects += [*way.objects, {**made, "value": way.value} if "value" in made else made]
+            objects += [*way.objects, way.value]
             notes += way.notes
         found = [
             Way(way.value, way.cost, tuple(dict.fromkeys((*notes, *way.notes))), (*objects, *way.objects))

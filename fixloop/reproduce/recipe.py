@@ -21,7 +21,7 @@ class Recipe(Value):
     frame: {"args": [...], "kwargs": {...}, "self", "files": {path: content},
     "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value" |
     "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
-    "set": {attribute: value}}.
+    "set": {attribute: value}, "state": {attribute: value}, put there past any setter}.
     Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
     ("cli"), whose words are in `inputs["argv"]`.
     """

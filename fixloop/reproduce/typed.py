@@ -15,6 +15,9 @@ class Typed:
     node: Any
     shown: Any = None
     shared: Mapping[int, Any] = field(default_factory=dict, repr=False, compare=False)
+    circular: frozenset[int] = field(
+        default=frozenset(), repr=False, compare=False
+    )  # those that are parts of themselves
     redacted: tuple[str, ...] = ()  # pointers below the variable
 
     @property

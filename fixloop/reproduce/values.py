@@ -79,7 +79,11 @@ CONSTANTS: Mapping[str, str] = {
     **{f"re.{flag.name}": f"re.{flag.name}" for flag in re.RegexFlag},
 }
 STAND_IN = "unittest.mock.MagicMock"  # for what the event does not show and the failure does not depend on
-FUNCTIONS: Mapping[str, str] = {"re.compile": "re.compile", "MagicMock": STAND_IN}  # without side effects
+FUNCTIONS: Mapping[str, str] = {  # without side effects
+    "re.compile": "re.compile",
+    "MagicMock": STAND_IN,
+    **{f"threading.{name}": f"threading.{name}" for name in ("Lock", "RLock")},
+}
 
 BUILTINS = frozenset({
     "int", "str", "float", "bool", "list", "dict", "tuple", "set", "frozenset", "bytes", "bytearray", "complex",

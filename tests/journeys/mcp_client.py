@@ -21,6 +21,7 @@ KINDS = (
     "stack",
     "locals",
     "request",
+    "capsule",
     "breadcrumbs",
     "contexts",
     "variation",

@@ -18,12 +18,12 @@ from sentry_sdk.transport import Transport
 from server.app import make_app
 from server.house import House
 from server.incident_view import incident_view
-from server.mcp_reading import get_evidence
 from server.parsing import sentry_events
 from server.workbench import choose
 from store import purging, queries
 from store.event import Event
 from store.rows_out import referred
+from tests.journeys.mcp_client import answer, connect
 from triage.formats.capsule import CONTENT_TYPE, capsule_of
 
 
@@ -109,7 +109,8 @@ async def test_the_tokens_of_a_process_are_not_those_that_are_kept(house: House,
 @pytest.mark.anyio
 async def test_an_assistant_sees_what_is_in_a_capsule(house: House, body: bytes) -> None:
     await delivered(house, body)
-    page = get_evidence(house, "INC-1", "capsule")
+    async with connect(house) as client:
+        page = await answer(client, "get_evidence", id="INC-1", kind="capsule")
     assert "crash" in page
     assert 'order = {"lines": [{"price": 0}, {"price": 1}' in page
     assert "redacted /frames/0/vars/order/mail: email" in page

@@ -215,6 +215,13 @@ def test_a_tree_that_knows_its_parents_is_that_tree_again(tree: Any) -> None:
     assert root.children[1].children[0].parent is root.children[1]
 
 
+def test_an_object_and_what_it_is_a_part_of_find_each_other_again() -> None:
+    child, root = round_trip(*(tree := list(_trees()))[::-1])[0]
+    assert tree[1].parent is tree[0]
+    assert child.parent is root
+    assert root.children[1] is child
+
+
 def test_lists_and_mappings_that_hold_themselves_do_so_again() -> None:
     circle: list[Any] = [1]
     circle.append(circle)
@@ -230,6 +237,7 @@ def test_lists_and_mappings_that_hold_themselves_do_so_again() -> None:
 def test_a_method_that_was_handed_on_is_that_objects_method_again() -> None:
     root = shop.Node("root")
     assert round_trip(root.add)[0].__self__.name == "root"
+    assert list(round_trip({"a": 1}.items)[0]()) == [("a", 1)]
     root.handlers = {"add": root.add}
     back = round_trip(root)[0]
     assert back.handlers["add"].__self__ is back

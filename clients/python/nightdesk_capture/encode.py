@@ -137,13 +137,8 @@ class Encoder:
             return node
         if derives(value, type):
             return {"$": "class", "name": class_name(value)}  # type: ignore[arg-type]
-        if kind in _FUNCTIONS:
-            return {"$": "function", "module": str(value.__module__), "name": value.__qualname__}  # type: ignore[attr-defined]
-        if kind is types.MethodType:
-            method: Any = value
-            if type(method.__func__) is types.FunctionType:
-                of = self.value(method.__self__, f"{place}/of", depth + 1)
-                return {"$": "method", "name": method.__func__.__name__, "of": of}
+        if kind in _FUNCTIONS or kind is types.MethodType:
+            return self._function(value, place, depth)
         if derives(value, enum.Enum):
             return self._member(value, kind, place, depth)
         if derives(value, BaseException):
@@ -151,6 +146,16 @@ class Encoder:
         if not is_own(kind):
             return {"$": "opaque", "class": class_name(kind)}
         return self._object(value, kind, place, depth)
+
+    def _function(self, value: Any, place: str, depth: int) -> Node:
+        """A function by its name; a method with what it is bound to."""
+        name = value.__func__ if type(value) is types.MethodType else value
+        if type(name) not in _FUNCTIONS:
+            return {"$": "opaque", "class": class_name(type(value))}
+        holder = value.__self__ if type(value) is not types.FunctionType else None
+        if holder is None or types.ModuleType in lineage(type(holder)):
+            return {"$": "function", "module": str(name.__module__), "name": name.__qualname__}
+        return {"$": "method", "name": name.__name__, "of": self.value(holder, f"{place}/of", depth + 1)}
 
     def _remember(self, value: object) -> Dict[str, Any]:
         node: Dict[str, Any] = {"$": ""}

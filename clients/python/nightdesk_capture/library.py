@@ -158,6 +158,12 @@ def _pattern(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
     return call("re.compile", [inner(value.pattern, "pattern"), *([plain] if plain else [])])
 
 
+@known("_thread.lock", "_thread.RLock")
+def _lock(value: Any, inner: Inner, limits: Limits) -> Dict[str, Any]:
+    """A new one: whoever held the old one is not there any more."""
+    return call("threading.Lock" if type(value).__name__ == "lock" else "threading.RLock", [])
+
+
 # --- numpy and pandas ------------------------------------------------------------------------------------------------
 
 
