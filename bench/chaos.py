@@ -97,9 +97,10 @@ class Scene:
     """Workers on one installation, and what can be done to them."""
 
     def __init__(
-        self, data: Path, server: PostgresServer | None, wire: Wire | None, stack: ExitStack
+        self, house: House, server: PostgresServer | None, wire: Wire | None, stack: ExitStack
     ) -> None:
-        self.data, self.server, self.wire, self._stack = data, server, wire, stack
+        self.data, self._leases = house.config.data, Leases.of(house.config)
+        self.server, self.wire, self._stack = server, wire, stack
         self.workers = [self._start() for _ in range(WORKERS)]
 
     def _start(self) -> subprocess.Popen[bytes]:
