@@ -97,9 +97,10 @@ class Scene:
     """Workers on one installation, and what can be done to them."""
 
     def __init__(
-        self, data: Path, server: PostgresServer | None, wire: Wire | None, stack: ExitStack
+        self, house: House, server: PostgresServer | None, wire: Wire | None, stack: ExitStack
     ) -> None:
-        self.data, self.server, self.wire, self._stack = data, server, wire, stack
+        self.data, self._leases = house.config.data, Leases.of(house.config)
+        self.server, self.wire, self._stack = server, wire, stack
         self.workers = [self._start() for _ in range(WORKERS)]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -108,6 +109,18 @@ class Scene:
         started = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ))
         self._stack.callback(_end, started)
         return started
+
+    def told(self) -> str:
+        """What the workers said last, and how they ended."""
+        ended = [worker.poll() for worker in self.workers]
+        return f"Workers ended: {ended}.\n{(self.data / 'workers.log').read_text()[-6000:]}"
+
+    def whole(self) -> bool:
+        """Whether all workers live; one that has ended by itself is started again, as a supervisor does."""
+        for place, worker in enumerate(self.workers):
+            if worker.poll() is not None:
+                self.workers[place] = self._start()
+        return len(self._leases.alive()) >= WORKERS
 
     def _any(self) -> int:
         return random.randrange(WORKERS)  # noqa: S311
@@ -238,16 +251,15 @@ def run(database: str, trouble: str, times: int, repairs: int) -> Outcome:
         asked = _ask(house, repairs)
         sender = Sender(house)
         stack.callback(sender.stop)
-        scene = Scene(data, server, wire, stack)
-        leases = Leases.of(house.config)
+        scene = Scene(house, server, wire, stack)
         for _ in range(times):
-            _wait(lambda: len(leases.alive()) >= WORKERS)
+            _wait(scene.whole, scene.told)
             threading.Event().wait(random.uniform(0.3, 1.5))  # noqa: S311
             TROUBLES[trouble](scene)
             if _quietly(lambda: not tasks.waiting(house.database, tasks.TaskKind.REPAIR)):
                 asked += _ask(house, repairs)
         sender.stop()
-        _wait(lambda: not tasks.waiting(house.database))
+        _wait(lambda: scene.whole() and not tasks.waiting(house.database), scene.told)
         lost, steps = _missing(house, asked, sender.kept)
         runs = Counter((data / RUNS).read_text().splitlines())
         again = sum(count - 1 for count in runs.values())
@@ -291,11 +303,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait(until: Callable[[], bool]) -> None:
+def _wait(until: Callable[[], bool], told: Callable[[], str] = str) -> None:
     deadline, pause = time.monotonic() + PATIENCE, threading.Event()
     while not _quietly(until):
         if time.monotonic() > deadline:
-            raise SystemExit("What was waited for did not happen in time.")
+            raise SystemExit("What was waited for did not happen in time. " + told())
         pause.wait(0.2)
 
 

@@ -20,7 +20,7 @@ from store.bodies import unpacked
 from store.database import Database
 from store.rows_out import referred
 from store.spending import transcripts
-from store.tables import EventRow, FacetRow, MoveRow, SourceMapRow
+from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow
 
 BATCH = 500  # events of one transaction: others write in between
 SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
@@ -99,17 +99,22 @@ def _some(db: Database, which: ColumnElement[bool]) -> int:
 
 def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
     """A user of whom no event is left is not named any more. The count stays: so many were touched."""
-    for incident, user in pairs:
-        left = select(col(EventRow.id)).where(
-            col(EventRow.incident_id) == incident, col(EventRow.user_key) == user
-        )
-        if session.execute(left.limit(1)).first() is None:
-            named = (
-                col(FacetRow.incident_id) == incident,
-                col(FacetRow.kind) == "user",
-                col(FacetRow.value) == user,
-            )
-            session.execute(delete(FacetRow).where(*named).execution_options(synchronize_session=False))
+    if not pairs:
+        return
+    incidents, users = {incident for incident, _ in pairs}, {user for _, user in pairs}
+    owner = select(col(IncidentRow.project_id)).where(col(IncidentRow.id) == col(FacetRow.incident_id))
+    left = select(col(EventRow.id)).where(  # with the project an index gives a user's events, which are few
+        col(EventRow.project_id) == owner.scalar_subquery(),
+        col(EventRow.user_key) == col(FacetRow.value),
+        col(EventRow.incident_id) == col(FacetRow.incident_id),
+    )
+    named = (
+        col(FacetRow.incident_id).in_(incidents),
+        col(FacetRow.kind) == "user",
+        col(FacetRow.value).in_(users),
+    )
+    gone = delete(FacetRow).where(*named, ~left.exists())
+    session.execute(gone.execution_options(synchronize_session=False))
 
 
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from server.progress import STEPS, Progress
 from server.work.leases import SCHEMA
 from server.work.threads import Threads
+from store.errors import Unavailable
 from store.postgres import IDLE
 from store.tasks import TaskKind
 
@@ -68,7 +69,8 @@ class Engine:
         self.threads = Threads()
 
     def start(self) -> None:
-        """Open the engine's file and begin to take work from the queues."""
+        """Open what the engine keeps and begin to take work from the queues. Raises Unavailable where the database is
+        away: nothing of the engine is left then, and it may be started again."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it writes to stderr by itself
         config: DBOSConfig = {
             "name": "nightdesk",
@@ -81,10 +83,15 @@ class Engine:
         }
         DBOS(config=config)
         _bound.append(self)
-        DBOS.listen_queues(self._queues)
-        DBOS.launch()
-        for queue, at_once in AT_ONCE.items():
-            DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL)
+        try:
+            DBOS.listen_queues(self._queues)
+            DBOS.launch()
+            for queue, at_once in AT_ONCE.items():
+                DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL)
+        except Exception as error:  # its threads would keep a process alive that does nothing
+            self.stop()
+            said = " ".join(str(error).split())[:300]
+            raise Unavailable(f"The durable engine does not start: {said}", retry=True) from error
 
     def _where(self) -> DBOSConfig:
         """Where the engine keeps what it knows."""

@@ -25,7 +25,7 @@ from server.work.order import Order
 from server.work.schedule import JOBS, Schedule
 from server.work.triaging import triage
 from store import tasks
-from store.errors import NightdeskError
+from store.errors import NightdeskError, Unavailable
 from store.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ log = logging.getLogger("nightdesk.work")
 
 TICK = 0.5  # seconds between two comparisons
 FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
+TRIES, BETWEEN = 5, 2.0  # to start the engine, and seconds between two
 GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
 _QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
 
@@ -67,7 +68,7 @@ class Worker:
 
     def __enter__(self) -> Self:
         self._leases.renew(self.name, self._takes)
-        self._engine.start()
+        self._start()
         if self._only is not None:
             self._take_here(self._only)
         self._beating.start()
@@ -93,6 +94,19 @@ class Worker:
         self._beating.join(timeout=30)
         self._leases.leave(self.name)
         self._leases.close()
+
+    def _start(self) -> None:
+        """Start the engine; a database that is just being restarted is waited for."""
+        for again in range(TRIES, 0, -1):
+            try:
+                self._engine.start()
+                return
+            except Unavailable as problem:
+                if again == 1:
+                    self._leases.leave(self.name)
+                    raise
+                log.warning("%s It is tried again.", problem)
+                self._stopping.wait(BETWEEN)
 
     def wake(self, incident_ids: Iterable[str] = ()) -> None:
         """Something is to be done: look now instead of in half a second."""
