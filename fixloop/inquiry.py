@@ -114,7 +114,7 @@ class ModelInvestigator:
         best: Sequence[Hypothesis] = ()
         for role in self._staged("conclude"):
             best = [*best, *self._concluded(role, pack, observed, notes)]
-        return best[: 2 * MOST]
+        return tuple(best[: 2 * MOST])
 
     def _concluded(
         self, role: Role, pack: Pack, observed: Sequence[tuple[str, str]], notes: Sequence[str]

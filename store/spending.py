@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 
@@ -11,13 +11,19 @@ from store.database import Database
 from store.incident import Step
 from store.tables import StepRow
 
+_APART = timedelta(
+    hours=1
+)  # a step lands when it ends: those of other repairs that began later may stand before it
+
 
 def model_steps(db: Database, since: datetime | None = None) -> list[Step]:
     """Steps with a record of a model, begun at or after `since`; the newest first."""
     found = []
     for step in _newest_first(db):
-        if since is not None and step.started_at < since:
+        if since is not None and step.started_at < since - _APART:
             break
+        if since is not None and step.started_at < since:
+            continue
         if isinstance(step.details.get("model"), dict):
             found.append(step)
     return found

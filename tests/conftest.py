@@ -17,6 +17,12 @@ from store.database import Database, backend_of
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have a key of their own; no test asks their model."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """A house on an empty data folder."""

@@ -15,6 +15,7 @@ import httpx
 from server.demo.running import Child, DemoStopped, bounded, run
 
 SHORT, LONG = 60.0, 900.0  # seconds that a command, and a repair, may take
+_LEFT_OUT = frozenset({"NIGHTDESK_DATA", "ANTHROPIC_API_KEY"})  # the demo has its own folder, and no network
 RUNS = "100"  # runs of the reproducer, unless the environment says otherwise: a newcomer waits for them
 _STEP = re.compile(r"^\s*(?P<took>[\d.]+) s  (?P<name>\w+)\s+(?P<said>.*)$")
 
@@ -24,7 +25,7 @@ class Desk:
 
     def __init__(self, data: Path, logs: Path) -> None:
         self._data, self._logs = data, logs
-        self._env = {name: value for name, value in os.environ.items() if name != "NIGHTDESK_DATA"}
+        self._env = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
         self._env.setdefault("NIGHTDESK_RUNS", RUNS)
         self._serving: Child | None = None
         self.address = ""

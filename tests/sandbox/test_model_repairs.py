@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 SCRIPT = str(Path(sys.executable).with_name("nightdesk"))
 FILE = "till/coupons.py"
 BAD, GOOD = '    return order["coupon"]', '    return order.get("coupon", 0)'
-PATIENCE = 240  # seconds
+PATIENCE = 600  # seconds
 
 
 def world(tmp_path: Path) -> Path:

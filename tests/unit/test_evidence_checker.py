@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,16 @@ from typing import Any
 import pytest
 
 from fixloop.changes.ranking import rank
+from fixloop.desk import Desk
+from fixloop.inquiry import ModelInvestigator
 from fixloop.investigate.checker import Checker, quoted
 from fixloop.investigate.pack import Moment, Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import settled, suspected_first, untested
 from fixloop.investigate.telling import claims, fenced, told
 from fixloop.knowledge import Document, Knowledge, LogLine
+from fixloop.models.scripted import Scripted
+from fixloop.roles import BUILT_IN
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.worlds import Layout, RepoLayout
 from store.event import Event
@@ -365,3 +370,75 @@ def test_occurrences_and_lines_are_aligned_in_time(tmp_path: Path) -> None:
     pack, _, _ = packed(tmp_path, BEFORE, AFTER, event, Knowledge(lines=(before,)))
     assert [(one.id, one.offset) for one in pack.moments] == [("L0", -3), ("E0", 0)]
     assert isinstance(pack.moments[0], Moment)
+
+
+# --- a model's hypotheses -------------------------------------------------------------------------------------
+
+
+def asked(pack: Pack, mirrors: Mirrors, script: Sequence[Any]) -> tuple[Sequence[Hypothesis], Desk]:
+    """What an investigation by a scripted model comes to."""
+    desk = Desk(Scripted(script), "scripted")
+    bench = Bench(mirrors, Layout((RepoLayout("app", pack.commits["app"]),)), Knowledge())
+    return ModelInvestigator(desk, BUILT_IN, bench).investigate(pack), desk  # type: ignore[arg-type]
+
+
+def said(text: str, stop: str = "end_turn") -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}], "stop_reason": stop}
+
+
+def concluded(*quotes: tuple[int, str], commit: str, suspect: dict[str, str] | None = None) -> dict[str, Any]:
+    cited = [
+        {"kind": "code_line", "repo": "app", "commit": commit, "path": PATH, "line": line, "quote": quote}
+        for line, quote in quotes
+    ]
+    return said(
+        json.dumps({"hypotheses": [{"statement": "s", "evidence": cited, "suspect": suspect}], "missing": []})
+    )
+
+
+def test_a_model_that_lies_about_lines_three_times_has_said_nothing(tmp_path: Path) -> None:
+    pack, mirrors, commits = packed(tmp_path, BEFORE, AFTER, missing_coupon())
+    lie = concluded((1, 'return order["coupon"]'), commit=commits[2])
+    found, desk = asked(pack, mirrors, [said("notes"), said("notes"), lie, lie, lie])
+    assert found == ()
+    assert any("line 1 of app/coupons.py is not what is quoted" in line for line in desk.refused)
+    assert isinstance(desk.model, Scripted)
+    assert desk.model.left == 0
+
+
+def test_what_holds_is_kept_and_its_suspect_is_a_prediction(tmp_path: Path) -> None:
+    pack, mirrors, commits = packed(tmp_path, BEFORE, AFTER, missing_coupon())
+    true = concluded(
+        (2, 'return order["coupon"]'),
+        (9, "x"),
+        commit=commits[2],
+        suspect={"repo": "app", "commit": commits[1][:10]},
+    )
+    found, _ = asked(pack, mirrors, [said("notes"), said("notes"), true])
+    assert [(one.id, len(one.evidence), one.test) for one in found] == [
+        ("M1", 1, Prediction(repo="app", commit=commits[1]))
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", ["no JSON", "[]", '{"hypotheses": 3}', '{"hypotheses": [{"evidence": []}]}']
+)
+def test_what_is_no_conclusion_is_asked_for_again_and_then_left(tmp_path: Path, answer: str) -> None:
+    pack, mirrors, _ = packed(tmp_path, BEFORE, AFTER, missing_coupon())
+    found, desk = asked(pack, mirrors, [said("notes"), said("notes"), *[said(answer)] * 3])
+    assert found == ()
+    assert "not JSON of the form" in desk.exchanges[-1][1].sent.decode()
+
+
+def test_a_model_that_is_not_there_ends_nothing_but_its_own_part(tmp_path: Path) -> None:
+    pack, mirrors, _ = packed(tmp_path, BEFORE, AFTER, missing_coupon())
+    found, desk = asked(pack, mirrors, [])
+    assert found == ()
+    assert desk.said == ["The script of the model has ended, and it is asked once more"]
+
+
+def test_a_refusal_is_recorded_and_not_argued_with(tmp_path: Path) -> None:
+    pack, mirrors, _ = packed(tmp_path, BEFORE, AFTER, missing_coupon())
+    found, desk = asked(pack, mirrors, [said("notes"), said("notes"), said("", "refusal")])
+    assert found == ()
+    assert desk.said == ["the model refused to answer"]
