@@ -98,7 +98,7 @@ def run(source: str, **names: object) -> None:
 
 
 def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
-    source = write_test(recipe(3), "test_it", "Doc.", None, False, None)
+    source = write_test(recipe(3), "test_it", "Doc.", None, False, None, "pytest")
 
     def crashes(value: int) -> int:
         return value / 0  # type: ignore[return-value]
