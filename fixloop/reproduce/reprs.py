@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from fixloop.reproduce.syntax import parse_expression
+
 HOLE = "_nd_hole_"
 _ADDRESS = re.compile(r" at 0x([0-9a-fA-F]+)")
 _CLASS = re.compile(r"^<(?:class ')?([A-Za-z_][\w.]*)")
@@ -27,12 +29,7 @@ _OPERAND = "([{,=:"  # what stands before a value
 def expression(text: str) -> ast.expr | None:
     """The parsed text with its angle brackets as calls of HOLE; None where there is no expression in it."""
     plain = _VIEWS.sub("list(", text.strip())
-    for attempt in (plain, _with_holes(plain)):
-        try:
-            return ast.parse(attempt, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return None
+    return parse_expression(plain) or parse_expression(_with_holes(plain))
 
 
 def _with_holes(text: str) -> str:

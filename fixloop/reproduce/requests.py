@@ -134,7 +134,7 @@ def request_recipes(app: Application, event: Event, has_httpx: Callable[[], bool
     in an event, what was in them may be."""
     if event.request is None:
         return
-    recipe = _request_recipe(app, event.request, has_httpx)
+    recipe = request_recipe(app, event.request, has_httpx)
     form = recipe.inputs.get("form")
     is_multipart = _content_type(event.request) == "multipart/form-data"
     if isinstance(form, dict) and "" in form.values() and is_multipart and recipe.framework in _TAKE_FILES:
@@ -152,7 +152,7 @@ def request_recipes(app: Application, event: Event, has_httpx: Callable[[], bool
     yield recipe
 
 
-def _request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
+def request_recipe(app: Application, request: Request, has_httpx: Callable[[], bool]) -> Recipe:
     framework = app.framework
     if framework == "starlette" and not has_httpx():
         framework = "asgi"

@@ -4,10 +4,12 @@ line."""
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+_one_at_a_time = threading.Lock()
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _MUTATORS = frozenset(
@@ -75,10 +77,29 @@ class Function:
 
 def parse(source: str) -> ast.Module | None:
     """The tree, or None for text that this Python cannot read."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    tree = _tree(source, "exec")
+    return tree if isinstance(tree, ast.Module) else None
+
+
+def parse_expression(text: str) -> ast.expr | None:
+    """The tree of one expression, or None for text that is none."""
+    tree = _tree(text, "eval")
+    return tree.body if isinstance(tree, ast.Expression) else None
+
+
+def _tree(source: str, mode: str) -> ast.AST | None:
+    """CPython 3.11 and 3.12 count the depth of a tree for all threads together, and raise SystemError where two build
+    one at the same time: one at a time here, and again where somebody else has built one."""
+    for last in (False, False, True):
+        try:
+            with _one_at_a_time:
+                return ast.parse(source, mode=mode)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        except SystemError:
+            if last:
+                raise
+    return None
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:

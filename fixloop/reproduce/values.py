@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixloop.reproduce.reprs import HOLE, expression, member
+from fixloop.reproduce.syntax import parse_expression
 
 # Constructors by the name that their repr shows -> the dotted name to import. Source: repr() of each, Python
 # 3.8-3.14.
@@ -197,10 +198,7 @@ def _leaf(text: str, path: str, result: Rebuilt, own: OwnClass) -> Any:
 
 
 def _parsed(text: str) -> ast.expr | None:
-    try:
-        return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return parse_expression(text.strip())
 
 
 def _open(text: str, path: str, result: Rebuilt, why: str) -> Any:

@@ -98,7 +98,7 @@ def run(source: str, **names: object) -> None:
 
 
 def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
-    source = write_test(recipe(3), "test_it", "Doc.", None, False, None)
+    source = write_test(recipe(3), "test_it", "Doc.", None, False, None, "pytest")
 
     def crashes(value: int) -> int:
         return value / 0  # type: ignore[return-value]
@@ -112,7 +112,7 @@ def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
     assert crashed
     run(source, report=lambda value: value)
     assert "not refused(error)" in source
-    own = write_test(recipe(3), "test_it", "Doc.", None, False, "KeyError")
+    own = write_test(recipe(3), "test_it", "Doc.", None, False, "KeyError", "pytest")
     assert 'type(error).__name__ == "KeyError" or not refused(error)' in own
 
 

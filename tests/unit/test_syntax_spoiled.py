@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 
 import pytest
@@ -97,3 +98,10 @@ def test_text_that_is_not_python_has_no_tree() -> None:
     assert parse("def f(:") is None
     assert parse("x = " + "(" * 10_000) is None
     assert parse("\0") is None
+
+
+def test_many_threads_may_read_sources_at_once() -> None:
+    text = "\n".join(f"x{i} = [(({i} + 1) * (2 - {i})) for _ in range({i})]" for i in range(400))
+    with ThreadPoolExecutor(8) as pool:
+        trees = list(pool.map(parse, [text] * 24))
+    assert all(tree is not None and len(tree.body) == 400 for tree in trees)
