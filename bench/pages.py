@@ -199,7 +199,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--incidents", type=int, default=100_000)
     options.add_argument("--events", type=int, default=1_000_000)
-    options.add_argument("--calls", type=int, default=200, help="calls of each page")
+    options.add_argument("--calls", type=int, default=100, help="calls of each page")
     options.add_argument("--write", type=Path)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, House.open(load(Path(folder), {})) as house:

@@ -54,13 +54,16 @@ class IncidentView:
         return self.events[0] if self.events else None
 
 
-def incident_view(house: House, incident: Incident, checkout: str | None = None) -> IncidentView:
-    """Read what is known of an incident. Raises NotFound where it has gone meanwhile."""
+def incident_view(
+    house: House, incident: Incident, checkout: str | None = None, *, compared: int = EVENTS
+) -> IncidentView:
+    """Read what is known of an incident, with this many of its newest events. Raises NotFound where it has gone
+    meanwhile."""
     attempts = queries.attempts(house.database, incident.id)
     ended = [attempt for attempt in attempts if attempt.ended is not None]
     running = attempts[-1] if attempts and attempts[-1].ended is None else None
     attempt = ended[-1] if ended else running
-    events = queries.events(house.database, incident.id, limit=EVENTS)
+    events = queries.events(house.database, incident.id, limit=compared)
     return IncidentView(
         incident=incident,
         triage=queries.triage(house.database, incident.id),

@@ -33,16 +33,19 @@ class RepairState:
 def lately(db: Database, incident_ids: Collection[str]) -> dict[str, list[datetime]]:
     """When the newest events of each of these incidents were seen, oldest first; at most a few hundred each."""
     found: dict[str, list[datetime]] = {name: [] for name in incident_ids}
+    numbers = [int(name.removeprefix("INC-")) for name in found]
     with db.read() as session:
-        for name in incident_ids:
-            statement = (
-                select(EventRow.seen_at)
-                .where(EventRow.incident_id == int(name.removeprefix("INC-")))
-                .order_by(col(EventRow.number).desc())
-                .limit(_NEWEST)
-            )
-            found[name] = sorted(session.exec(statement))
-    return found
+        newest = (
+            col(EventRow.number) > col(IncidentRow.event_count) - _NEWEST
+        )  # events are numbered from 1 in each
+        statement = (
+            select(EventRow.incident_id, EventRow.seen_at)
+            .join(IncidentRow, col(IncidentRow.id) == col(EventRow.incident_id))
+            .where(col(IncidentRow.id).in_(numbers), newest)
+        )
+        for number, at in session.exec(statement):
+            found[f"INC-{number}"].append(at)
+    return {name: sorted(times) for name, times in found.items()}
 
 
 def repairs_of(db: Database, incident_ids: Collection[str]) -> dict[str, RepairState]:

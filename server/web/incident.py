@@ -29,6 +29,7 @@ from store.repair import Attempt, CandidateChange, DraftPullRequest
 from store.undoing import UNDOABLE
 
 _OCCURRENCES = 20
+_COMPARED = 20  # newest events whose fields are compared
 _HUNKS = 3  # candidate changes whose hunks are drawn; the pages of the others have them
 
 
@@ -58,7 +59,7 @@ def live_parts(visit: Visit) -> dict[str, Any]:
 def parts(visit: Visit, incident: Incident) -> dict[str, Any]:
     """Everything that the page shows."""
     house = visit.house
-    view = incident_view(house, incident)
+    view = incident_view(house, incident, compared=_COMPARED)
     attempt, event = view.running or view.attempt, view.event
     places = links.places(queries.repositories(house.database, incident.project), house.config.forges)
     pressed = button(

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from server.app import make_app
 from server.config import load
@@ -31,6 +31,7 @@ from tests.browser.night import HOSTILE, fixed
 from tests.journeys import mcp_samples as samples
 from tests.journeys.histories import History
 
+expect.set_options(timeout=20_000)
 SHOTS = Path(os.environ.get("NIGHTDESK_SCREENSHOTS", Path(__file__).resolve().parents[2] / ".screenshots"))
 
 
@@ -54,7 +55,7 @@ class Desk:
     def open(self, path: str, context: BrowserContext | None = None, **options: Any) -> Page:
         """A page, watched."""
         page = (context or self.context(**options)).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda said: self._heard(said.type, said.text, said.location.get("url", "")))
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("request", lambda asked: self._asked(asked.url))

@@ -18,7 +18,7 @@ from tests.browser.night import HOSTILE
 from tests.journeys import mcp_samples as samples
 
 pytestmark = [pytest.mark.heavy]
-SOON = 20_000  # milliseconds in which something live has to be there
+SOON = 60_000  # milliseconds in which something live has to be there
 
 
 def branches(desk: Desk) -> list[str]:
@@ -36,7 +36,7 @@ def test_the_first_event_appears_live_on_the_page_that_waits_for_it(desk: Desk) 
     expect(page.locator("#live")).to_contain_text("Waiting for the first event")
     desk.house.receive([samples.event(50, project="fresh")])
     expect(page.locator("#live")).to_contain_text("Events arrive", timeout=SOON)
-    expect(page.locator("#live a")).to_contain_text("KeyError")
+    assert "KeyError" in page.locator("#live a").inner_text()
 
 
 def test_triage_and_repair_appear_live_and_nothing_is_lost_between_two_streams(desk: Desk) -> None:
@@ -111,7 +111,7 @@ def test_incidents_are_merged_split_and_assigned_and_each_is_undone(desk: Desk) 
 
 def test_what_was_not_noise_comes_back_and_can_be_set_aside_again(desk: Desk) -> None:
     page = desk.open("/noise", desk.logged_in("responder"))
-    page.get_by_role("button", name="This was not noise: INC-4").click()
+    page.get_by_role("button", name=re.compile("This was not noise.*INC-4")).click()
     expect(page.locator(".done")).to_contain_text("INC-4")
     assert queries.incident(desk.house.database, "INC-4").lane is Lane.BACKLOG
     page.locator(".done").get_by_role("button", name="Undo").click()
@@ -190,11 +190,11 @@ def test_text_that_attacks_from_every_field_stays_text(desk: Desk) -> None:
         assert "<script>alert(1)</script>" in page.inner_text("body")
 
     context = desk.logged_in(None)
+    journal.assign(desk.house.database, "INC-2", HOSTILE[:90], "setup")
     for path in ("/", "/incidents/INC-2", "/search?q=alert"):
         page = desk.open(path, context)
         looked(page)
-    journal.assign(desk.house.database, "INC-2", HOSTILE[:90], "setup")
-    expect(page.locator("body")).to_contain_text("alert")
+        page.close()
     live = desk.open("/incidents/INC-2", context)
     journal.assign(desk.house.database, "INC-2", "<img src=x onerror=alert(9)>", "setup")
     expect(live.locator(".head")).to_contain_text("onerror=alert(9)", timeout=SOON)

@@ -33,7 +33,7 @@ def test_a_hunk_that_begins_in_a_docstring_is_coloured_as_one() -> None:
 
 
 def test_lines_of_a_file_that_is_not_what_the_diff_says_stay_plain() -> None:
-    (file,) = coloured(diff_files(DIFF), {"f.py": "something\nelse\n"}.get)
+    (file,) = coloured(diff_files(DIFF), {"f.py": "quite\nanother\nfile\naltogether\n"}.get, {"f.py": ""}.get)
     assert [line.html for line in file.lines] == [None] * len(file.lines)
 
 
@@ -71,7 +71,7 @@ def test_a_line_is_linked_where_the_forge_is_known(url: str, expected: str | Non
 
 
 def test_charts_say_in_words_what_they_show() -> None:
-    times = [samples.NOON + timedelta(hours=each) for each in (0, 1, 24)]
+    times = [samples.NOON + timedelta(hours=each) for each in (0, 0.5, 24)]
     drawn = str(sparkline(times, samples.NOON + timedelta(hours=24)))
     assert 'aria-label="3 events in the last 1 d, 2 in the busiest 1 h"' in drawn
     assert drawn.count("<rect") == 2
