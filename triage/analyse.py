@@ -34,6 +34,7 @@ class History:
     regressed: bool = False
     past: Past = NO_PAST  # of the same alert, before this one
     around: Surroundings = NOTHING_AROUND
+    first_release: str | None = None  # in which it was first seen
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Analysis:
     spreads_by: tuple[str, ...] = ()  # whom it reaches lately and did not reach before, in words
     critical: str | None = None  # the team's glob for what must not fail that it falls under
     team_cause: Kind | None = None  # the class that a runbook gives it
+    first_release: str | None = None  # in which it was first seen
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
@@ -131,6 +133,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         regressed=history.regressed,
         third_party=third_party(event, located),
         per_hour=_per_hour(event, history),
+        first_release=history.first_release,
         is_alert=is_alert(event),
         alerts_before=history.past.count,
         farthest_before=history.past.farthest,
