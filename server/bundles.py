@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nightdesk.bundles")
 
 LARGEST = 64 << 20  # bytes of one map
-_REMEMBERED = 8  # maps that are kept decoded
+_REMEMBERED = 4  # maps that are kept decoded
 _FRESH = 60.0  # seconds for which it is remembered which maps a release has
 _RELEASES = 64  # releases of which that is remembered
 

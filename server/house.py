@@ -38,6 +38,7 @@ from store.mirrors import Mirror, Mirrors
 from store.postgres import Postgres
 from store.project import RepositoryConfig
 from store.rates import count_served, forget
+from store.recording import SHOWN_VALUES
 from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
@@ -238,6 +239,7 @@ def history_of(incident: Incident) -> History:
         first_seen=incident.first_seen,
         is_new=incident.last_seen - incident.first_seen < _NEW,
         regressed=incident.status is Status.REGRESSED,
+        first_release=incident.releases[0] if 0 < len(incident.releases) < SHOWN_VALUES else None,
     )
 
 

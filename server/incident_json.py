@@ -87,7 +87,7 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
 
 
 _SURROUNDINGS = (
-    "phase", "spreads_by", "spreads_to", "near", "pairs", "failing_share", "changes_before", "similar",
+    "phase", "first_release", "spreads_by", "spreads_to", "near", "pairs", "failing_share", "changes_before", "similar",
     "episodes", "runbooks", "guides", "critical", "no_repair",
 )  # fmt: skip
 

@@ -35,6 +35,7 @@ class History:
     past: Past = NO_PAST  # of the same alert, before this one
     around: Surroundings = NOTHING_AROUND
     spike: str | None = None  # how a rate has risen, in words (`server.spikes`)
+    first_release: str | None = None  # in which it was first seen
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Analysis:
     critical: str | None = None  # the team's glob for what must not fail that it falls under
     team_cause: Kind | None = None  # the class that a runbook gives it
     spike: str | None = None  # "0.2 % → 15.3 % of POST /checkout"
+    first_release: str | None = None  # in which it was first seen
 
     def facts(self) -> dict[str, Any]:
         """As JSON, without what is not known and without what is false."""
@@ -133,6 +135,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         regressed=history.regressed,
         third_party=third_party(event, located),
         per_hour=_per_hour(event, history),
+        first_release=history.first_release,
         is_alert=is_alert(event),
         alerts_before=history.past.count,
         farthest_before=history.past.farthest,

@@ -20,6 +20,7 @@ _DIGITS = {
     digit: at for at, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
 _SECTIONS = 200
+_SEGMENTS = 2_000_000  # of one map: some forty megabytes once decoded
 _ID = 64  # characters
 _NONE = -1
 
@@ -132,9 +133,18 @@ class _Sections:
 def _decoded(mappings: str) -> tuple[array[int], array[int], array[int]]:
     """Where each line's segments begin, their columns in the bundle, and four fields for each: source, line, column,
     name (-1: none). Raises BadPayload for what is no base 64 VLQ."""
-    starts, columns, fields = array("q", [0]), array("q"), array("q")
+    try:
+        return _numbered(mappings)
+    except OverflowError as error:
+        raise BadPayload("The mappings of this source map cannot be read.") from error
+
+
+def _numbered(mappings: str) -> tuple[array[int], array[int], array[int]]:
+    starts, columns, fields = array("i", [0]), array("i"), array("i")
     source = row = column = name = 0
     for line in mappings.split(";"):
+        if line.count(",") + len(columns) > _SEGMENTS:
+            raise BadPayload(f"A source map has at most {_SEGMENTS:,} mappings.")
         generated = 0
         for segment in line.split(","):
             if not segment:

@@ -150,6 +150,14 @@ def test_the_id_of_a_build_finds_its_map_whatever_the_release_and_survives_redac
             assert answer.json() == {"name": "elsewhere/other.js", "release": "another", "debug_id": DEBUG_ID}
             refused = client.post("/api/v1/source-maps", json={"map": {"version": 1}}, headers=headers)
             assert (refused.status_code, "not a source map" in refused.text) == (400, True)
+            told_flag = client.post(
+                "/api/v1/flags", json={"flag": "dark", "after": "on"}, headers=headers
+            ).json()
+            assert (told_flag["flag"], told_flag["project"], bool(told_flag["who"])) == (
+                "dark",
+                "default",
+                True,
+            )
     images = [{"type": "sourcemap", "code_file": ADDRESS, "debug_id": DEBUG_ID}]
     ingest(data, crash(1, None, debug_meta={"images": images}))
     assert shown(data)["culprit"].endswith("in Cart.total")

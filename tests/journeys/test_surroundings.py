@@ -141,7 +141,7 @@ def test_an_incident_that_comes_and_goes_and_reaches_another_release_says_so(hou
     assert len(facts["episodes"]) == 4
     told = incident_json(house, "INC-1")["surroundings"]
     assert told["spreads_by"] == ["another release"]
-    assert told["near"] is None
+    assert (told["near"], told["first_release"]) == (None, "1")
 
 
 def test_an_incident_in_focus_without_a_place_in_the_code_is_not_repaired_and_says_why(house: House) -> None:

@@ -130,6 +130,8 @@ def test_an_index_map_is_read_by_its_sections():
         (b'{"version": 3, "mappings": "!!!"}', "cannot be read"),
         (b'{"version": 3, "mappings": "gggggggggggggg"}', "cannot be read"),
         (b"\xff\xfe", "not JSON"),
+        (b'{"version": 3, "mappings": "AAAA' + b",A" * 2_000_001 + b'"}', "at most"),
+        (b'{"version": 3, "mappings": "////////D,////////D"}', "cannot be read"),
     ],
 )
 def test_what_is_no_source_map_is_refused_with_one_sentence(content: bytes, said: str):
