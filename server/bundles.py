@@ -27,6 +27,7 @@ log = logging.getLogger("nightdesk.bundles")
 LARGEST = 64 << 20  # bytes of one map
 _REMEMBERED = 4  # maps that are kept decoded
 _FRESH = 60.0  # seconds for which it is remembered which maps a release has
+InRepositories = dict[str, "tuple[str, str] | None"]  # bundle's path -> repository and path of its map
 _RELEASES = 64  # releases of which that is remembered
 
 
@@ -37,7 +38,7 @@ class Bundles:
         self._database = database
         self._artifacts = artifacts
         self._sources = sources
-        self._looked: dict[tuple[str, str | None, str | None], tuple[float, dict[str, tuple[str, str]]]] = {}
+        self._looked: dict[tuple[str, str | None, str | None], tuple[float, InRepositories]] = {}
 
     def restored(self, event: Event) -> Event:
         """The event with the frames of bundles as their originals, where there is a map; else as it is. Never raises:
@@ -60,7 +61,7 @@ class Bundles:
         event: Event,
         path: str,
         uploaded: Sequence[KeptMap],
-        in_repositories: dict[str, tuple[str, str]],
+        in_repositories: InRepositories,
         ids: dict[str, str],
     ) -> SourceMap | None:
         """By the bundler's id first: it is of that very build."""
@@ -74,13 +75,14 @@ class Bundles:
             if name is not None:
                 return _decoded(self._artifacts, named[name].artifact)
         name = best_named(path, in_repositories)
-        if name is None:
+        place = in_repositories[name] if name is not None else None
+        if place is None:
             return None
-        repo, at = in_repositories[name]
+        repo, at = place
         text = self._sources(event).text(repo, at)
         return None if text is None else _decoded(self._artifacts, self._artifacts.put(text.encode()))
 
-    def _in_repositories(self, event: Event) -> dict[str, tuple[str, str]]:
+    def _in_repositories(self, event: Event) -> InRepositories:
         """The maps that are in repositories at the event's release: looked for once a minute at most."""
         key = (event.project, event.release, event.environment)
         now = time.monotonic()
@@ -114,9 +116,11 @@ def bundle_of(path: str) -> str:
     return PurePosixPath(path).name.removesuffix(".map")
 
 
-def _in_repositories(sources: Sources) -> dict[str, tuple[str, str]]:
-    """Bundle's path -> repository and path of its map; a path that two repositories have is left out."""
-    found: dict[str, tuple[str, str]] = {}
+def _in_repositories(sources: Sources) -> InRepositories:
+    """Bundle's path -> repository and path of its map; a path that two repositories have is left out. A script without
+    a map stands there with None: a frame that is nearer to it is not in a bundle. Empty where there is no map."""
+    found: InRepositories = {}
+    scripts: set[str] = set()
     twice: set[str] = set()
     for repo in sources.repositories():
         for path in sources.paths(repo):
@@ -125,7 +129,12 @@ def _in_repositories(sources: Sources) -> dict[str, tuple[str, str]]:
                 if name in found:
                     twice.add(name)
                 found[name] = (repo, path)
-    return {name: place for name, place in found.items() if name not in twice}
+            elif path.endswith((".js", ".mjs", ".cjs")):
+                scripts.add(path)
+    if not found:
+        return {}
+    mapped = {name: place for name, place in found.items() if name not in twice}
+    return {**dict.fromkeys(scripts - found.keys()), **mapped}
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from store.event import Event, ExceptionValue, Frame
 from triage.languages.javascript import JavaScript
-from triage.paths import common_suffix, normal
+from triage.paths import common_suffix, installed, is_standard, normal
 from triage.source_maps import Place, SourceMap
 
 CONTEXT = "source_maps"
@@ -23,9 +23,11 @@ Finder = Callable[[str], SourceMap | None]  # from a bundle's path, as the frame
 
 
 def is_bundled(frame: Frame) -> bool:
-    """Whether a frame may be in a bundle: it says a line and a column of a script."""
+    """Whether a frame may be in a bundle: it says a line and a column of a script that is no package's."""
     path = normal(frame.abs_path or frame.filename or "")
-    return bool(frame.lineno and frame.colno) and path.endswith(_BUNDLES)
+    if not (frame.lineno and frame.colno and path.endswith(_BUNDLES)):
+        return False
+    return installed(path) is None and not is_standard(path)
 
 
 def may_be_bundled(event: Event) -> bool:

@@ -128,6 +128,15 @@ def test_a_map_in_the_repository_at_the_releases_commit_is_used(tmp_path: Path, 
     assert (found["location"]["path"], found["location"]["line"]) == ("src/cart.ts", 8)
 
 
+def test_a_script_of_the_repository_is_not_taken_for_a_bundle_of_the_same_name(tmp_path: Path, shop: History):
+    data = tmp_path / "data"
+    files = {"public/checkout.min.js.map": MAP.read_text(), "vendored/static/checkout.min.js": "x\n"}
+    shop.commit("A bundle, and another script of its name", files, tag="shop@9")
+    nightdesk("repo", "add", "shop", str(shop.folder), data=data)
+    ingest(data, crash(1, "shop@9"))
+    assert "n.total" in shown(data)["culprit"]
+
+
 def test_a_map_that_comes_after_the_crash_is_used_by_the_next_triage(tmp_path: Path, shop: History):
     data = tmp_path / "data"
     nightdesk("repo", "add", "shop", str(shop.folder), data=data)
