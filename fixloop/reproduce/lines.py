@@ -8,7 +8,7 @@ from textwrap import indent
 from typing import Any
 
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.values import STAND_IN, render
+from fixloop.reproduce.values import STAND_IN, Naming, render
 
 WIDTH = 100
 # Methods that are written as what they are for.
@@ -212,7 +212,25 @@ class _Names:
         if isinstance(value, dict) and "." in str(value.get("$name", "")):
             render(value, set())  # refuses what is no name
             return self.imported(*_split(str(value["$name"])))
+        if "'$made'" in repr(value):
+            return pretty(value, _Imported(self, self._lines))
         return pretty(value, self._lines.imports)
+
+
+class _Imported(Naming):
+    """Names by `from … import …`; what is imported whole goes to the lines."""
+
+    def __init__(self, names: _Names, lines: Lines) -> None:
+        super().__init__()
+        self._names, self._lines = names, lines
+
+    def add(self, module: str) -> None:
+        """A module that is imported whole."""
+        self._lines.imports.add(module)
+
+    def called(self, module: str, name: str) -> str:
+        """The name alone, unless another module has one like it."""
+        return self._names.imported(module, name)
 
 
 def _split(dotted: str) -> tuple[str, str]:

@@ -79,6 +79,7 @@ CONSTANTS: Mapping[str, str] = {
     "datetime.timezone.utc": "datetime.timezone.utc",
     **{f"re.{flag.name}": f"re.{flag.name}" for flag in re.RegexFlag},
 }
+FUNCTION_NAMES = ("copy.copy",)  # functions that have the name of their module
 STAND_IN = "unittest.mock.MagicMock"  # for what the event does not show and the failure does not depend on
 FUNCTIONS: Mapping[str, str] = {  # without side effects
     "re.compile": "re.compile",
@@ -286,6 +287,16 @@ def _mapping(built: list[tuple[Any, Any]]) -> Any:
 # --- out ----------------------------------------------------------------------------------------------------
 
 
+class Naming(set[str]):
+    """Modules to import, for texts in which names stand without their modules: a package may have something else under
+    the name of one of its modules."""
+
+    def called(self, module: str, name: str) -> str:
+        """How a name of a module is written."""
+        self.add(module)
+        return f"{module}.{name}"
+
+
 def render(value: Any, imports: set[str]) -> str:
     """A Python expression for a value tree; the modules it needs are added to `imports`."""
     if isinstance(value, list):
@@ -352,6 +363,8 @@ def _named(dotted: str, imports: set[str]) -> str:
         standard and not known
     ):
         raise ValueError(f"{dotted[:80]!r} is not a constructor that is known")
+    if isinstance(imports, Naming) and "." in dotted and (not standard or dotted in FUNCTION_NAMES):
+        return imports.called(*dotted.rpartition(".")[::2])
     if (
         standard and "." in dotted
     ):  # of the standard library's names only modules are lower case up to the class

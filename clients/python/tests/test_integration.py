@@ -158,6 +158,14 @@ def test_a_storm_of_one_error_has_a_few_capsules_and_all_its_events(start: Start
     assert sum(len(contents(envelope)) for envelope in transport.envelopes) == integration.AT_ONCE
 
 
+def test_a_key_that_is_a_person_is_named_nowhere(start: Start) -> None:
+    transport = start(NightdeskCapture(budget=2048, seconds=5))
+    crash({"bob@acme.com": {"password": "hunter2x", "rows": [str(number) * 9 for number in range(3000)]}})
+    (content,) = contents(transport.envelopes[0])
+    assert content["cut"]
+    assert "bob@acme" not in json.dumps(content)
+
+
 def test_what_is_denied_is_not_looked_at_and_what_is_off_is_not_sent(start: Start) -> None:
     transport = start(NightdeskCapture(deny=["cust*"], off=["*:crash"], seconds=5))
     crash({"customer": {"name": "Bob"}, "number": 3})

@@ -59,7 +59,11 @@ class CapsuleRedactor:
             }
         if isinstance(frames, list):
             found["frames"] = [self._frame(frame, place, walk) for place, frame in enumerate(frames)]
-        return found, walk.rows
+        rows = list(walk.rows)
+        for part in ("cut", "redacted"):  # places in the values: keys may be people
+            if part in content:
+                found[part] = walk.plain(content[part])
+        return found, rows
 
     def _schema(self, part: str) -> SchemaWalk | None:
         return self._schemas.get(part)
@@ -112,6 +116,14 @@ class _Walk:
         self._path, self._schema = list(path), schema
         return self._node(node, self._strength(name) if name else 0, schema.start if schema else [])
 
+    def plain(self, value: Any) -> Any:
+        """JSON in which no name tells anything, only shapes do."""
+        if isinstance(value, dict):
+            return {self._text(key): self.plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        return self._text(value) if isinstance(value, str) else value
+
     def _note(self, kind: str, rule: str) -> None:
         if len(self.rows) < ROWS:
             pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
@@ -163,14 +175,17 @@ class _Walk:
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in node.items():
-            found[self._text(key)] = self._entry(key, item, strength, schema, kind)
+            name = self._text(key)
+            found[name] = self._entry(key, name, item, strength, schema, kind)
         return found
 
-    def _entry(self, key: str, item: Any, strength: int, schema: list[Schema], kind: str | None) -> Any:
+    def _entry(
+        self, key: str, name: str, item: Any, strength: int, schema: list[Schema], kind: str | None
+    ) -> Any:
         inner = (
             schema if kind else self._schema.below(schema, key) if self._schema is not None and schema else []
         )
-        return self._below(key, self._node, item, max(strength, self._strength(key)), inner)
+        return self._below(name, self._node, item, max(strength, self._strength(key)), inner)
 
     def _tag(
         self, node: dict[str, Any], strength: int, schema: list[Schema], kind: str | None
@@ -190,7 +205,7 @@ class _Walk:
             elif part in _PARTS:
                 found[part] = self._node(inner, strength, schema)
             else:
-                found[part] = self._entry(part, inner, strength, schema, kind)
+                found[part] = self._entry(part, part, inner, strength, schema, kind)
         return found
 
     def _pair(self, pair: Any, strength: int, schema: list[Schema], kind: str | None) -> Any:
@@ -198,7 +213,8 @@ class _Walk:
             return self._node(pair, strength, schema)
         key, item = pair
         if isinstance(key, str):
-            return [self._text(key), self._entry(key, item, strength, schema, kind)]
+            name = self._text(key)
+            return [name, self._entry(key, name, item, strength, schema, kind)]
         return [self._node(key, 0, []), self._node(item, strength, schema if kind else [])]
 
     # --- leaves ---
