@@ -91,6 +91,7 @@ def edit(old: str, new: str, path: str = FILE) -> dict[str, str]:
     return {"repo": "till", "path": path, "old": old, "new": new}
 
 
+@pytest.mark.heavy
 def test_a_good_session_ends_in_a_patch_that_the_judge_has_proven(tmp_path: Path) -> None:
     data = world(tmp_path)
     at = release(data)
