@@ -46,7 +46,7 @@ def measured(server: Server, mix: str, phase: str, count: int, connections: int)
         "server": server.name, "mix": mix, "phase": phase, "sent": count, "taken": taken, "kept": kept,
         "a second": kept / digested, "CPU ms": 1000 * spent / max(kept, 1), "until answered": 1000 * answered_cpu / max(taken, 1),
         "p50 ms": 1000 * latencies[len(latencies) // 2], "p99 ms": 1000 * latencies[len(latencies) * 99 // 100],
-        "MiB": server.peak(), "groups": server.ask(server.grouped) if server.grouped else None, "wanted": WANTED[mix],
+        "MiB": server.peak(), "groups": server.ask(server.grouped) if server.grouped else None, "wanted": min(WANTED[mix], count),
     }  # fmt: skip
 
 

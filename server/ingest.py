@@ -24,6 +24,7 @@ from server.line import Line
 from server.parsing import Told, named_events, own_events, sentry_events
 from server.quotas import Quotas, Room
 from server.senders import bearer_key, check_signature, sentry_key
+from server.sns import SnsSignatures
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
@@ -87,6 +88,7 @@ class Ingest:
         self._on_change = on_change
         self._keyring = Keyring(house.database)
         self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        self._sns = SnsSignatures()
         self._room = Room(house.config.data, house.config.min_free)
         self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
         self._large = Line(self._work, threads=_THREADS, at_once=1)
@@ -245,6 +247,8 @@ class Ingest:
             key = self._keyring.key(sent)
         project = self._project(parcel.project, key)
         body = parcel.inflated(self._house.config.max_inflated)
+        if parcel.source == "sns":
+            self._sns.check(body)
         name = HOOKS[parcel.source]
         events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
         return self._taken(events, key, lambda: HOOK.accepted(events, parcel.headers))

@@ -128,4 +128,4 @@ def test_without_successes_the_events_of_a_minute_are_compared_and_triage_is_ask
         10,
         40,
     ]  # the spike, and the hundredth
-    assert spike(db, queries.incident(db, "INC-1"), storm[-1][0]) == "0.75 → 6.0 events a minute"
+    assert spike(db, queries.incident(db, "INC-1"), storm[-1][0]) == "0.74 → 6.0 events a minute"
