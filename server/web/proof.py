@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from store.repair import Validation
+from store.repair import Validation, ValidationVerdict
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ def _tools(found: Validation) -> Iterator[Row]:
 def _rest(found: Validation) -> Iterator[Row]:
     yield Row("Knows what is right by", None, found.oracle.value.replace("_", " "))
     if found.constraints or found.rule:
+        wrong = found.verdict in {ValidationVerdict.FAILED, ValidationVerdict.REFUSED}
         yield Row(
-            "Constraints", False, "; ".join([*found.constraints, *([found.rule] if found.rule else [])])
+            "Constraints",
+            False if wrong else None,
+            "; ".join([*found.constraints, *([found.rule] if found.rule else [])]),
         )
     if found.flake_bound is not None:
         yield Row("Flake rate", None, f"at most {found.flake_bound:.1%}, with 95 % confidence")

@@ -207,5 +207,5 @@ def test_copying_gives_the_command_and_the_markdown(desk: Desk) -> None:
     page.get_by_role("button", name="Copy Command for Claude Code").click()
     assert page.evaluate("navigator.clipboard.readText()") == "claude '/mcp__nightdesk__fix INC-1'"
     page.get_by_role("button", name="Copy as Markdown").click()
-    page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('# INC-1')")
-    assert "KeyError" in page.evaluate("navigator.clipboard.readText()")
+    expect(page.locator("[data-copy-from]")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("# INC-1")
