@@ -40,7 +40,9 @@ def simulate(workers: int, load: float, minutes: float, *, seed: int = 7) -> Wai
     arrivals, at = [], 0.0
     for number in range(REPAIRS):
         at += chance.expovariate(1 / between)
-        arrivals.append((at, 0 if chance.random() < FOCUS else 1, number, chance.lognormvariate(mean, SPREAD)))
+        arrivals.append(
+            (at, 0 if chance.random() < FOCUS else 1, number, chance.lognormvariate(mean, SPREAD))
+        )
     free = [0.0] * workers
     queue: list[tuple[int, float, int, float]] = []
     waited: tuple[list[float], list[float]] = ([], [])
@@ -81,7 +83,9 @@ def table(minutes: float) -> str:
 
 def main() -> int:
     """Print the table, or put it into a page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=2.5, help="what a repair takes on average")
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
