@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic, time
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -39,6 +39,7 @@ TICK = 0.5  # seconds between two comparisons
 FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
 TRIES, BETWEEN = 5, 2.0  # to start the engine, and seconds between two
 GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
+FORGET = 86_400.0  # seconds after which nothing is watched any more
 _QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
 
 
@@ -62,6 +63,9 @@ class Worker:
         self._order, self._mirroring = Order(house), Mirroring(house)
         self._schedule = Schedule(house, self._leads, JOBS)
         self._leading = False
+        self._watched: dict[
+            str, tuple[tuple[str, int], float]
+        ] = {}  # who has it since when, and since when we know
         self._tick, self._stopping, self._gone = threading.Event(), threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
@@ -203,6 +207,7 @@ class Worker:
         if not self._leading:
             self._see_to_own(alive)
             return
+        self._watched = {name: seen for name, seen in self._watched.items() if monotonic() - seen[1] < FORGET}
         active = self._engine.known([])  # read first: what is asked for from here on cannot look forgotten
         every = tasks.waiting(self._house.database)
         waiting = {task.name: task for task in every if task.kind in _QUEUE}
@@ -264,9 +269,15 @@ class Worker:
             self._give_up(task, str(status))
 
     def _stands_still(self, workflow: WorkflowStatus) -> bool:
-        """Whether it is at work for longer than its bounds can explain."""
+        """Whether it is at work for longer than its bounds can explain, by how long this worker has watched it: clocks
+        of hosts may differ."""
+        run = (workflow.executor_id or "", workflow.dequeued_at or 0)
+        known, since = self._watched.get(workflow.workflow_id, (run, monotonic()))
+        if known != run:
+            since = monotonic()
+        self._watched[workflow.workflow_id] = run, since
         most = GRACE + (2 * self._house.config.repair_seconds if workflow.name == REPAIRS else 0.0)
-        return bool(workflow.dequeued_at) and time() - (workflow.dequeued_at or 0) / 1000 > most
+        return monotonic() - since > most
 
     def _is_here(self, task: Task, alive: dict[str, str]) -> bool:
         """Whether it is the repair of this terminal, and nobody else could make it."""

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from server.house import House
-from server.work import schedule
+from server.work import schedule, worker
 from server.work.order import Order, urgency
 from server.work.schedule import JOBS, Job, Schedule
 from server.work.threads import Threads
@@ -148,3 +150,21 @@ def test_draining_lets_a_step_end_begins_no_other_and_is_bounded() -> None:
     assert asyncio.run(scene()) == (False, True, "done", True)
     assert begun == []
     assert monotonic() - began < 15
+
+
+def test_work_stands_still_by_how_long_it_was_watched_whatever_clocks_say(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(worker, "monotonic", lambda: clock[0])
+    watching = worker.Worker(house)
+
+    def run(executor: str, dequeued_at: int) -> Any:
+        return SimpleNamespace(
+            workflow_id="INC-1-1", name="repair", executor_id=executor, dequeued_at=dequeued_at
+        )
+
+    assert not watching._stands_still(run("a", 1))  # taken long ago, by whatever clock
+    clock[0] = worker.GRACE + 2 * house.config.repair_seconds + 1
+    assert watching._stands_still(run("a", 1))
+    assert not watching._stands_still(run("b", 2))
