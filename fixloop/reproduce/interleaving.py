@@ -8,19 +8,21 @@ from fixloop.reproduce.tasks import TOGETHER
 
 # One switch to the other call and one back loses most races. Whoever traces threads already goes on doing so.
 INTERLEAVED = '''
-def interleaved(first, second, before, patience=1.0):
+def interleaved(first, second, before, patience=200):
     """Two calls in threads: the first stands still before a line of the application until the second has ended.
 
     `before` is the text of the line, or how many lines of the application have begun by then. Where the second has
-    to wait for the first (a lock), the first goes on after `patience` seconds. Gives both results.
+    to wait for the first (a lock), the first goes on: once nothing was called in `patience` looks, 5 ms each, which a
+    busy machine makes longer for both. Gives both results.
     """
     standing, released, outer = threading.Event(), threading.Event(), threading.gettrace()
-    began, results = itertools.count(1), {}
+    began, results, called, quiet, seen = itertools.count(1), {}, [0], 0, -1
 
     def is_there(frame):
         return before in (linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip(), next(began))
 
     def trace(frame, event, arg):
+        called[0] += 1
         inside, name = outer and outer(frame, event, arg), frame.f_code.co_filename
         if name == __file__ or name.startswith("<") or "/site-packages/" in name or "/lib/python" in name:
             return inside
@@ -47,7 +49,9 @@ def interleaved(first, second, before, patience=1.0):
     while one.is_alive() and not standing.wait(0.005):
         pass
     two.start()
-    two.join(patience)
+    while two.is_alive() and quiet < patience:
+        two.join(0.005)
+        quiet, seen = (quiet + 1, seen) if called[0] == seen else (0, called[0])
     released.set()
     one.join()
     two.join()
@@ -75,7 +79,9 @@ def is_of_tasks(recipe: Recipe) -> bool:
 def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
     """The same call twice at once, on the recipe's schedule."""
     before = (recipe.schedule or {})["before"]
-    lines.imports |= {"itertools", "linecache", "asyncio" if is_of_tasks(recipe) else "threading"}
+    lines.imports |= (
+        {"linecache", "asyncio"} if is_of_tasks(recipe) else {"linecache", "itertools", "threading"}
+    )
     lines.helpers.append(TOGETHER if is_of_tasks(recipe) else INTERLEAVED)
     once = ["def call_once():", f"    return {lines.result}"]
     if recipe.target.get("settings"):  # each thread has connections of its own

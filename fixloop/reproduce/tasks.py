@@ -9,13 +9,14 @@ from fixloop.reproduce.syntax import functions, parse
 # Every task of the loop is driven step by step: the first that suspends at the line is held until the second request
 # has been answered.
 TOGETHER = '''
-async def together(first, second, at, patience=1.0):
+async def together(first, second, at, patience=200):
     """Two calls in one event loop: the first is held where it awaits at a line until the second has ended.
 
     `at` is the text of the line, or how often tasks have suspended by then. Where the second has to wait for the first
-    (a lock), the first goes on after `patience` seconds. Gives both results.
+    (a lock), the first goes on: once no task has gone on in `patience` looks, 5 ms each, which a busy machine makes
+    longer for all. Gives both results.
     """
-    held, released, suspended = asyncio.Event(), asyncio.Event(), itertools.count(1)
+    held, released, suspended, quiet, seen = asyncio.Event(), asyncio.Event(), [0], 0, -1
 
     def lines(coroutine):
         while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
@@ -34,7 +35,8 @@ async def together(first, second, at, patience=1.0):
                     waiting = self.coroutine.send(given) if failed is None else self.coroutine.throw(failed)
                 except StopIteration as ended:
                     return ended.value
-                is_there = not held.is_set() and at in [*lines(self.coroutine), next(suspended)]
+                suspended[0] += 1
+                is_there = not held.is_set() and at in [*lines(self.coroutine), suspended[0]]
                 given = failed = None
                 try:
                     given = yield waiting
@@ -56,7 +58,9 @@ async def together(first, second, at, patience=1.0):
     standing = loop.create_task(held.wait())
     await asyncio.wait((one, standing), return_when=asyncio.FIRST_COMPLETED)
     two = loop.create_task(second())
-    await asyncio.wait((two,), timeout=patience)
+    while not two.done() and quiet < patience:
+        await asyncio.wait((two,), timeout=0.005)
+        quiet, seen = (quiet + 1, seen) if suspended[0] == seen else (0, suspended[0])
     released.set()
     standing.cancel()
     return await one, await two

@@ -180,7 +180,7 @@ def _repairs(crashes: Sequence[ScoredIncident]) -> dict[str, Any]:
 def _median(values: Iterable[float]) -> float | None:
     """The median, or None of nothing."""
     every = list(values)
-    return median(every) if every else None
+    return round(median(every), 1) if every else None
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

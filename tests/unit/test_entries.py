@@ -18,7 +18,7 @@ from fixloop.reproduce.clock import reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.jobs import as_job, job_recipes
-from fixloop.reproduce.races import schedules, suspected
+from fixloop.reproduce.races import schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipes
 from fixloop.reproduce.rows import with_rows
@@ -234,7 +234,14 @@ def test_a_race_is_suspected_by_the_kind_of_failure_or_by_events_that_lie_togeth
 def test_schedules_begin_where_the_trace_stood_and_name_each_line_once() -> None:
     frame = own(TASKS, "app.tasks", "charge", 6)
     found = schedules([frame], {"/src/app/app/tasks.py": [1, 6, 10, 14]}, {"/src/app/app/tasks.py": TASKS})
-    assert found == ['return order["cents"]', "return charge(argv)", "return name.upper()"]
+    assert found == ['return order["cents"]', "return charge(argv)"]
+
+
+def test_an_asynchronous_function_is_left_only_where_it_awaits() -> None:
+    text = "async def sell(seat):\n    free = seat\n    await pay()\n    return free.pop()\n"
+    frame, lines = own(text, "app.seats", "sell", 4), {"/src/app/app/seats.py": [2, 3, 4]}
+    assert schedules([frame], lines, {"/src/app/app/seats.py": text}) == []
+    assert suspensions([frame], lines, {"/src/app/app/seats.py": text}) == ["await pay()"]
 
 
 def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neighbour() -> None:
