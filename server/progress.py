@@ -29,7 +29,7 @@ from server.models import desk_for, record, roles
 from server.trials import keep_proof
 from server.workbench import Basis, Prepared, choose, prepare
 from store import journal, queries, tasks
-from store.errors import NightdeskError
+from store.errors import NightdeskError, Unavailable
 from store.event import Value
 from store.incident import Step
 from store.repair import Attempt, Ended
@@ -81,6 +81,8 @@ class Steps:
                 return self._draft(progress, note)
             return self._loop(step, progress, note)
         except NightdeskError as problem:
+            if isinstance(problem, Unavailable) and problem.retry:
+                raise  # not over: whoever drives the steps tries again
             said = str(problem)
         except Exception as error:
             log.exception("The step %s of %s failed.", step, progress.attempt_id)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from time import monotonic, sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+from fixloop import stopping
 from server.approvals import go_on
 from server.logs import about
 from server.progress import Progress, Steps
@@ -35,12 +37,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nightdesk.work")
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 TICK = 0.5  # seconds between two comparisons
 FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
 TRIES, BETWEEN = 5, 2.0  # to start the engine, and seconds between two
+AWAY = 120.0  # seconds that the database may be away before a step fails
 GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
 FORGET = 86_400.0  # seconds after which nothing is watched any more
 _QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
+
+
+def patient(work: Callable[P, T]) -> Callable[P, T]:
+    """The same work, done again while what it needs (the database) is away for a moment: a step that fails is over for
+    the engine, and a restart of the database should not be the end of a repair. Twice is the same as once."""
+
+    @wraps(work)
+    def again(*given: P.args, **named: P.kwargs) -> T:
+        until = monotonic() + AWAY
+        while True:
+            try:
+                return work(*given, **named)
+            except Unavailable as problem:
+                if not problem.retry or monotonic() > until:
+                    raise
+                log.warning("%s It is tried again.", problem)
+                pause = monotonic() + BETWEEN
+                while monotonic() < pause:
+                    stopping.current()
+                    sleep(0.1)
+
+    return again
 
 
 class Worker:
@@ -166,6 +194,8 @@ class Worker:
             self._mirroring.complete()
             triage(self._house, task)
         except NightdeskError as problem:
+            if isinstance(problem, Unavailable) and problem.retry:
+                raise
             log.warning("%s was not triaged: %s", task.incident_id, problem)
         except Exception:  # it stays without a verdict; the others must not wait for it
             log.exception("Triage of %s failed.", task.incident_id)
