@@ -70,7 +70,7 @@ def product(tracks: Tracks) -> Product:
     tests = [attempt.reproducer for attempt in attempts if attempt.reproducer and attempt.reproducer.runs]
     judged = sum(len(attempt.rejected) + (attempt.validation is not None) for attempt in attempts)
     seconds = sum(step.took for attempt in attempts for step in attempt.steps if step.name == "repair")
-    usd, tokens = (_spent(attempts, name) for name in ("model_usd", "model_tokens"))
+    usd, tokens = (_spent(attempts, name) for name in ("money", "tokens"))
     shrunk = [test.size_after / test.size_before for test in tests if test.size_before]
     runs = sum(test.runs for test in tests)
     return Product(
@@ -159,8 +159,10 @@ def _drafts(attempts: Sequence[Attempt]) -> dict[str, int]:
 
 
 def _spent(attempts: Sequence[Attempt], name: str) -> float | None:
-    """What the steps of repairs say that a model has cost; None where none says anything."""
-    told = [step.details.get(name) for attempt in attempts for step in attempt.steps]
+    """What the steps of repairs say that a model has used; None where none says anything."""
+    asked = [step.details.get("model") for attempt in attempts for step in attempt.steps]
+    used = [each.get("spent") for each in asked if isinstance(each, dict)]
+    told = [each.get(name) for each in used if isinstance(each, dict)]
     costs = [float(one) for one in told if isinstance(one, int | float) and not isinstance(one, bool)]
     return sum(costs) if costs else None
 

@@ -54,7 +54,7 @@ def repaired(number: int, *, failures: int = 10, merged: float | None = None, us
         id=f"INC-{number}-1", incident_id=f"INC-{number}", started_at=START, ended=Ended.DRAFTED, reproducer=test,
         patch=patch, validation=validation, rejected=((patch, validation),), drafts=(draft,),
         changes=(),
-        steps=(step("reproduce", 10, 10), step("repair", 60, 20, model_usd=usd, model_tokens=100)),
+        steps=(step("reproduce", 10, 10), step("repair", 60, 20, model={"spent": {"money": usd, "tokens": 100}})),
     )  # fmt: skip
     return Track(number, Lane.FOCUS, START, START + timedelta(seconds=5), False, False, (attempt,))
 
