@@ -140,6 +140,15 @@ class Engine:
         """Have a task go on at the step it was in, whoever had it; that one's further steps are refused."""
         DBOS.resume_workflow(name, queue_name=queue)
 
+    def again(self, name: str, queue: str) -> None:
+        """Have a task that ended by an exception go on at the step that raised it."""
+        failed = 1
+        for step in DBOS.list_workflow_steps(name):
+            failed = step["function_id"] if step["error"] is not None else step["function_id"] + 1
+            if step["error"] is not None:
+                break
+        DBOS.rewind_workflow(name, start_step=failed, queue_name=queue)
+
     def cancel(self, name: str) -> None:
         """Stop a task. What runs for it is killed within about a second."""
         DBOS.cancel_workflow(name)

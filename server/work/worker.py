@@ -43,6 +43,7 @@ T = TypeVar("T")
 TICK = 0.5  # seconds between two comparisons
 FORGES = 60.0  # seconds between two tries to open drafts whose forge did not answer
 TRIES, BETWEEN = 5, 2.0  # to start the engine, and seconds between two
+AGAIN = 3  # times that a task goes on at a step that failed from outside, before it is given up
 AWAY = 120.0  # seconds that the database may be away before a step fails
 GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
 FORGET = 86_400.0  # seconds after which nothing is watched any more
@@ -94,6 +95,7 @@ class Worker:
         self._watched: dict[
             str, tuple[tuple[str, int], float]
         ] = {}  # who has it since when, and since when we know
+        self._failed: dict[str, int] = {}  # how often a task ended by an exception
         self._tick, self._stopping, self._gone = threading.Event(), threading.Event(), threading.Event()
         self._beating = threading.Thread(target=self._beat, name="nightdesk-beat", daemon=True)
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
@@ -296,7 +298,7 @@ class Worker:
         elif status == "ENQUEUED" and workflow.queue_name == HERE and ONE not in alive.values():
             self._engine.take_up(task.name, queue)  # whoever had it at a terminal is gone
         elif status not in ACTIVE:
-            self._give_up(task, str(status))
+            self._again(task, queue, str(status))
 
     def _stands_still(self, workflow: WorkflowStatus) -> bool:
         """Whether it is at work for longer than its bounds can explain, by how long this worker has watched it: clocks
@@ -312,6 +314,19 @@ class Worker:
     def _is_here(self, task: Task, alive: dict[str, str]) -> bool:
         """Whether it is the repair of this terminal, and nobody else could make it."""
         return self._only is not None and task.name == self._only.name and QUEUES not in alive.values()
+
+    def _again(self, task: Task, queue: str, status: str) -> None:
+        """The engine says that it is over, and the task is still there. What a step finds out is a result, so an
+        exception came from around it: from a database that was restarted under it, or from a mistake of ours. It goes
+        on at that step, a few times."""
+        failures = self._failed.get(task.name, 0) + 1
+        if status != "ERROR" or failures > AGAIN:
+            self._failed.pop(task.name, None)
+            self._give_up(task, status)
+            return
+        self._failed[task.name] = failures
+        log.warning("A step of %s failed from outside; it is done again.", task.name)
+        self._engine.again(task.name, queue)
 
     def _give_up(self, task: Task, status: str) -> None:
         """The engine says that it is over and the task is still there: say so, rather than wait for ever."""

@@ -152,6 +152,30 @@ def test_an_exception_in_a_step_is_recorded_without_a_pickle_and_ends_the_workfl
         assert until_status(running, "INC-1-1", "ERROR") == "ERROR"
 
 
+def test_a_workflow_that_ended_by_an_exception_goes_on_at_the_step_that_raised_it(tmp_path: Path) -> None:
+    class Later(Desk):
+        def advance(self, step: str, progress: Progress) -> Progress:
+            if step == "gather" and self.fails is not None:
+                self.steps.append(step)
+                raise self.fails
+            self.steps.append(step)
+            ended = Ended.UNDETERMINED if step == "gather" else None
+            return progress.after(progress.known.model_copy(update={"ended": ended}))
+
+    desk = Later()
+    desk.fails = RuntimeError("the connection is closed")
+    with engine(tmp_path, desk) as running:
+        running.enqueue(TaskKind.REPAIR, "INC-1-1", "INC-1", 1, REPAIRS)
+        until_status(running, "INC-1-1", "ERROR")
+        before = list(desk.steps)
+        desk.fails = None
+        running.again("INC-1-1", REPAIRS)
+        until_status(running, "INC-1-1", "SUCCESS")
+    assert before[-1] == "gather"
+    assert desk.steps == [*before, "gather"]
+    assert desk.settled == ["INC-1-1"]
+
+
 def test_work_can_be_moved_from_the_queue_to_a_terminal_that_listens_to_its_own_only(tmp_path: Path) -> None:
     desk = Desk()
     with engine(tmp_path, desk, "w1", queues=(HERE,)) as running:
