@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,6 +15,7 @@ import httpx
 
 from server.house import House
 from store import queries
+from store.bodies import packed
 from store.errors import BadPayload, NotAllowed, NotFound, Unavailable
 from store.event import Event
 from store.rows_in import take_in
@@ -79,7 +79,7 @@ def _rows(told: Mapping[str, Any], number: int, events: list[Event]) -> dict[str
 
 def _body(event: Event) -> str:
     clean = event.model_copy(update={"project": "default", "raw": None})
-    return base64.b64encode(zlib.compress(clean.model_dump_json().encode())).decode()
+    return base64.b64encode(packed(clean)).decode()
 
 
 def _kept(site: str, token: str, incident: str) -> Iterator[Mapping[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 
+from store.bodies import unpacked
 from store.database import Database
 from store.event import Event
 from store.tables import EventRow, IncidentRow, ProjectRow
@@ -81,5 +81,5 @@ def around(db: Database, event: Event, within: timedelta, most: int = 60) -> lis
             .order_by(col(EventRow.id).desc())
             .limit(most * 4)
         )
-        found = [Event.model_validate_json(zlib.decompress(body)) for body in session.exec(statement) if body]
+        found = [Event.model_validate_json(unpacked(body)) for body in session.exec(statement) if body]
     return sorted(found, key=lambda each: abs(each.timestamp - event.timestamp))[:most]

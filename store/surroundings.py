@@ -3,7 +3,6 @@ of them. Each read is bounded, however large the database is."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
+from store.bodies import unpacked
 from store.database import Database
 from store.event import Event
 from store.incident import Kind, Status, Verdict
@@ -80,7 +80,7 @@ def beside(db: Database, event: Event, within: timedelta) -> list[Beside]:
         rows = sorted(session.execute(statement), key=lambda row: abs(row[1] - event.timestamp))[:_BODIES]
         kinds = _kinds(session, [row[2] for row in rows])
         return [
-            Beside(Event.model_validate_json(zlib.decompress(body)), f"INC-{number}", kinds.get(number))
+            Beside(Event.model_validate_json(unpacked(body)), f"INC-{number}", kinds.get(number))
             for body, _, number in rows
             if body is not None
         ]
