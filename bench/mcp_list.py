@@ -180,7 +180,7 @@ def main() -> None:
         for name in PROJECTS[1:]:
             journal.add_project(house.database, name)
         started = time.perf_counter()
-        fill(house.database.path, given.incidents, given.events)
+        fill(house.config.data / "nightdesk.sqlite", given.incidents, given.events)
         print(f"filled in {time.perf_counter() - started:.0f} s")
         took = anyio.run(timed, house, given.calls)
     text = report(took, given.incidents, given.events)

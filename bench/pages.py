@@ -126,7 +126,7 @@ def make_busy(house: House, numbers: list[int]) -> None:
         culprit="x",
         location=None,
     )
-    with sqlite3.connect(house.database.path) as base:
+    with sqlite3.connect(house.config.data / "nightdesk.sqlite") as base:
         for number in numbers:
             last = base.execute("SELECT max(number) FROM events WHERE incident_id = ?", (number,)).fetchone()[
                 0
@@ -205,7 +205,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, House.open(load(Path(folder), {})) as house:
         for name in PROJECTS[1:]:
             journal.add_project(house.database, name)
-        fill(house.database.path, given.incidents, given.events)
+        fill(house.config.data / "nightdesk.sqlite", given.incidents, given.events)
         numbers = [33 * each for each in range(1, min(BUSY, given.incidents // 33) + 1)]
         make_busy(house, numbers)
         paths = {

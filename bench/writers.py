@@ -34,7 +34,7 @@ def write(url: str, me: str, writes: int) -> None:
     """One process: so many events, each with an id of its own; prints how many commits it took and the slowest."""
     database, commits = Database.open(url), [0]
     sql_event.listen(database._writer, "commit", lambda _: commits.__setitem__(0, commits[0] + 1))
-    artifacts, now = Artifacts(database.path.parent / "artifacts"), datetime.now(UTC)
+    artifacts, now = Artifacts(Path(url.removeprefix("sqlite:///")).parent / "artifacts"), datetime.now(UTC)
 
     def one(number: int) -> float:
         event = Event(
