@@ -93,7 +93,7 @@ async def test_a_capsule_is_kept_as_an_artifact_and_never_with_its_secrets(house
 @pytest.mark.anyio
 async def test_the_tokens_of_a_process_are_not_those_that_are_kept(house: House, body: bytes) -> None:
     event = await delivered(house, body)
-    events, _ = sentry_events(body, {}, project="default", received_at=datetime.now(UTC))
+    events = sentry_events(body, {}, project="default", received_at=datetime.now(UTC)).events
     first = events[0].capsule
     assert first is not None
     assert event.capsule is not None
@@ -159,7 +159,7 @@ def test_a_capsule_that_is_none_costs_its_event_nothing(payload: bytes) -> None:
     envelope = b"\n".join(
         [b"{}", b'{"type":"event"}', json.dumps(event).encode(), json.dumps(header).encode(), payload, b""]
     )
-    events, _ = sentry_events(envelope, {}, project="default", received_at=datetime.now(UTC))
+    events = sentry_events(envelope, {}, project="default", received_at=datetime.now(UTC)).events
     assert [(one.event_id, one.capsule) for one in events] == [("ab" * 16, None)]
 
 

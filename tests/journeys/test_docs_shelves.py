@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 from server.config import SETTINGS, load
 from server.metrics import metrics_text
 from server.product import Share, Stage, product, product_text
+from server.repository_part import RepositoryPart, parse
 from store.figures import Figures
 from store.incident import Lane
 from store.tracks import Tracks
@@ -85,6 +87,9 @@ def test_the_settings_of_the_guides_are_settings_that_load(tmp_path: Path) -> No
             r"^```toml\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
         ):
             if "[mcp_servers" in block:  # an assistant's settings
+                continue
+            if tomllib.loads(block).keys() <= RepositoryPart.model_fields.keys():  # a repository's own
+                assert parse(block).model_fields_set
                 continue
             (tmp_path / "nightdesk.toml").write_text(block, encoding="utf-8")
             config = load(tmp_path, {})

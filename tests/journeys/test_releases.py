@@ -44,7 +44,7 @@ def connect(house: House, name: str, history: History) -> None:
 
 def test_a_release_that_only_an_event_names_is_known_from_its_first_event_on(house: House) -> None:
     house.keep([crash(2, release="2.0", timestamp=NOON + timedelta(hours=1))])
-    house.keep([crash(1, release="1.0"), crash(3, release="2.0")])
+    house.keep([crash(1, release="1.0"), crash(3, release="2.0", timestamp=NOON + timedelta(hours=2))])
 
     known = {found.version: found for found in queries.releases(house.database, "default")}
 

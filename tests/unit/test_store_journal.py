@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from store import journal, queries
 from store.artifacts import Artifacts
@@ -20,6 +21,7 @@ from store.incident import CodeLocation, Fingerprint, Kind, Lane, Status, Step, 
 from store.project import Release, RepositoryConfig
 from store.recording import record_all
 from store.repair import Ended
+from store.tables import EventRow
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -369,9 +371,7 @@ def test_bodies_that_an_earlier_version_wrote_are_read(db: Database, artifacts: 
     event, *rest = report("a", message="from before")
     journal.record(db, artifacts, [(event, *rest)])
     with db.write() as session:
-        session.connection().exec_driver_sql(
-            "UPDATE events SET body = ?", (zlib.compress(event.model_dump_json().encode()),)
-        )
+        session.execute(update(EventRow).values(body=zlib.compress(event.model_dump_json().encode())))
 
     assert queries.event(db, "a") == event
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlmodel import SQLModel, select
 
 from server.access import authenticate
 from server.answers import NoKey
@@ -43,14 +44,20 @@ def told(data: Path, *arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def test_no_file_of_the_database_holds_the_text_of_a_token_or_its_secret(
+def test_no_row_or_file_of_the_database_holds_the_text_of_a_token_or_its_secret(
     db: Database, tmp_path: Path
 ) -> None:
     text, token = accounts.create_token(db, name="ci")
     _, identity, secret = text.split("_", 2)
-    files = [path.read_bytes() for path in tmp_path.iterdir()]
-    assert any(identity.encode() in file for file in files)
-    assert not any(secret.encode() in file for file in files)
+    with db.read() as session:
+        rows = [
+            repr(tuple(row))
+            for table in SQLModel.metadata.sorted_tables
+            for row in session.execute(select(table))
+        ]
+    kept = [*(path.read_bytes() for path in tmp_path.iterdir() if path.is_file()), "\n".join(rows).encode()]
+    assert any(identity.encode() in one for one in kept)
+    assert not any(secret.encode() in one for one in kept)
     assert identity == token.id
     assert len(secret) == 43
 
