@@ -53,9 +53,9 @@ class Threads:
                     del self._running[threading.current_thread()]
 
         thread = threading.Thread(target=run, name=f"nightdesk-{name}", daemon=True)
-        with self._lock:
+        with self._lock:  # whoever drains meanwhile must not meet one that has not begun
+            thread.start()
             self._running[thread] = stop
-        thread.start()
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

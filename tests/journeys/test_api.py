@@ -421,6 +421,8 @@ def test_every_route_of_the_application_is_in_the_reference(house: House) -> Non
     paths |= {f"{PREFIX}{each.path}" for each in ENDPOINTS} | {f"{PREFIX}/openapi.json"}
     assert {route.path for route in routes if isinstance(route, Mount)} == {PREFIX, "/static"}
     documented = set(re.findall(r"`(?:(?:GET|POST) )?(/[^`\s]*)`", page))
+    assert "with `.md` or `.json` behind its address" in page  # said once, of every page
+    documented |= {f"{path}{kind}" for path in [*documented, "/now"] for kind in (".md", ".json")}
     assert paths - documented == set()
 
 

@@ -91,7 +91,7 @@ def test_pausing_kills_the_sandbox_and_resuming_goes_on_at_the_step(data: Path, 
         held.wait(PATIENCE)
     before = queries.attempt(house.database, attempt.id)
     assert before is not None
-    assert [step.name for step in before.steps] == ["gather", "reproduce"]
+    assert [step.name for step in before.steps] == ["gather", "investigate", "reproduce"]
 
     said = json.loads(nightdesk(data, "resume", "--json").stdout)  # nobody is alive: it starts a worker
     assert said == {"paused": False, "changed": True, "waiting": [attempt.id]}
@@ -99,7 +99,7 @@ def test_pausing_kills_the_sandbox_and_resuming_goes_on_at_the_step(data: Path, 
 
     after = queries.attempt(house.database, attempt.id)
     assert after is not None
-    assert after.steps[:2] == before.steps
+    assert after.steps[:3] == before.steps
     assert [step.name for step in after.steps] == list(STEPS[1:])
     wait(lambda: not Leases(data / FILE).alive())
 

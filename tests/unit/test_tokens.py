@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlmodel import SQLModel, select
+from sqlalchemy import select
 
 from server.access import authenticate
 from server.answers import NoKey
@@ -21,6 +21,7 @@ from store import accounts, journal, queries
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.people import Role, Scope
+from store.tables import Row
 
 
 @pytest.fixture
@@ -51,9 +52,7 @@ def test_no_row_or_file_of_the_database_holds_the_text_of_a_token_or_its_secret(
     _, identity, secret = text.split("_", 2)
     with db.read() as session:
         rows = [
-            repr(tuple(row))
-            for table in SQLModel.metadata.sorted_tables
-            for row in session.execute(select(table))
+            repr(tuple(row)) for table in Row.metadata.sorted_tables for row in session.execute(select(table))
         ]
     kept = [*(path.read_bytes() for path in tmp_path.iterdir() if path.is_file()), "\n".join(rows).encode()]
     assert any(identity.encode() in one for one in kept)
