@@ -126,5 +126,6 @@ def watched(house: House) -> Iterator[None]:
     try:
         yield
     finally:
-        sentry_sdk.init()
+        # Not another `init`: that would load every integration of the SDK, for ten seconds.
+        sentry_sdk.get_global_scope().set_client(None)
         watching.stop()
