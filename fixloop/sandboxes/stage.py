@@ -111,13 +111,16 @@ def _bind_mapped(source: int, target: str, user: int, group: int) -> bool:
 def _user_namespace(user: int, group: int) -> int:
     """A descriptor of a user namespace that maps this owner to the unprivileged one."""
     ready_read, ready_write = os.pipe()
+    held_read, held_write = os.pipe()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
+            os.close(held_write)
             os.write(ready_write, b"1" if _libc.unshare(_CLONE_NEWUSER) == 0 else b"0")
-            signal.pause()
+            os.read(held_read, 1)  # ends with us, also where we are killed before we could say so
         os._exit(0)
     os.close(ready_write)
+    os.close(held_read)
     try:
         if os.read(ready_read, 1) != b"1":
             raise PermissionError("no user namespace")
@@ -126,6 +129,7 @@ def _user_namespace(user: int, group: int) -> int:
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(ready_read)
+        os.close(held_write)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
