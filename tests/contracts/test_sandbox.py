@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,21 @@ def test_a_bubblewrap_that_may_not_make_namespaces_is_refused_with_the_words_of_
     assert not tested.ok
     assert "Permission denied" in tested.said
     assert "apparmor_restrict_unprivileged_userns" in tested.said
+
+
+def test_a_stage_that_is_killed_leaves_no_helper_behind(sandbox: Sandbox) -> None:
+    held = (
+        "import signal\nfrom fixloop.sandboxes import stage\n"
+        "stage._write = lambda path, text: (print(path, flush=True), signal.pause())\nstage._user_namespace(0, 0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", held], stdout=subprocess.PIPE, text=True) as staging:
+        assert staging.stdout is not None
+        helper = Path("/proc", staging.stdout.readline().split("/")[2], "stat")
+        assert helper.exists()
+        staging.kill()
+    pause = threading.Event()
+    for _ in range(100):
+        if not helper.exists() or helper.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        pause.wait(0.1)
+    pytest.fail("the helper lives on")

@@ -157,6 +157,7 @@ def test_the_corpus_is_large_and_says_of_each_attack_how_it_is_flagged() -> None
     assert sum(bool(attack["signs"]) for attack in ATTACKS) >= 30
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 async def test_every_tool_resource_and_prompt_is_asked_with_every_attack_in_its_evidence(
     house: House, hostile: dict[str, str], monkeypatch: pytest.MonkeyPatch
