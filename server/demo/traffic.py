@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +95,14 @@ def send(world: World, container: Path, env: Mapping[str, str], logs: Path) -> S
 def _export(world: World, repo: str, to: Path) -> None:
     commit = world.running.commits[repo]
     tree = subprocess.run(
-        ["git", "archive", commit], cwd=world.repositories[repo], capture_output=True, check=True, timeout=60
+        ["git", "archive", "--format=zip", commit],
+        cwd=world.repositories[repo],
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
-    with tarfile.open(fileobj=io.BytesIO(tree.stdout)) as archive:
-        archive.extractall(to, filter="data")
+    with zipfile.ZipFile(io.BytesIO(tree.stdout)) as archive:  # tarfile has no filters before Python 3.11.4
+        archive.extractall(to)
 
 
 def _people(world: World, client: httpx.Client) -> int:
