@@ -10,10 +10,7 @@ a draft. A call is the whole answer of the application, without a socket. Exit 1
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sqlite3
-import statistics
 import tempfile
 import time
 import zlib
@@ -23,7 +20,7 @@ from pathlib import Path
 import anyio
 import httpx
 
-from bench.mcp_list import PROJECTS, fill, percentile
+from bench.mcp_list import PROJECTS, fill, keep, percentile, report
 from server.app import make_app
 from server.config import load
 from server.house import House
@@ -172,28 +169,6 @@ async def timed(
     return took
 
 
-def report(took: dict[str, list[tuple[float, float]]], incidents: int, events: int) -> str:
-    """The table, in Markdown."""
-    lines = ["| page | calls | median ms | p95 ms | p95 ms of processor time |", "|---|---|---|---|---|"]
-    for name, values in took.items():
-        waited, used = [each[0] for each in values], [each[1] for each in values]
-        figures = (statistics.median(waited), percentile(waited, 0.95), percentile(used, 0.95))
-        lines.append(
-            f"| {name} | {len(values)} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |"
-        )
-    head = f"{incidents:,} incidents, {events:,} events, SQLite, Python {platform.python_version()}, "
-    shared = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
-    return f"{head}{shared}.\n\n" + "\n".join(lines) + "\n"
-
-
-def keep(path: Path, text: str) -> None:
-    """Put the table after its mark."""
-    page = path.read_text(encoding="utf-8")
-    assert page.count(MARK) == 2, f"{path} has no place for it, between two {MARK}"
-    before, _, after = page.split(MARK)
-    path.write_text(f"{before}{MARK}\n{text}{MARK}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Fill a folder, ask, print the table."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -215,10 +190,10 @@ def main() -> None:
             "Search": ["/search?q=needle", "/search?q=keyerror", "/search?q=nowhere-to-be-found"],
         }
         took = anyio.run(timed, house, paths, given.calls)
-    text = report(took, given.incidents, given.events)
+    text = report(took, given.incidents, given.events, "page", 95)
     print(text)
     if given.write:
-        keep(given.write, text)
+        keep(given.write, text, MARK)
     bounded = [percentile([each[0] for each in took[name]], 0.95) for name in took if name != "Search"]
     raise SystemExit(max(bounded) > BOUND)
 
