@@ -81,7 +81,7 @@ class Desk:
             self.complaints.append(f"left the host: {url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser of this machine."""
     named = os.environ.get("NIGHTDESK_TEST_CHROMIUM")

@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from server.house import House
 from store import migrations
 from store.database import Database
+from store.sqlite import Sqlite
 from tests.journeys import test_ingest_http as wire
 from tests.journeys.test_api import bearer
 from tests.journeys.test_packaging import installed, pins, run, wheel  # noqa: F401 - fixtures
@@ -74,7 +75,7 @@ def of_the_previous_revision(new: Path, old: Path) -> tuple[str, str]:
     assert isinstance(before, str)
     old.mkdir()
     (old / "redaction.key").write_bytes((new / "redaction.key").read_bytes())
-    database = Database(old / "nightdesk.sqlite")
+    database = Database(Sqlite(old / "nightdesk.sqlite"))
     with database._writer.connect() as connection, connection.begin():
         migrations.upgrade(connection, revision=before)
     database.close()
