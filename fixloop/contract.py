@@ -85,6 +85,25 @@ def filled_once(inputs: dict[str, Any], name: str, value: Any) -> Iterator[dict[
             yield {**inputs, part: _put(item, path, name, value)}
 
 
+def moved_back(inputs: Any, name: str, path: Sequence[str]) -> Iterator[Any]:
+    """The input with the value that stands under `path` put under `name` as well, in all records that have it."""
+    changed = _moved_back(inputs, name, path)
+    if changed != inputs:
+        yield changed
+
+
+def _moved_back(value: Any, name: str, path: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_moved_back(item, name, path) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _moved_back(item, name, path) for key, item in value.items()}
+    here: Any = value
+    for step in path:
+        here = here.get(step) if isinstance(here, dict) else None
+    return {**inner, name: here} if here is not None and name not in value else inner
+
+
 def _lacking(value: Any, name: str, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     """Where the mappings are that lack a key, outermost first."""
     if isinstance(value, dict) and not any(str(key).startswith("$") for key in value):

@@ -7,7 +7,7 @@ from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.minimise import minimise
-from fixloop.oracle import Meaning, read
+from fixloop.oracle import Meaning, ended_well, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
@@ -58,7 +58,9 @@ def _without_headers(inputs: dict[str, Any], fails: Callable[[Any], bool]) -> di
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
-    return found.signature.matches(runner.run(source, preload=recipe.preload)[0])
+    outcome = runner.run(source, preload=recipe.preload)[0]
+    caught = found.signature.escapes and ended_well(recipe, outcome)
+    return not caught and found.signature.matches(outcome)
 
 
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
