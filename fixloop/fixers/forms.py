@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from fixloop.fixers.crash import Crash, Proposal, Source, spliced, statement_of
+from fixloop.fixers.crash import Crash, Proposal, Source, spliced
 from fixloop.reproduce.syntax import Function, own_parts
 
 _NAIVE = re.compile(r"offset-naive and offset-aware|naive datetime|timezone-naive")
@@ -205,7 +205,7 @@ def _falling_back(source: Source, function: Function, node: ast.Call, second: st
         case _:
             return None
     taken = "decoded" in {each.name for each in source.tree.body if isinstance(each, ast.FunctionDef)}
-    if top is None or taken or statement_of(top, node) is None:
+    if top is None or taken or first == second:
         return None
     rows = (spliced(source.text, [(node, replaced)]) or "").splitlines(keepends=True)
     row = min([top.lineno, *(each.lineno for each in getattr(top, "decorator_list", ()))]) - 1

@@ -63,7 +63,8 @@ def _siblings_say(crash: Crash, names: tuple[str, ...], word: str) -> bool:
 
 
 def shared_temporary(crash: Crash) -> Iterator[Proposal]:
-    """p = target.with_suffix(".part") -> a name of its own for each writer, where p is renamed in the end: that is done so that nobody sees half a file, and two writers with one name see each other's."""
+    """p = target.with_suffix(".part") -> a name of its own for each writer, where p is renamed in the end: that is done
+    so that nobody sees half a file, and two writers with one name see each other's."""
     if crash.type not in ("FileNotFoundError", "FileExistsError", "PermissionError"):
         return
     for source, function in crash.frames:
