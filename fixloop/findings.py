@@ -35,6 +35,7 @@ class Findings(Value):
     validation: Validation | None = None
     proof: Proof | None = None
     rejected: tuple[tuple[Patch, Validation], ...] = ()
+    tests: tuple[Reproducer, ...] = ()  # of the libraries that the patch changes
     ended: Ended | None = None
     said: str = ""
     spent: float = 0.0

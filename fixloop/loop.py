@@ -34,6 +34,7 @@ from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
 from fixloop.judge import Judge, Trial
+from fixloop.library_tests import library_tests
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Cause, Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
@@ -329,7 +330,8 @@ class Repair:
         if validation.verdict != ValidationVerdict.PROVEN:
             raise _End(Ended.NEEDS_DECISION, validation.said, after)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
-        after = after.model_copy(update={"proof": proof})
+        tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
+        after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
 
 
@@ -354,7 +356,7 @@ def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:
             "said": known.said,
             "changes": tuple(known.search.changes) if known.search else (), "reproducer": known.reproducer,
             "hypotheses": _hypotheses(known), "patch": known.patch, "validation": known.validation,
-            "proof": known.proof, "rejected": known.rejected,
+            "proof": known.proof, "rejected": known.rejected, "tests": known.tests,
         }
     )  # fmt: skip
 

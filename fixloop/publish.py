@@ -62,6 +62,7 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC{_where(incident)}.",
         _cause(attempt.changes),
         _test(attempt.reproducer),
+        _further(attempt),
         f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _linked(incident, attempt),
@@ -95,6 +96,16 @@ def _test(test: Reproducer | None) -> str:
         f"## The test\n\n`{test.test_path}` fails {test.failures} of {test.runs} times on the running release. How it "
         f"knows what is right: `{test.oracle}`.\n\n    {test.command}"
     )
+
+
+def _further(attempt: Attempt) -> str:
+    """The tests of the libraries that change."""
+    rows = [
+        f"- `{_quiet(test.repo)}`: `{test.test_path}` fails {test.failures} of {test.runs} times without the fix, and "
+        "passes as often with it."
+        for test in attempt.tests
+    ]
+    return "The libraries that change have tests of their own:\n\n" + "\n".join(rows) if rows else ""
 
 
 def _where(incident: Incident) -> str:

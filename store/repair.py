@@ -261,4 +261,7 @@ class Attempt(Value):
     validation: Validation | None = None
     proof: Proof | None = None
     rejected: tuple[tuple[Patch, Validation], ...] = ()
+    tests: tuple[
+        Reproducer, ...
+    ] = ()  # of the libraries that the patch changes, each smaller than the incident's own
     drafts: tuple[DraftPullRequest, ...] = ()

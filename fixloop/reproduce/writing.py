@@ -94,7 +94,7 @@ def write_reproducer(
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
-    folder = _test_folder(recipe.repo, bench)
+    folder = test_folder(recipe.repo, bench)
     return Reproducer(
         repo=recipe.repo, framework=framework, test_path=f"{folder}/{name}.py", source=source,
         command=f"python -m {framework} {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
@@ -132,7 +132,7 @@ def is_test_file(path: str) -> bool:
     return name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
 
 
-def _test_folder(repo: str, bench: Bench) -> str:
+def test_folder(repo: str, bench: Bench) -> str:
     """Where the repository keeps its tests."""
     commit = bench.layout.repo(repo).commit
     tops = {path.partition("/")[0] for path in bench.repositories.get(repo).paths(commit) if "/" in path}
