@@ -38,9 +38,18 @@ def contradicted(
         if now.meaning != Meaning.GOOD:
             continue
         then = read(neighbour, signature, parents.run(source, preload=neighbour.preload)[0], modules)
-        if then.meaning == Meaning.GOOD and not keeps(then.expected, now.expected):
+        if then.meaning != Meaning.GOOD or (_refusal(then.expected) or 0) == _refusal(now.expected):
+            continue
+        if not keeps(then.expected, now.expected):
             return True
     return False
+
+
+def _refusal(answer: Any) -> int | None:
+    """The status of an HTTP answer that refuses; the words of a refusal are for people, and no contract."""
+    pair = answer.get("$tuple") if isinstance(answer, dict) else None
+    status = pair[0] if isinstance(pair, list) and pair and isinstance(pair[0], int) else 0
+    return status if status >= 400 else None
 
 
 def raised_in(line: str, texts: Iterable[str]) -> bool:

@@ -36,6 +36,8 @@ class Findings(Value):
     proof: Proof | None = None
     rejected: tuple[tuple[Patch, Validation], ...] = ()
     tests: tuple[Reproducer, ...] = ()  # of the libraries that the patch changes
+    closes: tuple[str, ...] = ()
+    siblings: tuple[Reproducer, ...] = ()
     ended: Ended | None = None
     said: str = ""
     spent: float = 0.0

@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
+from fixloop.beyond import beyond
 from fixloop.changes.clues import missing_names
 from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
@@ -326,7 +327,10 @@ class Repair:
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
             raise _End(Ended.NEEDS_DECISION, said, after)
         patch, validation = best
-        after = after.model_copy(update={"patch": patch, "validation": validation})
+        closes, siblings = beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        after = after.model_copy(
+            update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
+        )
         if validation.verdict != ValidationVerdict.PROVEN:
             raise _End(Ended.NEEDS_DECISION, validation.said, after)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
@@ -357,6 +361,7 @@ def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:
             "changes": tuple(known.search.changes) if known.search else (), "reproducer": known.reproducer,
             "hypotheses": _hypotheses(known), "patch": known.patch, "validation": known.validation,
             "proof": known.proof, "rejected": known.rejected, "tests": known.tests,
+            "closes": known.closes, "siblings": known.siblings,
         }
     )  # fmt: skip
 

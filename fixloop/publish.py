@@ -67,6 +67,7 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _linked(incident, attempt),
         f"## Proof\n\n{_table(attempt.validation)}\n\n{_recheck(incident, attempt)}",
+        _beyond(attempt),
         _refuted(attempt),
         _tried(attempt),
         f"## Risks\n\n{_risks(attempt)}",
@@ -148,6 +149,20 @@ def _refuted(attempt: Attempt) -> str:
         if one.status in {"refuted", "undetermined"}
     ]
     return "## What else was thought of\n\n" + "\n".join(rows[:8]) if rows else ""
+
+
+def _beyond(attempt: Attempt) -> str:
+    """The incidents that this closes as well, and where the same defect is left."""
+    rows = [
+        f"- it closes {_quiet(incident)} as well: its own test passes with this fix"
+        for incident in attempt.closes
+    ]
+    rows += [
+        f"- the same defect is left in `{_quiet(str(test.recipe.get('target', {}).get('qualname')))}` of "
+        f"`{_quiet(test.repo)}`: a test that fails there is kept with the incident"
+        for test in attempt.siblings
+    ]
+    return "## Beyond this incident\n\n" + "\n".join(rows) if rows else ""
 
 
 def _risks(attempt: Attempt) -> str:

@@ -264,4 +264,8 @@ class Attempt(Value):
     tests: tuple[
         Reproducer, ...
     ] = ()  # of the libraries that the patch changes, each smaller than the incident's own
+    closes: tuple[str, ...] = ()  # other incidents, whose tests pass with the patch as well
+    siblings: tuple[
+        Reproducer, ...
+    ] = ()  # failing tests of the same defect elsewhere, which the patch leaves
     drafts: tuple[DraftPullRequest, ...] = ()
