@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from store.repair import Reproducer
+
 
 @dataclass(frozen=True)
 class Document:
@@ -44,4 +46,5 @@ class Knowledge:
     documents: tuple[Document, ...] = ()
     lines: tuple[LogLine, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    tests: tuple[tuple[str, Reproducer], ...] = ()  # of other incidents that are open: (incident, its test)
     hints: tuple[str, ...] = ()  # what whoever started the repair thinks

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.compare import ended_well, told
+from fixloop.compare import told
 from fixloop.neighbours import Words, neighbours, words_of
-from fixloop.oracle import Meaning, Reading
+from fixloop.oracle import Meaning, Reading, ended_well
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import call_source

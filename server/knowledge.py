@@ -16,8 +16,9 @@ from server.log_files import near
 from server.repository_part import RepositoryPart
 from store import queries
 from store.event import Event
-from store.incident import Incident
+from store.incident import Incident, Status
 from store.nearby import around
+from store.repair import Reproducer
 
 DOCUMENTS = 40  # of a project
 LONGEST = 20_000  # characters of one
@@ -40,7 +41,24 @@ def knowledge_of(
         :DOCUMENTS
     ]
     lines = [replace(one, text=clean(one.text)) for one in _lines(house, incident, events)]
-    return Knowledge(tuple(documents), tuple(lines), tuple(_earlier(house, incident))[:EARLIER])
+    return Knowledge(
+        tuple(documents), tuple(lines), tuple(_earlier(house, incident))[:EARLIER], _tests(house, incident)
+    )
+
+
+def _tests(house: House, incident: Incident) -> tuple[tuple[str, Reproducer], ...]:
+    """Of other open incidents of the project: those in the same repository, the latest first."""
+    repo = incident.location.repo if incident.location else None
+    others = queries.incidents(
+        house.database, project=incident.project, repo=repo, status=Status.OPEN, limit=50
+    )
+    attempts = (
+        (one.id, queries.latest_attempt(house.database, one.id)) for one in others if one.id != incident.id
+    )
+    found = [
+        (name, last.reproducer) for name, last in attempts if last is not None and last.reproducer is not None
+    ]
+    return tuple(found[:EARLIER])
 
 
 def _documents(

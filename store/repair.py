@@ -261,4 +261,11 @@ class Attempt(Value):
     validation: Validation | None = None
     proof: Proof | None = None
     rejected: tuple[tuple[Patch, Validation], ...] = ()
+    tests: tuple[
+        Reproducer, ...
+    ] = ()  # of the libraries that the patch changes, each smaller than the incident's own
+    closes: tuple[str, ...] = ()  # other incidents, whose tests pass with the patch as well
+    siblings: tuple[
+        Reproducer, ...
+    ] = ()  # failing tests of the same defect elsewhere, which the patch leaves
     drafts: tuple[DraftPullRequest, ...] = ()

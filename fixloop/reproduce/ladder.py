@@ -8,9 +8,10 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
+from fixloop.oracle import ended_well
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
@@ -250,7 +251,8 @@ class _Climb:
             is_same = wanted is not None and wanted.matches(outcome)
             way = recipe.entry in ("http", "cli") or cost == 0 or _same_way(sighting, recipe, outcome)
             if wanted is not None and is_same and way:
-                return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
+                signature = replace(wanted, escapes=not ended_well(candidate, outcome))
+                return Reproduction(candidate, signature, outcome, sighting.event.event_id)
             said = said or describe(outcome)
             if outcome.status != "ok":
                 break  # it fails in another way: the same again would not help

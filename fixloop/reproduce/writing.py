@@ -7,7 +7,7 @@ from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.minimise import minimise
-from fixloop.oracle import Meaning, read
+from fixloop.oracle import Meaning, ended_well, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
@@ -58,7 +58,9 @@ def _without_headers(inputs: dict[str, Any], fails: Callable[[Any], bool]) -> di
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
-    return found.signature.matches(runner.run(source, preload=recipe.preload)[0])
+    outcome = runner.run(source, preload=recipe.preload)[0]
+    caught = found.signature.escapes and ended_well(recipe, outcome)
+    return not caught and found.signature.matches(outcome)
 
 
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
@@ -92,7 +94,7 @@ def write_reproducer(
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
-    folder = _test_folder(recipe.repo, bench)
+    folder = test_folder(recipe.repo, bench)
     return Reproducer(
         repo=recipe.repo, framework=framework, test_path=f"{folder}/{name}.py", source=source,
         command=f"python -m {framework} {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
@@ -130,7 +132,7 @@ def is_test_file(path: str) -> bool:
     return name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
 
 
-def _test_folder(repo: str, bench: Bench) -> str:
+def test_folder(repo: str, bench: Bench) -> str:
     """Where the repository keeps its tests."""
     commit = bench.layout.repo(repo).commit
     tops = {path.partition("/")[0] for path in bench.repositories.get(repo).paths(commit) if "/" in path}
