@@ -12,9 +12,10 @@ from typing import Any
 
 from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.objects import Filler
+from fixloop.reproduce.observed import Seen, answering, first_state, observations
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
-from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
+from fixloop.reproduce.syntax import Function, FunctionNode, function_at, parse, required, spoiled
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
@@ -24,6 +25,7 @@ from store.incident import CodeLocation
 
 CALLS = 70  # calls that are made of one frame
 STATES = 6  # of which so many are also made after earlier calls of the same method
+SEEN = 8  # the cost of a stand-in that answers as it was seen
 _LEFT_OUT = Way({"$left_out": True})
 
 
@@ -259,7 +261,17 @@ def _ways(
         ]
     if kept is None and is_needed:
         found += filler.of_hole(wanted, 0)
+    if not found or found[0].cost > SEEN:
+        found += _as_answered(name, node, own, filler)
     return sorted(found, key=lambda way: way.cost)
+
+
+def _as_answered(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+    """A parameter that answers as the function has seen it."""
+    seen = observations(node, own.location.line or own.frame.lineno or 0, own.frame.vars).get(name)
+    way = answering(seen, filler.nearest) if seen is not None else None
+    if way is not None:
+        yield way.noted(f"{name}: a stand-in that answers as the locals show it", SEEN)
 
 
 def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
@@ -269,6 +281,12 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
     lacking = {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
     if kind is None or not lacking:
         return
+    if isinstance(way.value, list):
+        for dotted in filler.catalogue.records(lacking, len(way.value), filler.near):
+            note = f"{wanted.name}: a {dotted.rpartition('.')[2]}, of which the event shows a list"
+            yield replace(
+                way, value={"$call": dotted, "args": way.value, "kwargs": {}}, notes=(*way.notes, note)
+            )
     for own in filler.catalogue.classes_with(lacking, filler.near, kind.__name__):
         name = variable(wanted.name, own.name)
         shown = {key: filler.ways(filler.scene.frame.vars[key], Wanted(key)) for key in sorted(lacking)
@@ -330,18 +348,64 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
     if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
-        found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]
+        found += [_contained(way, owner, filler) for way in filler.ways(kept, Wanted(name))]
     if len(function.classes) == 1 and not function.nested:
         found += filler.of_class(owner, Wanted(name))
+        found += _as_seen(owner, name, function, own, filler)
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(distinct(found), key=lambda way: way.cost)
 
 
-def _contained(way: Way, owner: OwnClass) -> Way:
+def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
     """A container of the team's own kind, made from the plain one that the SDK kept of it."""
     name = variable("self", owner.name)
-    made = {"name": name, "call": owner.dotted, "args": [way.value], "kwargs": {}, "calls": [], "set": {}}
+    fields = filler.catalogue.is_record(owner) and isinstance(way.value, list)
+    args = way.value if fields else [way.value]
+    made: dict[str, Any] = {
+        "name": name,
+        "call": owner.dotted,
+        "args": args,
+        "kwargs": {},
+        "calls": [],
+        "set": {},
+    }
     return Way({"$ref": name}, way.cost, way.notes, (*way.objects, made))
+
+
+def _as_seen(owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+    """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
+    another frame shows under their names, what the constructor gives them, else a stand-in."""
+    line = own.location.line or own.frame.lineno or 0
+    seen = observations(function.node, line, own.frame.vars).get(name, Seen()).parts
+    state = first_state(filler.catalogue.method(owner, "__init__"))
+    read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
+    parts: dict[str, Way] = {}
+    for attribute in sorted({*read, *seen} & filler.catalogue.attributes(owner)):
+        way = answering(seen[attribute], filler.nearest) if attribute in seen else None
+        shown = (filler.nearest(attribute, kept) for kept, _ in filler.scene.kept(attribute))
+        way = way or next((one for one in shown if one is not None), None)
+        if way is None and attribute not in state:
+            way = Way(
+                {"$call": STAND_IN, "args": [], "kwargs": {}},
+                3,
+                (f"{attribute} of {owner.name}: a stand-in",),
+            )
+        if way is not None:
+            parts[attribute] = way
+    if not parts and not state:
+        return
+    state |= {attribute: way.value for attribute, way in parts.items()}
+    called = variable("self", owner.name)
+    made: dict[str, Any] = {
+        "name": called,
+        "value": {"$made": owner.dotted, "state": state},
+        "calls": [],
+        "set": {},
+    }
+    note = f"{name}: a {owner.name} past its constructor, with what {function.node.name}() reads of it"
+    notes = (note, *(said for way in parts.values() for said in way.notes))
+    objects = tuple(one for way in parts.values() for one in way.objects)
+    yield Way({"$ref": called}, 6 + sum(way.cost for way in parts.values()), notes, (*objects, made))
 
 
 # --- together -----------------------------------------------------------------------------------------------------

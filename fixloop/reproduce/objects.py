@@ -77,6 +77,10 @@ class Filler:
             found += self._otherwise(kept, wanted, depth)
         return found
 
+    def nearest(self, name: str, kept: Any) -> Way | None:
+        """The cheapest way to have a local of that name; a list of kept values is one of ways."""
+        return next(iter(self.ways(kept, Wanted(name), 1)), None)
+
     def _typed(self, kept: Typed, wanted: Wanted, depth: int) -> list[Way]:
         """What a capsule has, and after it what the SDK shows of the same."""
         shown = self.ways(kept.shown, wanted, depth) if kept.shown is not None else []
