@@ -266,10 +266,15 @@ def _ways(
     return sorted(found, key=lambda way: way.cost)
 
 
+def _seen(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Seen:
+    """What the frame's function has seen of one of its parameters."""
+    line = own.location.line or own.frame.lineno or 0
+    return observations(node, line, own.frame.vars, filler.scene.raised_here).get(name, Seen())
+
+
 def _as_answered(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:
     """A parameter that answers as the function has seen it."""
-    seen = observations(node, own.location.line or own.frame.lineno or 0, own.frame.vars).get(name)
-    way = answering(seen, filler.nearest) if seen is not None else None
+    way = answering(_seen(name, node, own, filler), filler.nearest)
     if way is not None:
         yield way.noted(f"{name}: a stand-in that answers as the locals show it", SEEN)
 
@@ -375,8 +380,7 @@ def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
 def _as_seen(owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler) -> Iterator[Way]:
     """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
     another frame shows under their names, what the constructor gives them, else a stand-in."""
-    line = own.location.line or own.frame.lineno or 0
-    seen = observations(function.node, line, own.frame.vars).get(name, Seen()).parts
+    seen = _seen(name, function.node, own, filler).parts
     state = first_state(filler.catalogue.method(owner, "__init__"))
     read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
     parts: dict[str, Way] = {}

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fixloop.reproduce.implied import implied
 from fixloop.reproduce.syntax import FunctionNode, own_parts, parameter_names
 from fixloop.reproduce.values import AWAITED, STAND_IN
 from fixloop.reproduce.ways import Way
 
 NAMESPACE = "types.SimpleNamespace"
+IMPLIED = 12  # the cost of a value that only the error speaks of
 DEPTH = 5  # attributes and calls after one another
 _CALL, _AWAIT, _ITEM, _ENTER = "()", "await", "[]", "with"
 _LOOPS = frozenset({"for", "items", "values"})
@@ -35,6 +37,7 @@ class Seen:
 
     local: str | None = None
     kept: Any = None
+    said: tuple[Any] | None = None  # its value as the error says it
     parts: dict[str, Seen] = field(default_factory=dict)
 
     def at(self, path: tuple[str, ...]) -> Seen:
@@ -45,8 +48,11 @@ class Seen:
         return node
 
 
-def observations(node: FunctionNode, line: int, kept: Mapping[str, Any]) -> dict[str, Seen]:
-    """What a function has seen of each of its parameters before `line`. `kept`: its locals in the event."""
+def observations(
+    node: FunctionNode, line: int, kept: Mapping[str, Any], message: str = ""
+) -> dict[str, Seen]:
+    """What a function has seen of each of its parameters before `line`. `kept`: its locals in the event; `message`:
+    of the error, where it was raised in this line."""
     roots = {name: Seen() for name in parameter_names(node)}
     aliases: dict[str, tuple[str, ...]] = {}
     for target, source in sorted(_bindings(node, line), key=lambda pair: pair[1][1]):
@@ -59,6 +65,11 @@ def observations(node: FunctionNode, line: int, kept: Mapping[str, Any]) -> dict
         if isinstance(target, ast.Name):
             aliases[target.id] = path
         _note(roots[path[0]].at(path[1:]), target, kept)
+    for value, tree in implied(node, line, message) if message else ():
+        path = _path(value)
+        path = (*aliases.get(path[0], path[:1]), *path[1:]) if path else None
+        if path and path[0] in roots and 1 < len(path) <= DEPTH + 1:
+            roots[path[0]].at(path[1:]).said = (tree,)
     return {name: seen for name, seen in roots.items() if seen.parts}
 
 
@@ -138,6 +149,8 @@ def _note(seen: Seen, target: ast.expr, kept: Mapping[str, Any]) -> None:
 
 def answering(seen: Seen, valued: Valued) -> Way | None:
     """A value that answers as it was seen: the value itself, where it can be had, else a stand-in."""
+    if seen.said is not None:
+        return Way(seen.said[0], IMPLIED, ("the error says that it was so",))
     known = valued(seen.local, seen.kept) if seen.local is not None else None
     if known is not None and (not seen.parts or _is_plain(known.value)):
         return known
