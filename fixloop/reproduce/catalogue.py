@@ -86,11 +86,13 @@ class Catalogue:
                 if isinstance(node, ast.ClassDef) and node.name == last:
                     yield OwnClass(module, node)
 
-    def class_of(self, name: str) -> str | None:
-        """The dotted name of the one class of that name, or None: for values that name their class."""
+    def class_of(self, name: str, near: str = "") -> str | None:
+        """The dotted name of the one class of that name, or of the one in the module `near`; None where that is not
+        said: for values that name their class."""
         found = self.classes(name)
         if found or not name.replace(".", "").isidentifier():
-            return found[0].dotted if len(found) == 1 else None
+            close = [one for one in self._classes.get(name, ()) if one.module == near]
+            return (close or found)[0].dotted if len(found) == 1 or close else None
         return self._assigned(name.rpartition(".")[2])
 
     def _assigned(self, name: str) -> str | None:

@@ -14,6 +14,7 @@ from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.observed import Seen, answering, first_state, observations
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.reprs import class_name
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.syntax import Function, FunctionNode, function_at, parse, required, spoiled
 from fixloop.reproduce.typed import Typed
@@ -24,6 +25,7 @@ from store.event import Frame
 from store.incident import CodeLocation
 
 CALLS = 70  # calls that are made of one frame
+KINDS = 3  # classes that a method's object is taken for
 STATES = 6  # of which so many are also made after earlier calls of the same method
 SEEN = 8  # the cost of a stand-in that answers as it was seen
 _LEFT_OUT = Way({"$left_out": True})
@@ -350,15 +352,31 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         return [Way(None)]
     owner = OwnClass(own.module, function.classes[-1])
     found: list[Way] = []
+    is_top = len(function.classes) == 1 and not function.nested
+    kinds = _kinds(owner, kept, filler) if is_top else []
     if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
-        found += [_contained(way, owner, filler) for way in filler.ways(kept, Wanted(name))]
-    if len(function.classes) == 1 and not function.nested:
+        for way in filler.ways(kept, Wanted(name)):
+            found.append(_contained(way, owner, filler))
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, way)]
+    if is_top:
         found += filler.of_class(owner, Wanted(name))
-        found += _as_seen(owner, name, function, own, filler)
+        if kept is None or isinstance(kept, str | Typed):
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler)]
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(distinct(found), key=lambda way: way.cost)
+
+
+def _kinds(owner: OwnClass, kept: Any, filler: Filler) -> list[OwnClass]:
+    """The classes that a method's object may be of: the one that its repr names, those whose methods were called
+    farther in, the one that has the method."""
+    named = class_name(kept) if isinstance(kept, str) else None
+    known = [*(filler.catalogue.classes(named) if named else ()), *reversed(filler.kin)]
+    derived = [
+        one for one in known if any(base.dotted == owner.dotted for base in filler.catalogue.lineage(one))
+    ]
+    return list({one.dotted: one for one in [*derived, owner]}.values())[:KINDS]
 
 
 def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
@@ -377,9 +395,12 @@ def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
     return Way({"$ref": name}, way.cost, way.notes, (*way.objects, made))
 
 
-def _as_seen(owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+def _as_seen(
+    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None
+) -> Iterator[Way]:
     """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
-    another frame shows under their names, what the constructor gives them, else a stand-in."""
+    another frame shows under their names, what the constructor gives them, else a stand-in. `content` is what it
+    holds, where it is a container."""
     seen = _seen(name, function.node, own, filler).parts
     state = first_state(filler.catalogue.method(owner, "__init__"))
     read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
@@ -396,7 +417,7 @@ def _as_seen(owner: OwnClass, name: str, function: Function, own: OwnFrame, fill
             )
         if way is not None:
             parts[attribute] = way
-    if not parts and not state:
+    if not parts and not state and content is None:
         return
     state |= {attribute: way.value for attribute, way in parts.items()}
     called = variable("self", owner.name)

@@ -55,11 +55,12 @@ class Filler:
     catalogue: Catalogue
     near: str
     stack: tuple[ast.AST, ...] = ()  # the functions from this frame inwards
+    kin: tuple[OwnClass, ...] = ()  # the classes of the methods from this frame inwards
     _ways: dict[tuple[str, str, int], list[Way]] = field(default_factory=dict)
 
     def own_class(self, name: str) -> str | None:
         """The team's own class, or a function that a class shows as its repr, by the name in a repr."""
-        return self.catalogue.class_of(name) or self.catalogue.makes(name, self.near)
+        return self.catalogue.class_of(name, self.near) or self.catalogue.makes(name, self.near)
 
     def ways(self, kept: Any, wanted: Wanted, depth: int = 0) -> list[Way]:
         """Ways to have what the SDK or a capsule kept, the cheapest first. Empty where there is none."""
