@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fixloop.reproduce.catalogue import OwnClass
+from fixloop.reproduce.nested import decorated, given_by
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.observed import Seen, answering, first_state, observations
 from fixloop.reproduce.recipe import Recipe
@@ -66,10 +67,16 @@ def frame_calls(own: OwnFrame, filler: Filler, settings: str | None = None) -> l
     slots = _slots(function, own, filler)
     if isinstance(slots, NoCall):
         return slots
-    receivers = _receivers(function, own, filler)
+    target = _target(function, own, settings)
+    if function.nested and function.kind != "method":
+        reached = _inside(function, target, own, filler)
+        if reached is None:
+            return NoCall(f"{function.qualname} is defined inside another function")
+        target, receivers = reached
+    else:
+        receivers = _receivers(function, own, filler)
     if not receivers:
         return NoCall(f"{function.classes[-1].name} cannot be made out of what the event shows")
-    target = _target(function, own, settings)
     found: list[Call] = []
     for ways in cheapest([receivers, *(slot.ways for slot in slots)], CALLS):
         inputs, notes = _inputs(ways[0], list(zip(slots, ways[1:], strict=True)))
@@ -144,8 +151,6 @@ def frame_function(own: OwnFrame) -> Function | NoCall:
         return NoCall(f"no function {name} around line {line} of {own.location.path}")
     if name.startswith("<"):
         return NoCall(f"{name} is a part of {function.qualname}")
-    if function.nested and function.kind != "method":
-        return NoCall(f"{function.qualname} is defined inside another function")
     return function
 
 
@@ -166,6 +171,31 @@ def _target(function: Function, own: OwnFrame, settings: str | None) -> dict[str
     if settings:
         target["settings"] = settings
     return target
+
+
+def _inside(
+    function: Function, target: dict[str, Any], own: OwnFrame, filler: Filler
+) -> tuple[dict[str, Any], list[Way]] | None:
+    """How a function inside another one is called: by what it decorates, or by what gives it; None for others."""
+    dotted = decorated(function, own.frame.vars, filler.catalogue, own.module)
+    if dotted is not None:
+        module = max((name for name in filler.catalogue.texts if dotted.startswith(f"{name}.")), key=len)
+        return {**target, "module": module, "qualname": dotted[len(module) + 1 :]}, [Way(None)]
+    tree = parse(own.source)
+    outer = given_by(function, tree) if tree is not None else None
+    slots = _slots(outer, own, filler) if outer is not None else None
+    if outer is None or slots is None or isinstance(slots, NoCall):
+        return None
+    name, receivers = variable(function.node.name, outer.node.name), []
+    for ways in cheapest([slot.ways for slot in slots], KINDS * KINDS) if slots else [()]:
+        inputs, notes = _inputs(Way(None), list(zip(slots, ways, strict=True)))
+        made: dict[str, Any] = {
+            "name": name, "call": f"{own.module}.{outer.qualname}", "args": inputs["args"], "kwargs": inputs["kwargs"],
+            "calls": [], "set": {},
+        }  # fmt: skip
+        cost = 1 + sum(way.cost for way in ways)
+        receivers.append(Way({"$ref": name}, cost, notes, (*inputs.get("objects", ()), made)))
+    return {**target, "qualname": f"{outer.qualname}.__call__", "receiver": "value"}, receivers
 
 
 # --- arguments --------------------------------------------------------------------------------------------------
