@@ -18,6 +18,7 @@ from typing import Any
 
 from fixloop.reproduce.capsules import tree_of
 from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, parameters
+from fixloop.reproduce.observed import first_state
 from fixloop.reproduce.reprs import class_name, expression, function_name, positional, shown
 from fixloop.reproduce.scene import Scene, bare
 from fixloop.reproduce.typed import Typed
@@ -55,11 +56,12 @@ class Filler:
     catalogue: Catalogue
     near: str
     stack: tuple[ast.AST, ...] = ()  # the functions from this frame inwards
+    kin: tuple[OwnClass, ...] = ()  # the classes of the methods from this frame inwards
     _ways: dict[tuple[str, str, int], list[Way]] = field(default_factory=dict)
 
     def own_class(self, name: str) -> str | None:
         """The team's own class, or a function that a class shows as its repr, by the name in a repr."""
-        return self.catalogue.class_of(name) or self.catalogue.makes(name, self.near)
+        return self.catalogue.class_of(name, self.near) or self.catalogue.makes(name, self.near)
 
     def ways(self, kept: Any, wanted: Wanted, depth: int = 0) -> list[Way]:
         """Ways to have what the SDK or a capsule kept, the cheapest first. Empty where there is none."""
@@ -75,7 +77,36 @@ class Filler:
         ]
         if isinstance(kept, str) and isinstance(built.value, dict) and "$call" in built.value:
             found += self._otherwise(kept, wanted, depth)
+        past = self._past_constructors(built.value)
+        if past != built.value:
+            note = f"{wanted.name}: past its constructor, with what its repr shows"
+            made = (
+                replace(way, cost=way.cost + 4).noted(note, 0) for way in self.filled(past, wanted, depth)
+            )
+            found += [_by_name(wanted, way) for way in made]
         return found
+
+    def _past_constructors(self, tree: Any) -> Any:
+        """The tree with every object that a repr shows by keywords alone in the state that these name: a repr need not
+        be what a constructor takes."""
+        if isinstance(tree, list):
+            return [self._past_constructors(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        inner = {key: self._past_constructors(item) for key, item in tree.items()}
+        if not inner.get("$call") or inner["args"] or not inner["kwargs"]:
+            return inner
+        own = next(
+            (one for one in self.catalogue.classes(inner["$call"]) if one.dotted == inner["$call"]), None
+        )
+        if own is None:
+            return inner
+        state = first_state(self.catalogue.method(own, "__init__"))
+        return {"$made": own.dotted, "state": {**state, **inner["kwargs"]}}
+
+    def nearest(self, name: str, kept: Any) -> Way | None:
+        """The cheapest way to have a local of that name; a list of kept values is one of ways."""
+        return next(iter(self.ways(kept, Wanted(name), 1)), None)
 
     def _typed(self, kept: Typed, wanted: Wanted, depth: int) -> list[Way]:
         """What a capsule has, and after it what the SDK shows of the same."""
