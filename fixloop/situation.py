@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from fixloop import Repositories
-from fixloop.reproduce.answers import asked_with
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.same import Signature, signature
@@ -169,11 +168,6 @@ class Situation:
                 if text is not None:
                     found.setdefault(self.module_name(repo.name, path), (repo.name, text))
         return found
-
-    @cached_property
-    def asked_with(self) -> list[str]:
-        """The libraries with which the team's code asks other services."""
-        return asked_with(text for _, text in self.modules.values())
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from fixloop.oracle import ended_well
-from fixloop.reproduce.ambient import with_ambient
-from fixloop.reproduce.answers import with_answers
 from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
@@ -146,7 +144,6 @@ class _Climb:
         events = [one.event for one in self._situation.sightings]
         if not sighting.own or not suspected(sighting.event, events) or monotonic() > self._until:
             return None
-        recipe = self._in_place(recipe, sighting)
         alone = self._runner.run(call_source(recipe), preload=recipe.preload, wall=WALL, cover=True)[0]
         function = (sighting.own[-1].frame.function or "").rpartition(".")[2]
         if not any(name.rpartition(":")[2].rpartition(".")[2] == function for name in alone.calls):
@@ -241,14 +238,8 @@ class _Climb:
             return found
         return self._attempt(stopped(found.recipe, sighting.event.timestamp), sighting) or found
 
-    def _in_place(self, recipe: Recipe, sighting: Sighting) -> Recipe:
-        """The call with what was around it in production: answers of other services, variables, flags."""
-        recipe = with_answers(recipe, sighting.event, self._situation.asked_with)
-        return with_ambient(recipe, sighting.event, self._situation.catalogue.texts)
-
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
         wanted = sighting.signature
-        recipe = self._in_place(recipe, sighting)
         said = ""
         for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
             candidate = recipe.model_copy(update={"repeat": repeat})

@@ -71,16 +71,14 @@ class Lines:
     before_imports: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
-    around: list[list[str]] = field(default_factory=list)  # heads of the blocks that everything stands in
+    around: list[str] = field(default_factory=list)  # the head of a block that everything stands in
     result: str = ""
 
     def body(self, statements: list[str]) -> list[str]:
         """The set-up and then the statements, inside the handler where there is one."""
         inner = [*self.handling, indent("\n".join(statements), "    ")] if self.handling else statements
         every = [*self.setup, *inner]
-        for head in reversed(self.around):
-            every = [*head, indent("\n".join(every), "    ")]
-        return every
+        return [*self.around, indent("\n".join(every), "    ")] if self.around else every
 
 
 def pretty(value: Any, imports: set[str]) -> str:

@@ -23,9 +23,7 @@ class Recipe(Value):
     "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
     "set": {attribute: value}, "state": {attribute: value}, put there past any setter}.
     Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
-    ("cli"), whose words are in `inputs["argv"]`. Any entry may have {"answers": [{"method", "url", "status",
-    "headers", "json" | "body"}]} of other services, for the libraries in `target["asks"]`, and "env" and "flags", each
-    {name: value}.
+    ("cli"), whose words are in `inputs["argv"]`.
     """
 
     entry: str
@@ -51,8 +49,6 @@ class Recipe(Value):
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
         clock = ("time_machine",) if self.now else ()
-        if self.inputs.get("env"):  # the application may read it while it is imported
-            return clock
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
             return (

@@ -10,8 +10,6 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from fixloop.reproduce.ambient import ambient_lines
-from fixloop.reproduce.answers import answered
 from fixloop.reproduce.clients import client_lines
 from fixloop.reproduce.clock import travelling
 from fixloop.reproduce.interleaving import interleaved_lines
@@ -187,6 +185,5 @@ def lines_of(recipe: Recipe) -> Lines:
     lines = client_lines(recipe) if recipe.entry == "http" else frame_lines(recipe)
     if recipe.now:
         lines.imports.add("time_machine")
-        lines.around.append(travelling(recipe.now))
-    lines = ambient_lines(recipe, answered(recipe, lines))
+        lines.around = travelling(recipe.now)
     return interleaved_lines(recipe, lines) if recipe.schedule else lines

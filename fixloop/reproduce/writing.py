@@ -18,7 +18,7 @@ from fixloop.worlds import SOURCES, World
 from store.repair import Oracle, Reproducer
 
 KEEP = tuple((part,) for part in (
-    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows", "answers",
+    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows",
 ))  # fmt: skip
 LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
@@ -68,8 +68,6 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     found: list[tuple[str | int, ...]] = [("args", i) for i in range(len(recipe.inputs.get("args", ())))]
     found += [("uploads", i, part) for i in range(len(recipe.inputs.get("uploads", ()))) for part in _UPLOAD]
     found += [("uploads", i) for i in range(len(recipe.inputs.get("uploads", ())))]
-    answers = recipe.inputs.get("answers", ())
-    found += [("answers", i, part) for i in range(len(answers)) for part in ("method", "url", "status")]
     found += [("rows", i, part) for i in range(len(recipe.inputs.get("rows", ()))) for part in _ROW]
     for i, made in enumerate(recipe.inputs.get("objects", ())):
         here = ("objects", i)
