@@ -20,15 +20,18 @@ from sentry_sdk.attachments import Attachment
 from sentry_sdk.integrations import Integration
 from sentry_sdk.scope import add_global_event_processor
 
+from nightdesk_capture import hooks, surroundings
 from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.rules.capsule_walk import CapsuleRedactor
 from nightdesk_capture.settings import settings
+from nightdesk_capture.trail import current
 
 AT_ONCE = 5  # capsules of one place in the code before it has to wait, and …
 PAUSE = 60.0  # … the seconds between those that follow
 PLACES = 256  # that are counted
+HINT = "debug-replay-hint"  # of a span: "off" for no capsule, "more" for all that can be had
 
 
 class NightdeskCapture(Integration):
@@ -36,7 +39,9 @@ class NightdeskCapture(Integration):
 
     `dsn`: where errors go in addition, with their capsules; without it capsules go where the errors go.
     `deny`: patterns of names of variables, attributes and keys that are never looked at.
-    `off`: patterns `module:function` of frames of which nothing is sent, or "request", "entry", "locals" as a whole.
+    `off`: patterns `module:function` of frames of which nothing is sent, or a part as a whole ("request", "locals",
+    "exchanges", …); nothing is hooked for a part that is off.
+    `more`: as after a server has asked: four times the budget, no pause between capsules of one place.
     `rules`: the server's rules of redaction (`redaction.json`) as a path or a mapping. `budget` is in bytes, `seconds`
     is what building one may take. Raises BadRules (a ValueError) for settings that cannot be right.
     """
@@ -52,8 +57,11 @@ class NightdeskCapture(Integration):
         rules: Union[str, Mapping[str, Any], None] = None,
         budget: int = BUDGET,
         seconds: float = SECONDS,
+        more: bool = False,
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
+        self._more = more
+        hooks.install(self._settings.parts_off)
         self._forward = Forward(dsn) if dsn else None
         self._recent: Dict[Tuple[str, int], Tuple[int, float]] = {}
         self._lock = threading.Lock()
@@ -83,9 +91,12 @@ class NightdeskCapture(Integration):
             self._fresh_key()
         if self._forward is not None:
             self._forward.watch(sentry_sdk.get_client())
-        if not self._may(trace):
+        hint_of_span = str(surroundings.hints(event).get(HINT, ""))
+        more = self._more or hint_of_span == "more"
+        if hint_of_span == "off" or not (more or self._may(trace)):
             return
-        make = partial(_built, trace, event, self._settings, self._redactor)
+        chosen = self._settings.all_of_it() if more else self._settings
+        make = partial(_built, trace, event, chosen, self._redactor, current())
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
