@@ -16,6 +16,7 @@ Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 
 def hook_httpx(module: Any, wrap: Wrap) -> None:
     """httpx, and httpx2, which has the same classes."""
+    name = module.__name__
 
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
@@ -25,7 +26,7 @@ def hook_httpx(module: Any, wrap: Wrap) -> None:
             try:
                 response = send(self, request, *args, **words)
             except Exception as error:
-                _failed(request.method, request.url, error)
+                _failed(name, request.method, request.url, error)
                 raise
             _note_all(_of_httpx, response)
             return response
@@ -38,7 +39,7 @@ def hook_httpx(module: Any, wrap: Wrap) -> None:
             try:
                 response = await send(self, request, *args, **words)
             except Exception as error:
-                _failed(request.method, request.url, error)
+                _failed(name, request.method, request.url, error)
                 raise
             _note_all(_of_httpx, response)
             return response
@@ -61,7 +62,7 @@ def hook_requests(module: Any, wrap: Wrap) -> None:
                 with Inside():
                     response = send(self, request, **words)
             except Exception as error:
-                _failed(request.method, request.url, error)
+                _failed("requests", request.method, request.url, error)
                 raise
             _note_all(_of_requests, response)
             return response
@@ -83,7 +84,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
                 with Inside():  # it calls itself to redirect and to try again
                     response = urlopen(self, method, url, *args, **words)
             except Exception as error:
-                _failed(method, _whole(self, url), error)
+                _failed("urllib3", method, _whole(self, url), error)
                 raise
             _note_one(lambda: _of_urllib3(self, method, url, args, words, response))
             return response
@@ -113,7 +114,7 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
             try:
                 return await ask(self, method, url, **words)
             except Exception as error:
-                _failed(method, url, error)
+                _failed("aiohttp", method, url, error)
                 raise
 
         return hooked
@@ -144,11 +145,11 @@ def _note_all(of: Callable[[Any], Note], response: Any) -> None:
         _note_one(lambda one=one: of(one))  # type: ignore[misc]
 
 
-def _failed(method: Any, url: Any, error: Exception) -> None:
+def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
     try:
         kind = type(error)
         said = {"class": f"{kind.__module__}.{kind.__qualname__}", "message": str(error)[:500]}
-        note = _note(method, url, [], b"", None, [], None)
+        note = _note(client, method, url, [], b"", None, [], None)
         note.pop("content")
         current().answered({**note, "error": said}, None)
     except Exception:  # the error itself is on its way
@@ -156,9 +157,10 @@ def _failed(method: Any, url: Any, error: Exception) -> None:
 
 
 def _note(
-    method: Any, url: Any, asked: Any, sent: Any, status: Optional[int], headers: Any, content: Any
+    client: str, method: Any, url: Any, asked: Any, sent: Any, status: Optional[int], headers: Any, content: Any
 ) -> Note:
     return {
+        "client": client,
         "method": method,
         "url": url,
         "asked": asked,
@@ -172,7 +174,7 @@ def _note(
 def _of_httpx(response: Any) -> Note:
     request = response.request
     return _note(
-        request.method, request.url, request.headers, getattr(request, "_content", None),
+        type(response).__module__.partition(".")[0], request.method, request.url, request.headers, getattr(request, "_content", None),
         response.status_code, response.headers, getattr(response, "_content", None),
     )  # fmt: skip
 
@@ -180,7 +182,7 @@ def _of_httpx(response: Any) -> Note:
 def _of_requests(response: Any) -> Note:
     request, content = response.request, response._content
     return _note(
-        request.method, request.url, request.headers, request.body, response.status_code, response.headers, content
+        "requests", request.method, request.url, request.headers, request.body, response.status_code, response.headers, content
     )
 
 
@@ -188,7 +190,7 @@ def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, respons
     body = args[0] if args else words.get("body")
     headers = args[1] if len(args) > 1 else words.get("headers")
     read = getattr(response, "_body", None)
-    return _note(method, _whole(pool, url), headers or {}, body, response.status, response.headers, read)
+    return _note("urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read)
 
 
 def _whole(pool: Any, url: Any) -> str:
@@ -202,7 +204,7 @@ def _whole(pool: Any, url: Any) -> str:
 def _of_aiohttp(response: Any) -> Note:
     request = response.request_info
     return _note(
-        request.method, request.real_url, request.headers, None, response.status, response.headers, response._body
+        "aiohttp", request.method, request.real_url, request.headers, None, response.status, response.headers, response._body
     )
 
 
@@ -229,6 +231,7 @@ def _told(note: Note) -> Dict[str, Any]:
         "headers": _headers(note["headers"]),
         "body": _text(note["body"]),
         "at": round(note["at"], 3),
+        "client": note["client"],
     }
     made.update({name: note[name] for name in ("error", "size") if name in note})
     return made

@@ -26,7 +26,7 @@ def hook_sqlalchemy(module: Any, wrap: Wrap) -> None:
             # the last fetch closes the cursor: its columns are asked before
             columns = _columns(cursor)
             rows = fetch(self, result, cursor, *args, **words)
-            _note(result, lambda: result.context.statement, columns, rows)
+            _note("sqlalchemy", result, lambda: result.context.statement, columns, rows)
             return rows
 
         return hooked
@@ -53,7 +53,7 @@ def hook_django(module: Any, wrap: Wrap) -> None:
             columns = _columns(self.cursor)
             with self.db.wrap_database_errors:
                 rows = getattr(self.cursor, name)(*args)
-            _note(self, lambda: self._nightdesk_sql, columns, rows)
+            _note("django", self, lambda: self._nightdesk_sql, columns, rows)
             return rows
 
         return hooked
@@ -115,6 +115,7 @@ def hook_psycopg(module: Any, wrap: Wrap) -> None:
 @lru_cache(maxsize=16)
 def noting(base: Any) -> Any:
     """A driver's class of cursors, with notes of what is read."""
+    by = base.__module__.partition(".")[0]
 
     class Noting(base):  # type: ignore[misc]
         """A cursor that notes what is read."""
@@ -129,30 +130,30 @@ def noting(base: Any) -> Any:
         def fetchone(self) -> Any:
             __tracebackhide__ = True
             row = super().fetchone()
-            _note(self, lambda: self._sql, _columns(self), row)
+            _note(by, self, lambda: self._sql, _columns(self), row)
             return row
 
         def fetchmany(self, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
             rows = super().fetchmany(*args, **words)
-            _note(self, lambda: self._sql, _columns(self), rows)
+            _note(by, self, lambda: self._sql, _columns(self), rows)
             return rows
 
         def fetchall(self) -> Any:
             __tracebackhide__ = True
             rows = super().fetchall()
-            _note(self, lambda: self._sql, _columns(self), rows)
+            _note(by, self, lambda: self._sql, _columns(self), rows)
             return rows
 
         def __next__(self) -> Any:
             __tracebackhide__ = True
             row = super().__next__()
-            _note(self, lambda: self._sql, _columns(self), row)
+            _note(by, self, lambda: self._sql, _columns(self), row)
             return row
 
         def _each(self) -> Any:
             for row in super().__iter__():
-                _note(self, lambda: self._sql, _columns(self), row)
+                _note(by, self, lambda: self._sql, _columns(self), row)
                 yield row
 
     if not hasattr(base, "__next__"):  # iterating makes a generator there
@@ -176,11 +177,11 @@ def _columns(cursor: Any) -> Callable[[], List[str]]:
     return lambda: [str(column[0]) for column in described or ()]
 
 
-def _note(reader: Any, sql: Callable[[], Any], columns: Callable[[], List[str]], rows: Any) -> None:
+def _note(by: str, reader: Any, sql: Callable[[], Any], columns: Callable[[], List[str]], rows: Any) -> None:
     """Rows, or one row, or None where there is none left."""
     try:
         many = rows if type(rows) is list else [] if rows is None else [rows]
-        current().read(reader, sql(), columns, many)
+        current().read(by, reader, sql(), columns, many)
     except Exception:  # the rows are the caller's in any case
         return
 
@@ -195,6 +196,7 @@ def told(notes: Iterable[Note], value: Callable[[Any, str], Any], most: int) -> 
         rows = [list(row.values()) if derives(row, dict) else list(row) for row in note["rows"][:most]]
         columns = note["columns"]
         made = {
+            "by": note["by"],
             "sql": str(note["sql"]),
             "columns": columns,
             "rows": [

@@ -61,7 +61,7 @@ class Trail:
                 self.bodies -= len(old["body"])
                 old["size"], old["body"] = len(old["body"]), None
 
-    def read(self, reader: object, sql: Any, columns: Callable[[], List[str]], rows: Any) -> None:
+    def read(self, by: str, reader: object, sql: Any, columns: Callable[[], List[str]], rows: Any) -> None:
         """Keep rows that `reader` (a result or cursor, only its id is kept) has read of a statement."""
         notes, room = self.notes["statements"], max(0, ROWS_IN_ALL - self.rows)
         kept = list(rows[: min(ROWS, room)])
@@ -73,7 +73,7 @@ class Trail:
         else:
             self.add(
                 "statements",
-                {"reader": id(reader), "sql": sql, "columns": columns(), "rows": kept, "size": len(rows)},
+                {"by": by, "reader": id(reader), "sql": sql, "columns": columns(), "rows": kept, "size": len(rows)},
             )
         self.rows += len(kept)
 
