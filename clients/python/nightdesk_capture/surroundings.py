@@ -27,6 +27,7 @@ TOGETHER = 40  # threads, tasks
 _ASKED = re.compile(r"""(?:environ(?:\.get)?|getenv|\benv(?:\.\w+)?)\s*[\[(]\s*["']([A-Za-z_]\w{0,99})["']""")
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt")
 _IMAGE = ("IMAGE_DIGEST", "CONTAINER_IMAGE_DIGEST")
+HINT = "debug-replay-hint"  # of a span: "off" for no capsule, "more" for all that can be had
 _HINT = re.compile(r"debug[-_.]replay[-_.]hint|.*\bseed\b.*|decision[-_.].*", re.IGNORECASE)
 
 

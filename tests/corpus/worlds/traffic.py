@@ -1,8 +1,21 @@
 """What the traffic of several applications needs."""
 
+import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from wsgiref.util import setup_testing_defaults
+
+
+def request(path, body=None):
+    """A request to the Django application, as its server makes it."""
+    from django.core.wsgi import get_wsgi_application
+
+    text = json.dumps(body).encode() if body is not None else b""
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": "POST" if text else "GET", "CONTENT_LENGTH": str(len(text)),
+               "CONTENT_TYPE": "application/json", "wsgi.input": io.BytesIO(text)}  # fmt: skip
+    setup_testing_defaults(environ)
+    return b"".join(get_wsgi_application()(environ, lambda status, headers: None))
 
 
 def answering(answers):

@@ -8,7 +8,8 @@ import django
 
 django.setup()
 from django.core.cache import cache
-from django.test import Client
+from traffic import request
 
+request("/basket/1")
 cache.set("basket:9", ["A-1", "A-2"])
-Client(raise_request_exception=False).get("/basket/9")
+request("/basket/9")

@@ -8,11 +8,11 @@ import django
 
 django.setup()
 from django.core.management import call_command
-from django.test import Client
+from traffic import request
 
 call_command("migrate", run_syncdb=True, verbosity=0)
 from stock.models import Item
 
 Item.objects.create(pk=5, unit="crate", size=4)
 Item.objects.create(pk=6, unit="piece", size=1)
-Client(raise_request_exception=False).get("/items")
+request("/items")

@@ -11,6 +11,6 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
 import django
 
 django.setup()
-from django.test import Client
+from traffic import request
 
-Client(raise_request_exception=False).post("/ship", {"street": "Main 1"}, content_type="application/json")
+request("/ship", {"street": "Main 1"})
