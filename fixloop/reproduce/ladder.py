@@ -25,6 +25,7 @@ from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
+from fixloop.reproduce.world import served
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
@@ -240,6 +241,7 @@ class _Climb:
 
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
         wanted = sighting.signature
+        recipe = served(recipe, sighting.event, self._situation.catalogue)
         said = ""
         for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
             candidate = recipe.model_copy(update={"repeat": repeat})

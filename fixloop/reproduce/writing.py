@@ -18,7 +18,7 @@ from fixloop.worlds import SOURCES, World
 from store.repair import Oracle, Reproducer
 
 KEEP = tuple((part,) for part in (
-    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows",
+    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows", "world",
 ))  # fmt: skip
 LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
@@ -44,7 +44,7 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
             outcome = before.run(source, preload=candidate.preload)[0]
             return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
 
-        inputs = _without_headers(found.recipe.inputs, fails)
+        inputs = _without_world(_without_headers(found.recipe.inputs, fails), fails, found.recipe)
         smaller = minimise(inputs, fails, keep=_kept(found.recipe), keys=parents is not None)
     return found.recipe.model_copy(update={"inputs": smaller})
 
@@ -55,6 +55,24 @@ def _without_headers(inputs: dict[str, Any], fails: Callable[[Any], bool]) -> di
         return inputs
     smaller = minimise(inputs["headers"], lambda headers: fails({**inputs, "headers": headers}), budget=40)
     return {**inputs, "headers": smaller}
+
+
+def _without_world(inputs: dict[str, Any], fails: Callable[[Any], bool], recipe: Recipe) -> dict[str, Any]:
+    """What the call met and does not need goes in any case: a variable or an answer is no part of a record."""
+    if not inputs.get("world"):
+        return inputs
+    keep = [path[1:] for path in _kept(recipe) if path[0] == "world" and len(path) > 1]
+    smaller = minimise(
+        inputs["world"], lambda world: fails({**inputs, "world": world}), budget=60, keep=keep, keys=False
+    )
+    for part in list(smaller):
+        for name in [None, *(smaller[part] if isinstance(smaller[part], dict) else ())]:
+            rest = {key: value for key, value in smaller[part].items() if key != name} if name else None
+            less = {key: value for key, value in smaller.items() if key != part}
+            world = {**less, part: rest} if rest else less
+            if part in smaller and fails({**inputs, "world": world}):
+                smaller = world
+    return {**inputs, "world": smaller}
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
@@ -69,6 +87,11 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     found += [("uploads", i, part) for i in range(len(recipe.inputs.get("uploads", ()))) for part in _UPLOAD]
     found += [("uploads", i) for i in range(len(recipe.inputs.get("uploads", ())))]
     found += [("rows", i, part) for i in range(len(recipe.inputs.get("rows", ()))) for part in _ROW]
+    world = recipe.inputs.get("world", {})
+    found += [("world", part, i, name) for part in ("exchanges", "statements", "cache")
+              for i, one in enumerate(world.get(part, ())) for name in one]  # fmt: skip
+    found += [("world", "statements", i, "columns", j) for i, one in enumerate(world.get("statements", ()))
+              for j in range(len(one["columns"]))]  # fmt: skip
     for i, made in enumerate(recipe.inputs.get("objects", ())):
         here = ("objects", i)
         found += [here, *((*here, part) for part in made)]

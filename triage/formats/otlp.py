@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.event import Event, ExceptionValue
+from store.event import Capsule, Event, ExceptionValue
+from triage.formats.capsule import capsule_of
 from triage.formats.otlp_records import Record, json_records, protobuf_records
 from triage.formats.shapes import text
 from triage.formats.traceback_text import chains
@@ -135,7 +137,17 @@ def _event(
     event = told(
         sent, project=project, received_at=received_at, exceptions=exceptions[1] if exceptions else None
     )
-    return event.model_copy(update={"service": text(resource.get("service.name"), 200)})
+    service = text(resource.get("service.name"), 200)
+    return event.model_copy(update={"service": service, "capsule": _capsule(said)})
+
+
+def _capsule(said: Sent) -> Capsule | None:
+    """The capsule that the capture client's span processor has put on an exception."""
+    sent = said.get("nightdesk.capsule")
+    try:
+        return capsule_of(base64.b64decode(sent, validate=True)) if isinstance(sent, str) else None
+    except ValueError:
+        return None
 
 
 def _level(record: Record) -> str:
