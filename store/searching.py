@@ -26,7 +26,10 @@ _MOST = 6000  # characters that one incident can be found by
 _FRAMES = 40  # innermost own frames whose file and function are among them
 _MESSAGE = 1000  # characters of one
 _EVENT = re.compile(r"[0-9a-f]{32}")
-_INDEXES = ("incident_words_all", "incident_words")  # everything once triaged; from the first event on, the title
+_INDEXES = (
+    "incident_words_all",
+    "incident_words",
+)  # everything once triaged; from the first event on, the title
 _POSTGRES = {
     "incident_words_all": "SELECT incident_id FROM incident_texts "
     "WHERE nightdesk_trigrams(lower(words)) @> nightdesk_trigrams(lower(:{0}))",
@@ -137,9 +140,7 @@ def _of_repairs(session: Session, number: int) -> Iterator[str]:
 
 def _of_event(session: Session, number: int) -> Iterator[str]:
     """What the newest event with a body says, and the own files and functions of its trace, the innermost first."""
-    statement = select(EventRow.body).where(
-        EventRow.incident_id == number, col(EventRow.body).is_not(None)
-    )
+    statement = select(EventRow.body).where(EventRow.incident_id == number, col(EventRow.body).is_not(None))
     body = session.exec(statement.order_by(col(EventRow.number).desc())).first()
     event = json.loads(unpacked(body)) if body else {}
     yield (event.get("message") or "")[:_MESSAGE]

@@ -36,7 +36,9 @@ def keep(db: Database, folder: Path, number: int, title: str = "KeyError: 'carri
         frames=(Frame(filename=frame.get("filename"), function=frame.get("function"), in_app=True),),
     )  # fmt: skip
     at = NOW + timedelta(minutes=number)
-    event = Event(event_id=f"{number:032x}", project="default", received_at=at, timestamp=at, exceptions=(raised,))
+    event = Event(
+        event_id=f"{number:032x}", project="default", received_at=at, timestamp=at, exceptions=(raised,)
+    )
     report = (event, Fingerprint(key=str(number), mechanism="v1", parts=()), title, "shop in quote")
     return journal.record(db, Artifacts(folder), [report])[0].incident_id
 
@@ -44,7 +46,13 @@ def keep(db: Database, folder: Path, number: int, title: str = "KeyError: 'carri
 def triaged(db: Database, incident_id: str) -> None:
     verdict = Verdict(kind=Kind.APP_BUG, signal=True, score=0.9, threshold=0.5, classifier="t", reasons=())
     place = CodeLocation(
-        repo="shop", path="shop/rates.py", line=4, function="quote", commit=SHA, confidence=1.0, method="exact"
+        repo="shop",
+        path="shop/rates.py",
+        line=4,
+        function="quote",
+        commit=SHA,
+        confidence=1.0,
+        method="exact",
     )
     triage = Triage(
         verdict=verdict, lane=Lane.FOCUS, priority=1.0, why="unhandled in a 100% request", title="KeyError: 'carrier'",
@@ -53,7 +61,9 @@ def triaged(db: Database, incident_id: str) -> None:
     journal.keep_triage(db, incident_id, triage)
 
 
-def test_an_incident_is_found_by_title_message_file_function_commit_and_event(db: Database, tmp_path: Path) -> None:
+def test_an_incident_is_found_by_title_message_file_function_commit_and_event(
+    db: Database, tmp_path: Path
+) -> None:
     found = keep(db, tmp_path, 1, filename="shop/parcels.py", function="weigh_all")
     triaged(db, found)
     keep(db, tmp_path, 2, title="ValueError: of nothing")

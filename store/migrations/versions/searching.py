@@ -1,7 +1,7 @@
 """All that an incident can be found by, with an index of its trigrams. Frozen.
 
-What is here already is found by its title, culprit, reason and place, and by the commits of its repairs; by its messages
-and files once it is triaged again. Triggers keep the index.
+What is here already is found by its title, culprit, reason and place, and by the commits of its repairs; by its
+messages and files once it is triaged again. Triggers keep the index.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _SQLITE = (
     f"CREATE TRIGGER incident_texts_changed AFTER UPDATE ON incident_texts WHEN old.words <> new.words "
     f"BEGIN {_OLD} {_NEW} END",
 )
-_POSTGRES = "CREATE INDEX ix_incident_words_all ON incident_texts USING gin (nightdesk_trigrams(lower(words)))"
+_POSTGRES = (
+    "CREATE INDEX ix_incident_words_all ON incident_texts USING gin (nightdesk_trigrams(lower(words)))"
+)
 
 
 def upgrade() -> None:
