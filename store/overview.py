@@ -109,12 +109,6 @@ def attempts_naming(db: Database, commit: str, limit: int = 100) -> list[Attempt
         )
 
 
-def recent_attempts(db: Database, limit: int) -> list[Attempt]:
-    """The repairs that were started last, newest first, one of an incident."""
-    with db.read() as session:
-        return _latest(session, [], limit)
-
-
 def _latest(session: Session, wanted: Sequence[ColumnElement[bool]], limit: int) -> list[Attempt]:
     rows = session.exec(
         select(AttemptRow)
