@@ -32,6 +32,7 @@ from store.queries import (
 from store.recording import Recorded, record, record_all
 from store.regrouping import merge, split
 from store.repair import Attempt, Ended
+from store.searching import note_texts
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -96,6 +97,7 @@ def keep_triage(db: Database, incident_id: str, triage: Triage, task: Task | Non
         if row.lane == Lane.FOCUS and row.status not in (Status.MUTED, Status.RESOLVED):
             key = f"focus:{row.id}"
             note(session, Telling.FOCUS, row.id or 0, key, row.why, datetime.now(UTC))
+        note_texts(session, row)
         if task is not None:
             drop(session, task)
 
@@ -125,6 +127,8 @@ def keep_attempt(db: Database, attempt: Attempt) -> None:
         row, now = _attempt_row(session, attempt.id), datetime.now(UTC)
         row.body = attempt.model_dump_json(exclude={"steps"})
         _add_steps(session, row, attempt.steps)
+        session.flush()
+        note_texts(session, session.get_one(IncidentRow, row.incident_id))
         follow(session, attempt, now)
         if attempt.proof is not None and attempt.ended in (Ended.PROVEN, Ended.DRAFTED):
             note(session, Telling.PROVEN, row.incident_id, f"proven:{attempt.id}", attempt.said, now)

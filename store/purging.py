@@ -13,14 +13,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, col, func
+from sqlmodel import select as find
 
 from store.acts import note_act
 from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
 from store.rows_out import referred
+from store.searching import note_texts
 from store.spending import transcripts
-from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow
+from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow, TextRow
 
 BATCH = 500  # events of one transaction: others write in between
 SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
@@ -94,6 +96,10 @@ def _some(db: Database, which: ColumnElement[bool]) -> int:
             gone = delete(table).where(col(column).in_(ids))
             session.execute(gone.execution_options(synchronize_session=False))
         _forget_users(session, {(row.incident_id, row.user_key) for row in rows if row.user_key})
+        for kept in session.exec(
+            find(TextRow).where(col(TextRow.incident_id).in_({row.incident_id for row in rows}))
+        ):
+            note_texts(session, session.get_one(IncidentRow, kept.incident_id))
         return len(ids)
 
 

@@ -168,6 +168,16 @@ class IncidentRow(Row, table=True):
     split_by: str | None = None
 
 
+class TextRow(Row, table=True):
+    """What an incident can be found by: `store.searching` makes it of what else is kept. On both databases an index of
+    trigrams, which no table here shows, is over it."""
+
+    __tablename__ = "incident_texts"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True, ondelete="CASCADE")
+    words: str = ""
+
+
 class FingerprintRow(Row, table=True):
     __tablename__ = "fingerprints"
     __table_args__ = (UniqueConstraint("project_id", "mechanism", "key"),)

@@ -13,7 +13,7 @@ from server.quoting import Quoter
 from server.web import news
 from server.web.formats import incident_line, incident_row, shown
 from server.web.visiting import Visit
-from store import overview, queries
+from store import overview, queries, searching
 from store.errors import BadPayload, NotFound
 from store.incident import Incident, Lane, Status
 
@@ -158,7 +158,7 @@ def search(visit: Visit) -> Response:
     if asked.upper().startswith("INC-") and asked[4:].isdigit():
         return RedirectResponse(f"/incidents/{asked.upper()}", status_code=303)
     words = asked.split()[:8]
-    ids = overview.search(visit.house.database, words, _HITS, visit.house.only) if words else []
+    ids = searching.search(visit.house.database, words, _HITS, visit.house.only) if words else []
     rows = [queries.incident(visit.house.database, name) for name in ids]
     plain = {"query": asked, "incidents": [incident_row(one) for one in rows]}
 

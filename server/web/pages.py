@@ -7,9 +7,10 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from server.ending import Ending
 from server.house import House
 from server.lookup import incident_by_id
-from server.moments import Clock, utc_now
+from server.moments import Clock
 from server.web import acts, change, connect, help, incident, lists, settings
 from server.web.formats import in_three_forms
 from server.web.health import Health
@@ -23,14 +24,15 @@ _HERE = Path(__file__).parent
 class Pages:
     """Server-rendered HTML. Text is escaped by the template engine, everywhere and always."""
 
-    def __init__(self, house: House, clock: Clock = utc_now) -> None:
+    def __init__(self, house: House, clock: Clock, ending: Ending) -> None:
         self._house = house
         self._doorman = Doorman(house, Sessions(house, clock))
         self._health = Health()
+        self._ending = ending
 
     def routes(self) -> list[BaseRoute]:
         """Every page, what their buttons send, their streams, and what they are drawn with."""
-        page, live = self._doorman.page, Live(self._house, self._doorman)
+        page, live = self._doorman.page, Live(self._house, self._doorman, self._ending)
         one = "/incidents/{ref:str}"
         return [
             *in_three_forms(self._doorman, "/", lists.now),

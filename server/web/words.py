@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from server.moments import ago, stamp
@@ -132,8 +132,17 @@ def _fix(incident: Incident, attempt: Attempt | None) -> str:
     return "A repair is under way."
 
 
+def stages(times: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float | None]]:
+    """The stages of repairs, for a chart: the median and the ninetieth percentile after the stage before."""
+    return {
+        one["stage"]: (one["step_median_s"], one["step_p90_s"] if one["incidents"] > 1 else None)
+        for one in times
+        if one["step_median_s"] is not None
+    }
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "stamp": stamp, "count": count, "kind": kind, "spoken": spoken, "compact": compact, "of": of,
-    "plainly": proof.plainly, "checks": proof.rows, "spans": spans,
+    "plainly": proof.plainly, "stages": stages, "checks": proof.rows, "spans": spans,
     "folded": folded, "numbered": numbered, "newest_first": newest_first,
 }  # fmt: skip
