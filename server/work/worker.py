@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from fixloop import stopping
 from server.approvals import go_on
+from server.hold import Hold
 from server.logs import about
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
@@ -176,12 +177,22 @@ class Worker:
 
     # --- what the engine calls ------------------------------------------------------------------------------
 
+    @patient
     def _advance(self, step: str, progress: Progress) -> Progress:
         with about(step, incident=progress.incident_id, attempt=progress.attempt_id):
+            hold = self._hold(progress.attempt_id)
+            hold.take()
             self._mirroring.complete()
             self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
-            return self._steps.advance(step, progress)
+            return self._steps.advance(step, progress, hold=hold)
 
+    def _hold(self, attempt_id: str) -> Hold:
+        run = self._engine.run_of(attempt_id)
+        if not run:
+            raise stopping.Stopped
+        return Hold(self._house.database, attempt_id, run, lambda: self._engine.run_of(attempt_id) == run)
+
+    @patient
     def _triage(self, incident_id: str, number: int) -> None:
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.TRIAGE)
         if task is None or task.id != number:
@@ -202,6 +213,7 @@ class Worker:
         except Exception:  # it stays without a verdict; the others must not wait for it
             log.exception("Triage of %s failed.", task.incident_id)
 
+    @patient
     def _settle(self, attempt_id: str) -> None:
         incident_id = attempt_id.rpartition("-")[0]
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.REPAIR)
