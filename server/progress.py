@@ -76,8 +76,8 @@ class Steps:
     def advance(
         self, step: str, progress: Progress, note: Note = lambda step: None, hold: Hold | None = None
     ) -> Progress:
-        """Do one of STEPS. What goes wrong in it is a result, in words. Blocking. With a `hold`, Stopped is raised where
-        it is lost, and nothing is kept."""
+        """Do one of STEPS. What goes wrong in it is a result, in words. Blocking. With a `hold`, Stopped is raised
+        where it is lost, and nothing is kept."""
         try:
             if step == PREPARE:
                 return progress.model_copy(update={"basis": choose(self._house, progress.incident_id)})

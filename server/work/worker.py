@@ -21,11 +21,10 @@ from server.hold import Hold
 from server.logs import about
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
-from server.work.errands import Errands
 from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
 from server.work.mirroring import Mirroring
 from server.work.order import Order
-from server.work.schedule import JOBS, Schedule
+from server.work.schedule import Schedule
 from server.work.triaging import triage
 from store import tasks
 from store.errors import NightdeskError, Unavailable
@@ -88,10 +87,9 @@ class Worker:
         self._engine = Engine(
             place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
         )
-        self._errands = Errands(house)
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._order, self._mirroring = Order(house), Mirroring(house)
-        self._schedule = Schedule(house, self._leads, JOBS)
+        self._schedule = Schedule(house, self._leads)
         self._leading = False
         self._watched: dict[
             str, tuple[tuple[str, int], float]
@@ -109,7 +107,6 @@ class Worker:
         self._beating.start()
         self._comparing.start()
         if self._only is None:
-            self._errands.start()
             self._schedule.start()
         return self
 
@@ -119,7 +116,6 @@ class Worker:
         self._stopping.set()
         self._tick.set()
         self._comparing.join(timeout=30)
-        self._errands.stop()
         if self._only is None:
             self._schedule.stop()
             self._takes = LEAVING  # still alive, so that nobody takes up what may yet come to its end here
@@ -169,7 +165,7 @@ class Worker:
         while not asked.wait(0.1):
             if not self.idle():
                 continue
-            self._errands.round()
+            self._schedule.round()
             self._leases.leave(self.name)
             if self.idle():
                 return
