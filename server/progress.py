@@ -121,7 +121,7 @@ class Steps:
         self._keep(progress, after, step, note, hold)
         kept = queries.attempt(self._house.database, progress.attempt_id)
         if kept is not None and after.ended is Ended.PROVEN:
-            keep_proof(self._house, prepared, kept)
+            keep_proof(self._house, prepared, kept, hold.run if hold else None)
         return progress.after(after)
 
     def _hints(self, attempt_id: str) -> tuple[str, ...]:
