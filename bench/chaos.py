@@ -34,6 +34,7 @@ from bench.cut_wire import Wire
 from bench.postgres_server import PostgresServer
 from fixloop import stopping
 from server.config import load
+from server.hold import Hold
 from server.house import House
 from server.progress import STEPS, Note, Progress, Steps
 from server.work.leases import Leases
@@ -57,7 +58,9 @@ RUNS = "runs"  # the file in which each run of a step leaves a line
 class StandIns(Steps):
     """Steps that take a moment and write their line, as real ones do."""
 
-    def advance(self, step: str, progress: Progress, note: Note = lambda step: None) -> Progress:
+    def advance(
+        self, step: str, progress: Progress, note: Note = lambda step: None, hold: Hold | None = None
+    ) -> Progress:
         with (self._house.config.data / RUNS).open("a") as runs:
             runs.write(f"{progress.attempt_id} {step}\n")
         pause, until = threading.Event(), time.monotonic() + random.uniform(0.05, 0.2)  # noqa: S311
@@ -67,7 +70,7 @@ class StandIns(Steps):
         ended = Ended.UNDETERMINED if step == STEPS[-2] else None
         known = progress.known.model_copy(update={"ended": ended, "said": step})
         line = Step(name=step, started_at=datetime.now(UTC), took=0.1, said=step, details={"input": step})
-        self._keep(progress, known, line, note)
+        self._keep(progress, known, line, note, hold)
         return progress.after(known)
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from fixloop import Job, Session, stopping
 from server.config import load
+from server.hold import Hold
 from server.house import House
 from server.progress import STEPS, Note, Progress, Steps
 from server.work.leases import FILE, Leases
@@ -157,10 +158,12 @@ class HeldSteps(Steps):
         self._held, self._sandbox = step, HeldSandbox(house.sandbox)
         house.__dict__["sandbox"] = self._sandbox  # in the place of the cached property
 
-    def advance(self, step: str, progress: Progress, note: Note = lambda step: None) -> Progress:
+    def advance(
+        self, step: str, progress: Progress, note: Note = lambda step: None, hold: Hold | None = None
+    ) -> Progress:
         """Hold in the sandbox of the step, or when it is done."""
         self._sandbox.held = step == self._held and step in SANDBOXED
-        after = super().advance(step, progress, note)
+        after = super().advance(step, progress, note, hold)
         if step == self._held:
             _announce()
             held = threading.Event()

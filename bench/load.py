@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ from store.copying import advance
 from store.database import Database
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Fingerprint, Lane
-from store.tables import EventRow, FingerprintRow, IncidentRow, Row
+from store.tables import EventRow, FacetRow, FingerprintRow, IncidentRow, Row
 
 BATCH = 64  # events of one transaction: what group commit gathers at most
 RECORDED = 20 * BATCH  # events that are recorded as ever, at each size
@@ -129,10 +130,14 @@ def _fill(db: Database, events: int, incidents: int) -> None:
         with db.write() as session:
             session.connection().execute(insert(IncidentRow), [_incident(number) for number in numbers])
             session.connection().execute(insert(FingerprintRow), [_print(number) for number in numbers])
+            session.connection().execute(
+                insert(FacetRow), [row for number in numbers for row in _seen_with(number)]
+            )
     for start in range(kept, events, BULK):
         rows = [_row(number, incidents, events, body) for number in range(start, min(start + BULK, events))]
         with db.write() as session:
             session.connection().execute(insert(EventRow), rows)
+            session.connection().execute(insert(FacetRow), list(_users(rows)))
     if db.backend.name == "postgresql":
         with db.write() as session:
             advance(session.connection(), Row.metadata.tables["incidents"])
@@ -143,7 +148,7 @@ def _incident(number: int) -> dict[str, Any]:
     return {
         "id": number, "project_id": 1, "title": f"Error{number}: order failed", "culprit": f"shop.module_{number % 97}",
         "first_seen": BEGAN, "last_seen": BEGAN + AGE * (number / 1_000_000), "event_count": 10, "user_count": 3,
-        "environments": ["production"], "releases": ["shop@1"], "status": "open", "lane": lane,
+        "environments": ["production"], "releases": [f"shop@1.{number % 5}"], "status": "open", "lane": lane,
         "priority": number % 1000 / 10, "why": "unhandled in a request",
     }  # fmt: skip
 
@@ -152,12 +157,24 @@ def _print(number: int) -> dict[str, Any]:
     return {"project_id": 1, "incident_id": number, "mechanism": "v1", "key": f"k{number}", "parts": ["type"]}
 
 
+def _seen_with(number: int) -> list[dict[str, Any]]:
+    """What an incident is known to be seen with, as after its first event."""
+    seen = (("environment", "production"), ("release", f"shop@1.{number % 5}"))
+    return [{"incident_id": number, "kind": kind, "value": value} for kind, value in seen]
+
+
+def _users(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The users of events, whom their incidents remember: each event has its own here."""
+    for row in rows:
+        yield {"incident_id": row["incident_id"], "kind": "user", "value": row["user_key"]}
+
+
 def _row(number: int, incidents: int, events: int, body: bytes) -> dict[str, Any]:
     at = BEGAN + AGE * (number / events)
     return {
         "project_id": 1, "incident_id": number % incidents + 1, "event_id": f"{number:032x}",
-        "number": number // incidents + 1, "received_at": at, "seen_at": at, "release": "shop@1",
-        "environment": "production", "user_key": f"id:{number % 50_000}", "body": body,
+        "number": number // incidents + 1, "received_at": at, "seen_at": at, "release": f"shop@1.{(number % incidents + 1) % 5}",
+        "environment": "production", "user_key": f"id:{number}", "body": body,
     }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from server import plugins
 from server.approvals import Discloses
 from server.config import SECRETS, SETTINGS, Config
 from server.house import House
-from server.moments import ago, stamp
-from server.presence import servers
+from server.moments import FIRST_PLAUSIBLE, ago, stamp
+from server.presence import crowd, servers
 from server.telling import targets
 from store import accounts, following, notices, queries, tasks
 from store.errors import NightdeskError, NotAllowed, Unavailable
@@ -32,7 +32,6 @@ _PATIENCE = 10  # seconds that somebody else may take to answer
 _MODELS = "https://api.anthropic.com"
 _PATIENT = 3  # failures in a row after which something is wrong for good
 _SOON = timedelta(days=7)  # a token that ends within it is told of
-_FIRST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this has never been set
 
 
 class State(StrEnum):
@@ -162,11 +161,7 @@ def _sandbox(sandbox: Sandbox) -> Iterator[Check]:
 def _servers(config: Config) -> Check:
     running = servers(config.data)
     if len(running) > 1:
-        where = ", ".join(running)
-        said = (
-            f"{len(running)} servers run on this folder ({where}) and each takes its work; stop all but one."
-        )
-        return Check("server", State.BROKEN, said)
+        return Check("server", State.BROKEN, crowd(running))
     if not running:
         return Check("server", State.MISSING, "None runs on this folder: `nightdesk serve` starts one.")
     return Check("server", State.OK, f"One runs at {running[0]}.")
@@ -305,7 +300,7 @@ def _clock(house: House) -> Check:
     now = datetime.fromtimestamp(time.time(), UTC)
     newest = [incident.last_seen for incident in queries.incidents(house.database, limit=200)]
     ahead = [seen for seen in newest if (seen - now).total_seconds() > 300]
-    if now < _FIRST_PLAUSIBLE or ahead:
+    if now < FIRST_PLAUSIBLE or ahead:
         why = f"an event is dated {stamp(max(ahead))}" if ahead else "it was never set"
         return Check(
             "clock", State.MISSING, f"{stamp(now)}, but {why}; set up time synchronisation on both sides."

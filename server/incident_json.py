@@ -54,7 +54,7 @@ def incident_json(house: House, ref: str) -> dict[str, Any]:
     merged = queries.merged(house.database, incident.id)
     values = compose(incident, triage, attempt)
     if values["proof"] and attempt:
-        values["proof"]["file"] = proofs.file_of(house, attempt.id)
+        values["proof"]["file"] = proofs.file_of(house, attempt)
     said = following.feedback(house.database, incident.id)
     return {
         **values,

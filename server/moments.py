@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from store.errors import BadPayload
+from store.errors import BadPayload, Unavailable
 
 Clock = Callable[[], datetime]
+
+FIRST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this has never been set
 
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -18,6 +21,14 @@ _WORDS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def utc_now() -> datetime:
     """The clock that everybody has who is handed no other one."""
     return datetime.now(UTC)
+
+
+def require_set_clock() -> None:
+    """Refuse to keep anything by a clock that was never set: what is dated 1970 is the first to go when it is. Raises
+    Unavailable."""
+    now = datetime.fromtimestamp(time.time(), UTC)
+    if now < FIRST_PLAUSIBLE:
+        raise Unavailable(f"This machine's clock says {stamp(now)}; set up time synchronisation first.")
 
 
 def moment(text: str) -> datetime:

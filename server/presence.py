@@ -6,7 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,12 @@ def servers(data: Path) -> list[str]:
         except (OSError, ValueError, AttributeError):  # it ended just now, or has not written its line yet
             continue
     return found
+
+
+def crowd(addresses: Sequence[str]) -> str:
+    """What to do about more servers than one."""
+    where = ", ".join(addresses)
+    return f"{len(addresses)} servers run on this folder ({where}) and each takes its work; stop all but one."
 
 
 def _is_held(descriptor: int) -> bool:

@@ -24,6 +24,7 @@ from server import plugins
 from server.approvals import decide, open_drafts
 from server.drilling import drills
 from server.evidence import REMARK
+from server.hold import Hold
 from server.house import House
 from server.models import desk_for, record, roles
 from server.trials import keep_proof
@@ -72,14 +73,17 @@ class Steps:
         self._house = house
         self._prepared: tuple[str, Prepared] | None = None
 
-    def advance(self, step: str, progress: Progress, note: Note = lambda step: None) -> Progress:
-        """Do one of STEPS. What goes wrong in it is a result, in words. Blocking."""
+    def advance(
+        self, step: str, progress: Progress, note: Note = lambda step: None, hold: Hold | None = None
+    ) -> Progress:
+        """Do one of STEPS. What goes wrong in it is a result, in words. Blocking. With a `hold`, Stopped is raised
+        where it is lost, and nothing is kept."""
         try:
             if step == PREPARE:
                 return progress.model_copy(update={"basis": choose(self._house, progress.incident_id)})
             if step == DRAFT:
                 return self._draft(progress, note)
-            return self._loop(step, progress, note)
+            return self._loop(step, progress, note, hold)
         except NightdeskError as problem:
             if isinstance(problem, Unavailable) and problem.retry:
                 raise  # not over: whoever drives the steps tries again
@@ -89,10 +93,10 @@ class Steps:
             said = f"the step {step} failed inside Nightdesk ({type(error).__name__}); its log says where"
         known = progress.known.model_copy(update={"ended": Ended.NOT_RUNNABLE, "said": said})
         moment = datetime.now(UTC)
-        self._keep(progress, known, Step(name=step, started_at=moment, took=0.0, said=said), note)
+        self._keep(progress, known, Step(name=step, started_at=moment, took=0.0, said=said), note, hold)
         return progress.after(known)
 
-    def _loop(self, name: str, progress: Progress, note: Note) -> Progress:
+    def _loop(self, name: str, progress: Progress, note: Note, hold: Hold | None) -> Progress:
         prepared = self._bench(progress)
         attempt = Attempt(
             id=progress.attempt_id, incident_id=progress.incident_id, started_at=prepared.bench.now()
@@ -114,10 +118,10 @@ class Steps:
         if asked is not None and (told := record(self._house, asked)):
             step = step.model_copy(update={"details": {**step.details, "model": told}})
             after = after.model_copy(update={"model": asked.purse.used})
-        self._keep(progress, after, step, note)
+        self._keep(progress, after, step, note, hold)
         kept = queries.attempt(self._house.database, progress.attempt_id)
         if kept is not None and after.ended is Ended.PROVEN:
-            keep_proof(self._house, prepared, kept)
+            keep_proof(self._house, prepared, kept, hold.run if hold else None)
         return progress.after(after)
 
     def _hints(self, attempt_id: str) -> tuple[str, ...]:
@@ -131,13 +135,16 @@ class Steps:
             self._prepared = progress.attempt_id, prepare(self._house, progress.incident_id, progress.basis)
         return self._prepared[1]
 
-    def _keep(self, progress: Progress, known: Findings, step: Step, note: Note) -> None:
+    def _keep(self, progress: Progress, known: Findings, step: Step, note: Note, hold: Hold | None) -> None:
         """The line of the log and what is known by now, in one transaction; nothing of one that was given up."""
         attempt = queries.attempt(self._house.database, progress.attempt_id)
         if attempt is None or attempt.ended is Ended.CANCELLED:
             return
         kept = recorded(attempt, known, datetime.now(UTC)).model_copy(update={"steps": (step,)})
-        journal.keep_attempt(self._house.database, kept)
+        if hold is None:
+            journal.keep_attempt(self._house.database, kept)
+        else:
+            hold.keep(kept)
         note(step)
 
     def _draft(self, progress: Progress, note: Note) -> Progress:

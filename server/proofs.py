@@ -69,8 +69,9 @@ class Verified:
     same_runs: int
 
 
-def keep(house: House, prepared: Prepared, attempt: Attempt, proof: Proof, trial: Trial) -> Path:
-    """Write the file of a proof and return where it is. Raises NotFound, Unavailable."""
+def keep(house: House, prepared: Prepared, attempt: Attempt, proof: Proof, trial: Trial) -> str:
+    """Write the file of a proof, and keep it as an artifact, which every host of the installation has; the artifact's
+    hash. Raises NotFound, Unavailable."""
     layout = prepared.bench.layout
     file = ProofFile(
         proof=proof, signature=trial.signature, modules=tuple(sorted(trial.modules)),
@@ -78,21 +79,30 @@ def keep(house: House, prepared: Prepared, attempt: Attempt, proof: Proof, trial
         wanted=prepared.wanted, protected=prepared.bench.protected, runs=prepared.bench.runs,
     )  # fmt: skip
     values = file.model_dump(mode="json")
-    place = house.config.data / FOLDER / f"{attempt.id}.json"
+    content = json.dumps({**values, "seal": _seal(values)}, indent=1).encode()
+    _write(house.config.data / FOLDER / f"{attempt.id}.json", content)
+    return house.artifacts.put(content)
+
+
+def file_of(house: House, attempt: Attempt) -> str | None:
+    """Where an attempt's proof file is, from the data folder on, or None. One that another host has made is written
+    here first. Raises Unavailable where it cannot be."""
+    place = FOLDER / f"{attempt.id}.json"
+    if not (house.config.data / place).is_file():
+        if attempt.proof_file is None or not house.artifacts.has(attempt.proof_file):
+            return None
+        _write(house.config.data / place, house.artifacts.get(attempt.proof_file))
+    return place.as_posix()
+
+
+def _write(place: Path, content: bytes) -> None:
     fresh = place.with_suffix(".new")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps({**values, "seal": _seal(values)}, indent=1), encoding="utf-8")
+        fresh.write_bytes(content)
         fresh.replace(place)
     except OSError as error:
         raise Unavailable(f"The proof file {place} cannot be written: {error.strerror}.") from error
-    return place
-
-
-def file_of(house: House, attempt_id: str) -> str | None:
-    """Where an attempt's proof file is, from the data folder on, or None."""
-    place = FOLDER / f"{attempt_id}.json"
-    return place.as_posix() if (house.config.data / place).is_file() else None
 
 
 def read(place: Path) -> ProofFile:

@@ -20,6 +20,7 @@ from typing import IO, Any
 from server import proofs
 from server.house import House
 from server.redaction import redaction_key
+from store import queries
 from store.errors import BadPayload, NotFound, Unavailable
 from store.rows_in import Taken, take_in
 from store.rows_out import KEYS, TABLES, artifacts_of, rows
@@ -48,10 +49,11 @@ def export(house: House, place: Path, project: str | None, *, with_keys: bool) -
             for digest in blobs:
                 if house.artifacts.has(digest):
                     _put(archive, f"artifacts/{digest}", house.artifacts.get(digest))
-            for attempt in attempts:
-                file = proofs.file_of(house, attempt)
+            for name in attempts:
+                attempt = queries.attempt(house.database, name)
+                file = proofs.file_of(house, attempt) if attempt else None
                 if file is not None:
-                    _put(archive, f"proofs/{attempt}.json", (house.config.data / file).read_bytes())
+                    _put(archive, f"proofs/{name}.json", (house.config.data / file).read_bytes())
         fresh.chmod(0o600)
         fresh.replace(place)
     except OSError as error:
@@ -90,6 +92,7 @@ def _take_file(house: House, name: str, content: IO[bytes], taken: Taken) -> Non
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content.read(proofs.LARGEST))
+            house.artifacts.put(place.read_bytes())  # for the other hosts
 
 
 def _manifest(house: House, project: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fixloop.reproduce.recipe import Recipe
 from server import proofs
 from server.house import House
 from server.workbench import Prepared
+from store import journal
 from store.errors import NightdeskError, NotFound
 from store.repair import Attempt, ChangeVerdict
 
@@ -39,11 +40,14 @@ def trial_of(prepared: Prepared, attempt: Attempt) -> Trial:
     )
 
 
-def keep_proof(house: House, prepared: Prepared, attempt: Attempt) -> None:
-    """Write the proof's file. The proof itself is kept already: a full disk must not lose the repair."""
+def keep_proof(house: House, prepared: Prepared, attempt: Attempt, holder: str | None = None) -> None:
+    """Write the proof's file, and say in the attempt which artifact it is. The proof itself is kept already: a full
+    disk must not lose the repair."""
     if attempt.proof is None:
         return
     try:
-        proofs.keep(house, prepared, attempt, attempt.proof, trial_of(prepared, attempt))
+        digest = proofs.keep(house, prepared, attempt, attempt.proof, trial_of(prepared, attempt))
+        kept = attempt.model_copy(update={"proof_file": digest})
+        journal.keep_attempt(house.database, kept, holder)
     except NightdeskError as error:
         log.warning("The proof of %s has no file: %s", attempt.id, error)

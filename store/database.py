@@ -158,7 +158,19 @@ class Database:
                 connection.begin(),
             ):
                 if not migrations.is_current(connection):
-                    migrations.upgrade(connection)
+                    self._upgrade(connection)
+
+    def _upgrade(self, connection: Connection) -> None:
+        revision, _ = migrations.revisions(connection)
+        try:
+            migrations.upgrade(connection)
+        except DatabaseError as error:
+            if self.backend.worded(error) is not None:
+                raise
+            raise Unavailable(
+                f"The database is not as its schema {revision} says ({' '.join(str(error.orig).split())[:200]}): "
+                "a migration was left half done by hand. Nothing was changed; restore a backup."
+            ) from error
 
     def compact(self) -> None:
         """Give the room of what was deleted back to the disk. Nobody else writes meanwhile."""

@@ -55,6 +55,7 @@ __all__ = [
     "add_repository",
     "assign",
     "claim",
+    "hold_attempt",
     "keep_attempt",
     "keep_triage",
     "merge",
@@ -119,12 +120,26 @@ def note_step(db: Database, attempt_id: str, step: Step) -> None:
         _add_steps(session, row, (step,))
 
 
-def keep_attempt(db: Database, attempt: Attempt) -> None:
-    """Keep a repair as it stands now. Steps noted before stay; those that were not noted yet are added.
+def hold_attempt(db: Database, attempt_id: str, holder: str) -> bool:
+    """Let this run of a worker be the one that may write a repair, whoever was it before. False where the repair was
+    given up: nobody may. Raises NotFound."""
+    with db.write() as session:
+        row = _attempt_row(session, attempt_id)
+        if Attempt.model_validate_json(row.body).ended is Ended.CANCELLED:
+            return False
+        row.holder = holder
+        return True
+
+
+def keep_attempt(db: Database, attempt: Attempt, holder: str | None = None) -> bool:
+    """Keep a repair as it stands now. Steps noted before stay; those that were not noted yet are added. False, and
+    nothing is kept, where another than this `holder` may write it by now; without one nobody is asked.
 
     Raises NotFound for an attempt that was never started."""
     with db.write() as session:
         row, now = _attempt_row(session, attempt.id), datetime.now(UTC)
+        if holder is not None and row.holder != holder:
+            return False
         row.body = attempt.model_dump_json(exclude={"steps"})
         _add_steps(session, row, attempt.steps)
         session.flush()
@@ -132,6 +147,7 @@ def keep_attempt(db: Database, attempt: Attempt) -> None:
         follow(session, attempt, now)
         if attempt.proof is not None and attempt.ended in (Ended.PROVEN, Ended.DRAFTED):
             note(session, Telling.PROVEN, row.incident_id, f"proven:{attempt.id}", attempt.said, now)
+    return True
 
 
 # --- a person's or an assistant's word ------------------------------------------------------------

@@ -68,6 +68,7 @@ class Postgres:
             pool_size=POOL,
             max_overflow=-1,
         )
+        engine.dialect.use_insertmanyvalues_wo_returning = True  # rows of a list go in one statement
 
         @event.listens_for(engine, "connect")
         def connected(connection: Any, _record: object) -> None:

@@ -6,12 +6,13 @@ from outside: ids, times, users and bodies of events, and the payloads that no o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlmodel import Session, col, func
 from sqlmodel import select as find
 
@@ -19,12 +20,14 @@ from store.acts import note_act
 from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
-from store.rows_out import referred
 from store.searching import note_texts
-from store.spending import transcripts
+from store.spending import artifacts_of_repairs
 from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow, TextRow
 
 BATCH = 500  # events of one transaction: others write in between
+_REFERENCE = re.compile(
+    rb'"(?:raw|artifact)": ?"([0-9a-f]{64})"'
+)  # a quote inside a text of the JSON has a backslash
 SETTLED = 86_400.0  # seconds: a younger payload may belong to an event or a repair that is being written
 
 
@@ -107,7 +110,6 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
     """A user of whom no event is left is not named any more. The count stays: so many were touched."""
     if not pairs:
         return
-    incidents, users = {incident for incident, _ in pairs}, {user for _, user in pairs}
     owner = select(col(IncidentRow.project_id)).where(col(IncidentRow.id) == col(FacetRow.incident_id))
     left = select(col(EventRow.id)).where(  # with the project an index gives a user's events, which are few
         col(EventRow.project_id) == owner.scalar_subquery(),
@@ -115,26 +117,29 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
         col(EventRow.incident_id) == col(FacetRow.incident_id),
     )
     named = (
-        col(FacetRow.incident_id).in_(incidents),
+        col(FacetRow.incident_id) == bindparam("incident"),
         col(FacetRow.kind) == "user",
-        col(FacetRow.value).in_(users),
+        col(FacetRow.value) == bindparam("user"),
     )
     gone = delete(FacetRow).where(*named, ~left.exists())
-    session.execute(gone.execution_options(synchronize_session=False))
+    each = [{"incident": incident, "user": user} for incident, user in pairs]
+    session.connection().execute(gone, each)  # one by one: sets of both would be looked up crosswise
 
 
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
     """Remove payloads that no kept event and no repair refers to; how many, and their bytes on disk."""
-    referred = {*_references(db), *transcripts(db)}
+    settled = [kept for kept in artifacts.all() if kept.age > SETTLED]
+    referred = {*_references(db), *artifacts_of_repairs(db)} if settled else set()
     gone = freed = 0
-    for kept in artifacts.all():
-        if kept.digest not in referred and kept.age > SETTLED:
+    for kept in settled:
+        if kept.digest not in referred:
             artifacts.remove(kept.digest)
             gone, freed = gone + 1, freed + kept.size
     return gone, freed
 
 
 def _references(db: Database) -> Iterator[str]:
+    """What events and source maps refer to. Bodies are read as text: a million as JSON would take minutes."""
     with db.read() as session:
         yield from session.execute(select(col(SourceMapRow.artifact))).scalars()
     last = 0
@@ -146,7 +151,7 @@ def _references(db: Database) -> Iterator[str]:
         if not rows:
             return
         for row in rows:
-            yield from referred(unpacked(row.body))
+            yield from (digest.decode() for digest in _REFERENCE.findall(unpacked(row.body)))
         last = rows[-1].id
 
 

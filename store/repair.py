@@ -260,6 +260,7 @@ class Attempt(Value):
     patch: Patch | None = None
     validation: Validation | None = None
     proof: Proof | None = None
+    proof_file: str | None = None  # the artifact that has the proof's file
     rejected: tuple[tuple[Patch, Validation], ...] = ()
     tests: tuple[
         Reproducer, ...

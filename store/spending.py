@@ -1,4 +1,4 @@
-"""The steps of repairs in which a model was asked: what they used, and which transcripts they refer to."""
+"""What repairs used of a model, and which artifacts they refer to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.incident import Step
-from store.tables import StepRow
+from store.repair import Attempt
+from store.tables import AttemptRow, StepRow
 
 _APART = timedelta(
     hours=1
@@ -29,9 +30,13 @@ def model_steps(db: Database, since: datetime | None = None) -> list[Step]:
     return found
 
 
-def transcripts(db: Database) -> set[str]:
-    """The artifacts that steps refer to."""
-    named = (step.details["model"].get("transcript") for step in model_steps(db))
+def artifacts_of_repairs(db: Database) -> set[str]:
+    """The artifacts that repairs refer to: transcripts of a model, files of proofs."""
+    named = [step.details["model"].get("transcript") for step in model_steps(db)]
+    with db.read() as session:
+        proven = col(AttemptRow.body).contains('"proof_file":"', autoescape=True)
+        bodies = session.exec(select(AttemptRow.body).where(proven)).all()
+    named += [Attempt.model_validate_json(body).proof_file for body in bodies]
     return {digest for digest in named if isinstance(digest, str)}
 
 

@@ -253,7 +253,7 @@ class TriageRow(Row, table=True):
 
 class AttemptRow(Row, table=True):
     """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it
-    lands."""
+    lands. `holder` is the run of a worker that may write it; one that was stopped and came back is none any more."""
 
     __tablename__ = "attempts"
 
@@ -261,6 +261,7 @@ class AttemptRow(Row, table=True):
     incident_id: int = Field(foreign_key="incidents.id", index=True)
     number: int
     body: str
+    holder: str | None = None
 
 
 class StepRow(Row, table=True):
@@ -446,7 +447,7 @@ class MoveRow(Row, table=True):
     __tablename__ = "moves"
 
     act_id: int = Field(foreign_key="acts.id", primary_key=True)
-    event_id: int = Field(foreign_key="events.id", primary_key=True)
+    event_id: int = Field(foreign_key="events.id", primary_key=True, index=True)
     from_id: int = Field(foreign_key="incidents.id")
 
 

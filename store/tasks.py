@@ -141,6 +141,7 @@ def cancel_repair(db: Database, attempt_id: str, by: str, said: str) -> bool:
         if attempt.ended is None:
             update = {"ended": Ended.CANCELLED, "said": said, "finished_at": datetime.now(UTC)}
             kept.body = attempt.model_copy(update=update).model_dump_json(exclude={"steps"})
+            kept.holder = None  # what is at work on it writes nothing more
         session.delete(row)
         note_act(session, by, "cancel", attempt_id, None, None, said)
         return True

@@ -14,6 +14,7 @@ from server.cli.output import NO, common, emit, open_house, visible
 from server.cli.repairing import printer
 from server.detached import start_repair
 from server.house import House
+from server.moments import require_set_clock
 from server.parsing import NAMES, file_events
 from server.progress import follow
 from store import queries
@@ -51,6 +52,7 @@ def command(
     Without FILE, or with `-`, standard input is read. Nothing is refused for its size. Exit code 3: no event
     in it.
     """
+    require_set_clock()
     with open_house(data) as house:
         if name not in NAMES and name not in (known := {each.name for each in formats.known()}):
             raise click.BadParameter(

@@ -9,7 +9,7 @@ import click
 
 from server.cli.output import NO, common, emit, open_house
 from server.house import House
-from server.proofs import FOLDER, read, verify
+from server.proofs import FOLDER, file_of, read, verify
 from store import queries
 from store.errors import NotFound
 
@@ -46,7 +46,7 @@ def _place(house: House, target: str) -> Path:
     proven = [each for each in queries.attempts(house.database, target) if each.proof is not None]
     if not proven:
         raise NotFound(f"{target} has no proven fix; `nightdesk repair {target}` looks for one.")
-    return house.config.data / FOLDER / f"{proven[-1].id}.json"
+    return house.config.data / (file_of(house, proven[-1]) or FOLDER / f"{proven[-1].id}.json")
 
 
 def _clone(given: str) -> tuple[str, Path]:

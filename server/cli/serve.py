@@ -20,7 +20,8 @@ from server.config import Config, load
 from server.dsn import project_row
 from server.house import House
 from server.memory import settle
-from server.presence import announced
+from server.moments import require_set_clock
+from server.presence import announced, crowd, servers
 from server.self_watch import watched
 from server.serving import environment
 from store import queries
@@ -47,9 +48,13 @@ def command(host: str | None, port: int | None, workers: int, data: Path | None)
     """Serve the web page and take events, until interrupted."""
     config = load(data, overrides={"host": host, "port": port})
     logs.configure(config.log_format)
+    require_set_clock()
     with _listen(config.host, config.port) as listener:
         config = config.model_copy(update={"port": listener.getsockname()[1]})
+        others = servers(config.data)
         with House.open(config) as house, announced(config.data, config.address):
+            if others:
+                click.echo(f"nightdesk: {crowd([*others, config.address])}", err=True)
             click.echo(welcome(house))
             if workers == 1:
                 app = make_app(house)

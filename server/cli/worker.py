@@ -12,6 +12,7 @@ from server import logs
 from server.cli.output import data_option
 from server.config import load
 from server.house import House
+from server.moments import require_set_clock
 from server.self_watch import watched
 from server.work.worker import Worker
 
@@ -25,6 +26,7 @@ def command(until_idle: bool, name: str | None, data: Path | None) -> None:
     database; what one leaves behind, another takes up at the step it was in."""
     config = load(data)
     logs.configure(config.log_format)
+    require_set_clock()
     asked = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: asked.set())

@@ -136,6 +136,14 @@ class Engine:
             found += DBOS.list_workflows(workflow_ids=list(names), load_input=False, load_output=False)
         return {workflow.workflow_id: workflow for workflow in found}
 
+    def run_of(self, name: str) -> str:
+        """Which run of this worker has a task: the same name for as long as nobody takes it up anew. Empty where this
+        worker has it no more. Not to be called inside of a workflow."""
+        found = DBOS.list_workflows(
+            workflow_ids=[name], status="PENDING", executor_id=self._name, load_input=False, load_output=False
+        )
+        return f"{self._name}@{found[0].dequeued_at}" if found else ""
+
     def take_up(self, name: str, queue: str) -> None:
         """Have a task go on at the step it was in, whoever had it; that one's further steps are refused."""
         DBOS.resume_workflow(name, queue_name=queue)

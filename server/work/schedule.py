@@ -1,7 +1,9 @@
-"""What is done now and then, without anybody asking: old events go, mirrors follow their origins, work that stands
-still is begun again.
+"""What is done now and then, without anybody asking: old events go, mirrors follow their origins, drafts are looked at
+on their forges, builds of merged fixes are looked up, notices are told.
 
-A job is a name, a time and a function; whoever has more to do at times adds a line to `JOBS`.
+A job is a name, a time and a function; whoever has more to do at times adds a line to `JOBS`. Each has a thread of its
+own, for some wait on others' servers, and a forge that is slow must not keep a notice back. What several workers may do
+at the same time is claimed by each job before it is done; what only one should do is left to the leading one.
 """
 
 from __future__ import annotations
@@ -10,80 +12,125 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from server import lifecycle, telling, watching
+from server.moments import Clock, utc_now
 from server.work.mirroring import follow_origins
-from store import purging
+from store import following, purging
 
 if TYPE_CHECKING:
     from server.house import House
 
 log = logging.getLogger("nightdesk.work")
 
-TICK = 1.0  # seconds between two looks at what is due
+TICK = 1.0  # seconds between two looks at whether a job is due
+HOUR, MINUTE = 3600.0, 60.0
+PATIENCE = 30.0  # seconds that jobs which are at work have to end
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something that is done every so many seconds. `everywhere`: on each host, and not by the leading worker
-    alone."""
+    """Something that is done every so many seconds, for the first time when they have passed. `everywhere`: by each
+    worker, and not by the leading one alone. `at_once`: for the first time when work begins."""
 
     name: str
     every: Callable[[House], float]  # seconds; 0: never
-    run: Callable[[House], None]
+    run: Callable[[House, datetime], object]  # with the time by the clock
     everywhere: bool = False
+    at_once: bool = False
 
 
 class Schedule:
-    """Does the jobs of one worker in a thread of its own, as long as the block lasts. `leads` says whether this worker
-    is the leading one."""
+    """The jobs of one worker. `leads` says whether this worker is the leading one."""
 
-    def __init__(self, house: House, leads: Callable[[], bool], jobs: Sequence[Job]) -> None:
-        self._house, self._leads, self._jobs = house, leads, jobs
-        self._done = dict.fromkeys((job.name for job in jobs), monotonic())
+    def __init__(
+        self,
+        house: House,
+        leads: Callable[[], bool],
+        jobs: Sequence[Job] | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._house, self._leads, self._clock = house, leads, clock
+        self._jobs = JOBS if jobs is None else jobs
+        self._done = {job.name: None if job.at_once else monotonic() for job in self._jobs}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nightdesk-schedule", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(job,), name=f"nightdesk-{job.name}", daemon=True)
+            for job in self._jobs
+        ]
 
     def start(self) -> None:
-        """Begin; what is due every hour is done in an hour for the first time."""
-        self._thread.start()
+        """Begin, until `stop`."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Do nothing more. What is at work goes on for some seconds at most, and is safe to be cut off."""
+        """Begin nothing more. What is at work has some seconds to end, and is safe to be cut off: what it had claimed
+        comes up again."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        until = monotonic() + PATIENCE
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - monotonic()))
 
-    def _run(self) -> None:
-        while not self._stopping.wait(TICK):
-            for job in self._jobs:
-                if not self._stopping.is_set():
-                    self.consider(job)
+    def round(self) -> None:
+        """Do all that is due at once, here and now."""
+        for job in self._jobs:
+            if job.at_once:
+                self.consider(job)
 
     def consider(self, job: Job) -> bool:
         """Do a job if it is due, and say whether it was done. A job that fails is said and done again next time."""
-        every = job.every(self._house)
-        if not every or monotonic() < self._done[job.name] + every or not (job.everywhere or self._leads()):
+        every, done = job.every(self._house), self._done[job.name]
+        due = done is None or monotonic() >= done + every
+        if not every or not due or not (job.everywhere or self._leads()):
             return False
         self._done[job.name] = monotonic()
         try:
-            job.run(self._house)
-        except Exception:  # one failure must not end the others
-            log.exception("What is done now and then failed: %s.", job.name)
+            job.run(self._house, self._clock())
+        except Exception:  # one failure must not end what comes after it
+            log.exception("What is done now and then failed: %s. It is tried again.", job.name)
         return True
 
+    def _run(self, job: Job) -> None:
+        while not self._stopping.is_set():
+            self.consider(job)
+            self._stopping.wait(TICK)
 
-def forget_old(house: House) -> None:
+
+def forget_old(house: House, now: datetime) -> None:
     """Take away the events that are older than the setting allows; the room is kept for new ones."""
-    moment = datetime.now(UTC) - timedelta(days=house.config.retention_days)
-    which = purging.older_than(moment)
+    which = purging.older_than(now - timedelta(days=house.config.retention_days))
     if purging.any_of(house.database, which):
         why = f"older than {house.config.retention_days} days"
         purging.purge(house.database, house.artifacts, which, "retention", why, compact=False)
 
 
+def tell(house: House, now: datetime) -> None:
+    """Tell the notices that are due."""
+    send: telling.Send | None = None
+    if house.config.notify:
+        send = import_module("server.apprising").send  # takes a second: only where somebody is told
+    telling.tell_round(house, now, send)
+
+
+def always(house: House) -> float:
+    """Due whenever it is looked."""
+    return TICK / 10
+
+
 JOBS = (
-    Job("retention", lambda house: 3600.0 if house.config.retention_days else 0.0, forget_old),
-    Job("repositories", lambda house: house.config.sync_minutes * 60.0, follow_origins, everywhere=True),
-)
+    Job("retention", lambda house: HOUR if house.config.retention_days else 0.0, forget_old),
+    Job("repositories", lambda house: house.config.sync_minutes * MINUTE, lambda house, _: follow_origins(house),
+        everywhere=True),
+    Job("drafts-known", lambda house: HOUR, lambda house, _: following.follow_all(house.database),
+        everywhere=True, at_once=True),
+    Job("drafts", always, lifecycle.look_round, everywhere=True, at_once=True),
+    Job("builds", always, lambda house, _: watching.decide_builds(house), everywhere=True, at_once=True),
+    Job("releases", lambda house: MINUTE, lambda house, _: watching.foresee(house), everywhere=True, at_once=True),
+    Job("notices", always, tell, everywhere=True, at_once=True),
+)  # fmt: skip

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from fixloop import stopping
 from server.approvals import go_on
+from server.hold import Hold
 from server.logs import about
 from server.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
-from server.work.errands import Errands
 from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
 from server.work.mirroring import Mirroring
 from server.work.order import Order
-from server.work.schedule import JOBS, Schedule
+from server.work.schedule import Schedule
 from server.work.triaging import triage
 from store import tasks
 from store.errors import NightdeskError, Unavailable
@@ -87,10 +87,9 @@ class Worker:
         self._engine = Engine(
             place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
         )
-        self._errands = Errands(house)
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._order, self._mirroring = Order(house), Mirroring(house)
-        self._schedule = Schedule(house, self._leads, JOBS)
+        self._schedule = Schedule(house, self._leads)
         self._leading = False
         self._watched: dict[
             str, tuple[tuple[str, int], float]
@@ -108,7 +107,6 @@ class Worker:
         self._beating.start()
         self._comparing.start()
         if self._only is None:
-            self._errands.start()
             self._schedule.start()
         return self
 
@@ -118,7 +116,6 @@ class Worker:
         self._stopping.set()
         self._tick.set()
         self._comparing.join(timeout=30)
-        self._errands.stop()
         if self._only is None:
             self._schedule.stop()
             self._takes = LEAVING  # still alive, so that nobody takes up what may yet come to its end here
@@ -168,7 +165,7 @@ class Worker:
         while not asked.wait(0.1):
             if not self.idle():
                 continue
-            self._errands.round()
+            self._schedule.round()
             self._leases.leave(self.name)
             if self.idle():
                 return
@@ -176,12 +173,22 @@ class Worker:
 
     # --- what the engine calls ------------------------------------------------------------------------------
 
+    @patient
     def _advance(self, step: str, progress: Progress) -> Progress:
         with about(step, incident=progress.incident_id, attempt=progress.attempt_id):
+            hold = self._hold(progress.attempt_id)
+            hold.take()
             self._mirroring.complete()
             self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
-            return self._steps.advance(step, progress)
+            return self._steps.advance(step, progress, hold=hold)
 
+    def _hold(self, attempt_id: str) -> Hold:
+        run = self._engine.run_of(attempt_id)
+        if not run:
+            raise stopping.Stopped
+        return Hold(self._house.database, attempt_id, run, lambda: self._engine.run_of(attempt_id) == run)
+
+    @patient
     def _triage(self, incident_id: str, number: int) -> None:
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.TRIAGE)
         if task is None or task.id != number:
@@ -202,6 +209,7 @@ class Worker:
         except Exception:  # it stays without a verdict; the others must not wait for it
             log.exception("Triage of %s failed.", task.incident_id)
 
+    @patient
     def _settle(self, attempt_id: str) -> None:
         incident_id = attempt_id.rpartition("-")[0]
         task = tasks.of_incident(self._house.database, incident_id, TaskKind.REPAIR)

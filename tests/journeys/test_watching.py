@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from server.app import make_app
 from server.house import House
-from server.work.errands import Errands
+from server.work.schedule import Schedule
 from store import journal, queries, recurring
 from store.incident import Status
 from store.project import RepositoryConfig
@@ -102,18 +102,18 @@ def test_a_workers_rounds_see_a_merge_in_a_repository_of_this_machine(house: Hou
     shop.git(origin, "commit", "-qm", "Fix")
     fixed = shop.git(origin, "rev-parse", "HEAD")
     shop.git(origin, "checkout", "-q", "main")
-    times = iter(
-        [datetime.now(UTC), datetime.now(UTC) + timedelta(minutes=2), datetime.now(UTC) + timedelta(hours=1)]
-    )
-    errands = Errands(house, lambda: next(times))
+    now = [datetime.now(UTC)]
+    schedule = Schedule(house, lambda: False, clock=lambda: now[0])
 
-    errands.round()
+    schedule.round()
     assert queries.incident(house.database, "INC-1").status is Status.OPEN
     shop.git(origin, "merge", "-q", "--no-ff", "-m", "Merge", "nightdesk/INC-1")
-    errands.round()
+    now[0] += timedelta(minutes=2)
+    schedule.round()
     assert queries.incident(house.database, "INC-1").status is Status.RESOLVED
     (watch,) = recurring.watches(house.database, "INC-1")
     assert watch.commits == {"shop": fixed}
     house.keep([samples.event(2, release=fixed, timestamp=datetime.now(UTC))])
-    errands.round()
+    now[0] += timedelta(hours=1)
+    schedule.round()
     assert queries.incident(house.database, "INC-1").status is Status.REGRESSED

@@ -80,6 +80,17 @@ def test_the_incident_says_where_the_file_is_and_running_it_again_it_holds(prove
     assert found["same_runs"] == found["runs"] > 5
 
 
+def test_a_host_that_did_not_make_the_file_has_it_from_the_artifacts(proven: Path) -> None:
+    place = proven / "data" / proofs.FOLDER / "INC-1-1.json"
+    made = place.read_bytes()
+    place.unlink()  # as on another host, which shares only the database and what is kept in it
+
+    done = nightdesk("proof", "verify", "INC-1", "--data", str(proven / "data"))
+
+    assert done.exit_code == 0, done.output
+    assert place.read_bytes() == made
+
+
 def test_it_holds_from_a_clone_in_a_folder_that_has_only_the_environments(
     proven: Path, tmp_path: Path
 ) -> None:

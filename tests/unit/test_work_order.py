@@ -91,23 +91,25 @@ def test_a_job_is_done_when_it_is_due_and_a_failure_ends_nothing(
     monkeypatch.setattr(schedule, "monotonic", lambda: clock[0])
     done: list[str] = []
 
-    def fail(_: House) -> None:
+    def fail(_: House, now: datetime) -> None:
         done.append("fails")
         raise RuntimeError("not today")
 
     jobs = [
-        Job("leader", lambda _: 10.0, lambda _: done.append("leader")),
-        Job("everywhere", lambda _: 10.0, lambda _: done.append("everywhere"), everywhere=True),
+        Job("leader", lambda _: 10.0, lambda *_: done.append("leader")),
+        Job("everywhere", lambda _: 10.0, lambda *_: done.append("everywhere"), everywhere=True),
         Job("fails", lambda _: 10.0, fail, everywhere=True),
-        Job("never", lambda _: 0.0, lambda _: done.append("never"), everywhere=True),
+        Job("soon", lambda _: 10.0, lambda *_: done.append("soon"), everywhere=True, at_once=True),
+        Job("never", lambda _: 0.0, lambda *_: done.append("never"), everywhere=True),
     ]
     planned = Schedule(house, lambda: False, jobs)
-    assert not any(planned.consider(job) for job in jobs)
+    assert [job.name for job in jobs if planned.consider(job)] == ["soon"]
+    done.clear()
     clock[0] = 11.0
     for _ in range(2):
         for job in jobs:
             planned.consider(job)
-    assert done == ["everywhere", "fails"]
+    assert done == ["everywhere", "fails", "soon"]
 
 
 def test_events_older_than_the_setting_go_and_incidents_stay(house: House) -> None:
@@ -117,8 +119,8 @@ def test_events_older_than_the_setting_go_and_incidents_stay(house: House) -> No
     assert retention.every(house) == 0
     kept = with_settings(house, retention_days=30)
     assert retention.every(kept) > 0
-    retention.run(kept)
-    retention.run(kept)
+    retention.run(kept, datetime.now(UTC))
+    retention.run(kept, datetime.now(UTC))
     assert len(queries.occurrences(house.database, "INC-1")) == 1
     assert queries.incident(house.database, "INC-1").event_count == 2
     assert [act.who for act in queries.acts(house.database, "events")] == ["retention"]
