@@ -82,8 +82,8 @@ class Intake:
         return Outlined(*self._grouped(outline(told)), lambda: self._redacted(told))
 
     def _ready(self, event: Event) -> Report:
-        clean, *named = self._grouped(self._told(event))
-        return (self._with_capsule(clean), *named)
+        clean, group, name, place = self._grouped(self._told(event))
+        return self._with_capsule(clean), group, name, place
 
     def _told(self, event: Event) -> Event:
         with _readable(event):

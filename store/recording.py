@@ -270,7 +270,15 @@ class _Batch:
             incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
         user = _user_key(event)
         return _Arrival(
-            event, whole, event_id, project, self.prints[place][0], incident, new, user, entity_of(event, user)
+            event,
+            whole,
+            event_id,
+            project,
+            self.prints[place][0],
+            incident,
+            new,
+            user,
+            entity_of(event, user),
         )
 
     def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
