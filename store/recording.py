@@ -9,10 +9,10 @@ Which bodies are kept is said in `bodies`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
@@ -20,7 +20,7 @@ from sqlmodel import Session, col
 
 from store.acts import act_values, plain, request_triage
 from store.artifacts import Artifacts
-from store.bodies import NEARBY, TOGETHER, Passed, entity_of, is_sampled, packed, together
+from store.bodies import NEARBY, TOGETHER, Passed, Passing, entity_of, is_sampled, packed, together
 from store.database import Database
 from store.errors import NotFound
 from store.event import Event
@@ -48,7 +48,19 @@ _MILESTONES = frozenset(
     10**power for power in range(2, 10)
 )  # counts at which how it spreads is looked at again
 
-Report: TypeAlias = tuple[Event, Fingerprint, str, str]  # with title and culprit
+
+class Outlined(NamedTuple):
+    """An event of which only what groups and rows are made of is there; `whole` makes the rest, redacted, should its
+    body be kept. It may raise BadPayload: then the event is not kept."""
+
+    event: Event
+    fingerprint: Fingerprint
+    title: str
+    culprit: str
+    whole: Callable[[], Event]
+
+
+Report: TypeAlias = tuple[Event, Fingerprint, str, str] | Outlined  # with title and culprit
 Part: TypeAlias = tuple[Artifacts, Passed, Sequence[Report]]
 
 
@@ -63,6 +75,7 @@ class Recorded:
     first_in_release: bool
     regressed: bool = False
     grown: bool = False  # its incident has just reached a hundred events, ten times as many, …, or a spike
+    number: int = field(default=0, compare=False)  # of its incident's events, from 1; 0 for a duplicate
 
     @property
     def wants_triage(self) -> bool:
@@ -129,9 +142,10 @@ class _Counted:
 
 @dataclass(slots=True)
 class _Arrival:
-    """An event on its way into its incident."""
+    """An event on its way into its incident. `whole` makes it with all that its body has."""
 
     event: Event
+    whole: Callable[[], Event]
     event_id: str
     project: int
     print_id: int
@@ -159,7 +173,7 @@ class _Batch:
     acts: list[dict[str, Any]] = field(default_factory=list)
     minutes: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict)
     had: dict[tuple[int, str, int], int] = field(default_factory=dict)
-    races: list[tuple[int, Event]] = field(default_factory=list)  # what passed, and is one half of a race
+    races: list[tuple[int, Passing]] = field(default_factory=list)  # what passed, and is one half of a race
 
     def record(self, reports: Sequence[Report]) -> list[Recorded]:
         """Count the events in, each unless it was counted before."""
@@ -246,7 +260,8 @@ class _Batch:
     def _place(self, project: int, event_id: str, report: Report) -> _Arrival:
         """The fingerprint's row and its incident; a new one, in the backlog until its triage, where there is
         none. Where a person has split the incident, the part that the event belongs to."""
-        event, fingerprint, title, culprit = report
+        event, fingerprint, title, culprit = report[:4]
+        whole = report.whole if isinstance(report, Outlined) else lambda: event
         place = (project, fingerprint.mechanism, fingerprint.key)
         if new := place not in self.prints:
             incident = self._new_incident(project, event, title, culprit)
@@ -255,7 +270,15 @@ class _Batch:
             incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
         user = _user_key(event)
         return _Arrival(
-            event, event_id, project, self.prints[place][0], incident, new, user, entity_of(event, user)
+            event,
+            whole,
+            event_id,
+            project,
+            self.prints[place][0],
+            incident,
+            new,
+            user,
+            entity_of(event, user),
         )
 
     def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
@@ -318,7 +341,7 @@ class _Batch:
         regressed = incident.status == Status.RESOLVED and self._reopened(arrival)
         return Recorded(
             f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
-            grown=self._counts_up(arrival) or incident.event_count in _MILESTONES,
+            grown=self._counts_up(arrival) or incident.event_count in _MILESTONES, number=arrival.number,
         )  # fmt: skip
 
     def _counts_up(self, arrival: _Arrival) -> bool:
@@ -387,10 +410,10 @@ class _Batch:
                 last[place] = arrival
                 if passed := self.passed.near(*place, arrival.event):
                     arrival.body = True
-                    self.races += [(arrival.incident.id, event) for event in passed]
+                    self.races += [(arrival.incident.id, one) for one in passed]
         for arrival in arrivals:
             if not arrival.body and arrival.entity is not None:
-                self.passed.add(arrival.incident.id, arrival.entity, arrival.event)
+                self.passed.add(arrival.incident.id, arrival.entity, Passing(arrival.event, arrival.whole))
 
     def _row(self, arrival: _Arrival) -> dict[str, Any]:
         event = arrival.event
@@ -401,7 +424,7 @@ class _Batch:
             "environment": event.environment and plain(event.environment),
             "service": event.service and plain(event.service), "user_key": arrival.user_key,
             "transaction": event.transaction and plain(event.transaction), "fingerprint_id": arrival.print_id,
-            "entity": arrival.entity, "body": self._body(event) if arrival.body else None,
+            "entity": arrival.entity, "body": self._body(arrival.whole()) if arrival.body else None,
         }  # fmt: skip
 
     def _drop_bodies(self, arrivals: Sequence[_Arrival]) -> None:
@@ -425,8 +448,9 @@ class _Batch:
 
     def _keep_races(self) -> None:
         """Write the bodies of what passed within the last second, now that its other half has come."""
-        for incident, event in self.races:
-            kept = {"incident": incident, "event": plain(event.event_id), "kept": self._body(event)}
+        for incident, one in self.races:
+            body = self._body(one.whole())
+            kept = {"incident": incident, "event": plain(one.event.event_id), "kept": body}
             self.connection.execute(_ADD_BODY, kept)
 
     def _note_releases(self, arrivals: Sequence[_Arrival]) -> None:
