@@ -80,6 +80,13 @@ def cli_usage(event: Event, facts: Analysis) -> Judged | None:
     return None
 
 
+def unreadable_request(event: Event, facts: Analysis) -> Judged | None:
+    """Bytes that are no request."""
+    if facts.unreadable:
+        return Judged(Kind.CALLER, 0.05, "what the caller sent could not be read as a request, and was refused")
+    return None
+
+
 def rejected_request(event: Event, facts: Analysis) -> Judged | None:
     """The server framework answered 4xx."""
     if facts.http_status is not None and 400 <= facts.http_status < 500:
@@ -157,7 +164,7 @@ def logged_message(event: Event, facts: Analysis) -> Judged | None:
 
 RULES: tuple[Rule, ...] = (
     client_disconnect, interrupt, broken_pipe, third_party_script, scanner, health_check, cli_usage, rejected_request,
-    rejected_input,
+    unreadable_request, rejected_input,
     upstream_answer, infrastructure, configuration, argument_file, malformed_input, raised_on_purpose, crash,
     logged_message,
 )  # fmt: skip

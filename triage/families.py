@@ -7,10 +7,10 @@ Types are asked for with the module that they come from wherever a name alone co
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 
 from store.event import ExceptionValue
 from triage import foreign
+from triage.statuses import PHRASES, status_named
 from triage.words import words
 
 HTTP_MODULES = words(
@@ -20,20 +20,6 @@ HTTP_MODULES = words(
     ninja. cherrypy webob.exc apiflask. flask_limiter. slowapi. robyn. blacksheep. emmett
     """
 )
-_PHRASES = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
-_CLASSES = """
-    BadRequestKeyError 400, SecurityError 400, HTTPBadRequest 400, ValidationError 400, ParseError 400,
-    MissingArgumentError 400, NotAuthenticated 401, AuthenticationFailed 401, HTTPUnauthorized 401,
-    PermissionDenied 403, HTTPForbidden 403, Http404 404, HTTPNotFound 404, HTTPMethodNotAllowed 405,
-    NotAcceptable 406, RequestEntityTooLarge 413, UnsupportedMediaType 415, ImATeapot 418,
-    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429,
-    RateLimitExceeded 429, TooManyRequests 429, UnprocessableEntity 422, UnprocessableContent 422,
-    ContentTooLarge 413, PayloadTooLarge 413, InvalidUsage 400, InvalidHeader 400, MethodNotSupported 405,
-    NotAuthorized 401, PermissionDenied 403, Validation 400, ClientDisconnected 400
-"""
-_STATUS_OF = {"".join(part for part in phrase if part.isalnum()): code for phrase, code in _PHRASES.items()}
-_ENDINGS = re.compile(r"(?:exception|error|problem)$")
-_STATUS_OF.update((name.lower(), int(code)) for name, code in map(str.split, _CLASSES.split(",")))
 _STATUS_IN_VALUE = re.compile(r"^(?:HTTP )?(?P<status>[1-5]\d\d)\b")
 _STATUS_IN_SOURCE = re.compile(
     r"(?:HTTPException|HTTPError|abort)\(\s*(?:status_code\s*=\s*|code\s*=\s*)?(?:[\w.]*HTTP_)?"
@@ -171,16 +157,15 @@ _HEALTH_AGENT = re.compile(
 )
 
 
-def http_status(raised: ExceptionValue) -> int | None:
+def http_status(raised: ExceptionValue, *, in_request: bool) -> int | None:
     """The status that a server framework's HTTP exception stands for; None for every other exception."""
     if not (raised.module or "").startswith(HTTP_MODULES):
-        return foreign.http_status(raised)
+        return foreign.http_status(raised, in_request=in_request)
     name = raised.type.lower()
     innermost = raised.frames[-1] if raised.frames else None
     if match := _STATUS_IN_VALUE.match(raised.value):
         return int(match["status"])
-    plain = _ENDINGS.sub("", name.removeprefix("http"))
-    if (known := _STATUS_OF.get(name, _STATUS_OF.get(plain))) is not None:
+    if (known := status_named(name)) is not None:
         return known
     if raised.type in _SUSPICIOUS:
         return 413 if raised.type == "RequestDataTooBig" else 400
@@ -190,7 +175,7 @@ def http_status(raised: ExceptionValue) -> int | None:
         if match := _STATUS_IN_SOURCE.search(frame.context_line or ""):
             return int(match["status"] or match["named"])
     local = str(innermost.vars.get("status_code", "")) if innermost else ""
-    return int(local) if re.fullmatch(r"[1-5]\d\d", local) else _PHRASES.get(raised.value.strip().lower())
+    return int(local) if re.fullmatch(r"[1-5]\d\d", local) else PHRASES.get(raised.value.strip().lower())
 
 
 def is_validation(raised: ExceptionValue) -> bool:
