@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Kind
 from triage import callers, families, foreign
-from triage.browser import third_party
+from triage.browser import agent_of, third_party
 from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.surroundings import NOTHING_AROUND, Looked, Surroundings
 from triage.words import words
 
-_RAISE = re.compile(r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b")
+_RAISE = re.compile(
+    r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b|^\s*throw\b"
+)
 _ENVIRON = re.compile(r"\bos\.environ\[|\benviron\[|\bgetenv\(")
 _MISSING_FILE = frozenset({"FileNotFoundError", "PermissionError", "IsADirectoryError", "NotADirectoryError"})
 
@@ -98,7 +100,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
     raised = event.exception or ExceptionValue(type="", value=event.message or "")
     own_frames = sum(located.own)
     innermost = raised.frames[-1] if raised.frames else None
-    path, agent = _path(event), _agent(event)
+    path, agent = _path(event), agent_of(event)
     wrapped = _wrapped(event, raised)
     return Analysis(
         type=raised.type,
@@ -196,11 +198,6 @@ def _path(event: Event) -> str:
         return event.request.url
 
 
-def _agent(event: Event) -> str:
-    headers = event.request.headers if event.request else {}
-    return next((value for name, value in headers.items() if name.lower() == "user-agent"), "")
-
-
 def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]:
     """The exception and, where it was raised on purpose around others, those: a wrapper has its cause's
     kind."""
@@ -254,6 +251,8 @@ def _asks_for_validation(raised: ExceptionValue, located: Located) -> bool:
 
 
 def _upstream_status(raised: ExceptionValue) -> int | None:
+    if (told := foreign.upstream_status(raised)) is not None:
+        return told
     if (raised.module, raised.type) not in families.UPSTREAM_ANSWERS:
         return None
     match = re.search(r"\b([45]\d\d)\b", raised.value)

@@ -13,16 +13,23 @@ from triage import foreign
 
 _SERVING = re.compile(
     r"net/http/server|raw-body|body-parser|node:_?http|\bhttp_server|_http_(?:server|incoming|outgoing)"
-    r"|catalina|coyote|jetty|undertow|tomcat|org\.springframework\.(?:web|http)|netty\.(?:handler\.codec\.)?http"
-    r"|puma|unicorn|passenger|webrick|actionpack|action_controller|/rack[-/]|Kestrel|Microsoft\.AspNetCore|System\.Web"
-    r"|cowboy|bandit|/plug/|hyper|axum|actix|rocket|wsgiref|socketserver|http[./]server|werkzeug[./](?:serving|wsgi)"
-    r"|gunicorn|uvicorn|hypercorn|waitress|daphne|cheroot|aiohttp[./]web|django[./](?:core[./](?:servers|handlers)|http)"
-    r"|starlette|tornado[./](?:web|http1connection)|flask|grpc[./]_server|websockets[./](?:legacy[./]|asyncio[./])?server",
+    r"|catalina|coyote|jetty|undertow|tomcat|org\.springframework\.(?:web|http)"
+    r"|netty\.(?:handler\.codec\.)?http"
+    r"|puma|unicorn|passenger|webrick|actionpack|action_controller|/rack[-/]|Kestrel|Microsoft\.AspNetCore"
+    r"|System\.Web"
+    r"|cowboy|bandit|/plug/|hyper|axum|actix|rocket|wsgiref|socketserver|http[./]server"
+    r"|werkzeug[./](?:serving|wsgi)"
+    r"|gunicorn|uvicorn|hypercorn|waitress|daphne|cheroot|aiohttp[./]web|django[./](?:core[./](?:servers"
+    r"|handlers)|http)"
+    r"|starlette|tornado[./](?:web|http1connection)|flask|grpc[./]_server|websockets[./](?:legacy[./]"
+    r"|asyncio[./])?server",
     re.I,
 )
 _OUTBOUND = re.compile(
-    r"\baxios\b|node-fetch|undici|node:_http_client|_http_client|ioredis|/pg/|mysql2?/|mongodb|kafkajs|amqplib|@aws-sdk"
-    r"|java\.net\.http|HttpClient|okhttp|RestTemplate|WebClient|jedis|lettuce|com\.mysql|org\.postgresql|kafka|hikari"
+    r"\baxios\b|node-fetch|undici|node:_http_client|_http_client|ioredis|/pg/|mysql2?/|mongodb|kafkajs"
+    r"|amqplib|@aws-sdk"
+    r"|java\.net\.http|HttpClient|okhttp|RestTemplate|WebClient|jedis|lettuce|com\.mysql|org\.postgresql"
+    r"|kafka|hikari"
     r"|faraday|net/http(?:\.rb|/)|httparty|rest-client|redis|elasticsearch|System\.Net\.Http|SqlClient|Npgsql"
     r"|guzzle|curl|predis|doctrine",
     re.I,
@@ -31,10 +38,12 @@ _GO_SERVER = re.compile(r"\bnet/http/server\.go\b|\bnet/http\.\(\*(?:conn|respon
 _GONE = re.compile(
     r"^(?:net/http: abort Handler|context canceled|request (?:was )?aborted|aborted|client disconnected"
     r"|BadRequestError: request aborted|Client network socket disconnected.*|The client has disconnected.*"
-    r"|(?:java\.io\.IOException: |\[Errno 32\] )?broken pipe|(?:java\.io\.IOException: )?connection reset(?: by peer)?"
+    r"|(?:java\.io\.IOException: |\[Errno 32\] )?broken pipe"
+    r"|(?:java\.io\.IOException: )?connection reset(?: by peer)?"
     r"|write EPIPE|read ECONNRESET|(?:stream )?closed|premature close|stream (?:is )?closed(?: prematurely)?"
     r"|unexpected end of (?:request content|stream|form)|no more data after.*|the operation was canceled\.?"
-    r"|a task was canceled\.?|cannot write to (?:a )?clos(?:ing|ed) (?:transport|stream)|i/o error while reading input.*"
+    r"|a task was canceled\.?|cannot write to (?:a )?clos(?:ing|ed) (?:transport|stream)"
+    r"|i/o error while reading input.*"
     r"|write (?:tcp|unix) .*: write: (?:broken pipe|connection reset by peer)"
     r"|read (?:tcp|unix) .*: read: connection reset by peer|bytes_read=\d+)$",
     re.I,
@@ -43,37 +52,48 @@ _LOCAL_AND_REMOTE = re.compile(r"(?:read|write) tcp \S+:(?P<ours>\d+)->\S+:(?P<t
 _EPHEMERAL = 32768  # from here on a system chooses ports for those who call
 _ANSWERING = re.compile(
     r"\b(?:res|resp|response|reply|rw|w|wfile|Response\.\w+|start_response|self\.(?:write|flush|finish))\b"
-    r"|\b(?:r|req|request|c\.Request|ctx\.Request|HttpContext|context)\.(?:Context\(\)|RequestAborted|signal|body)"
+    r"|\b(?:r|req|request|c\.Request|ctx\.Request|HttpContext|context)\.(?:Context\(\)|RequestAborted"
+    r"|signal|body)"
 )
 _CANCELLED = re.compile(r"^System\.(?:OperationCanceledException|Threading\.Tasks\.TaskCanceledException)$")
 _OWN_PIPE = re.compile(r"\b(?:stdin|popen|proc(?:ess)?|child|subprocess|sock(?:et)?|conn(?:ection)?)\b", re.I)
 
 _RUNTIME = re.compile(
-    r"^\s*(?:node:|internal[/|]|java\.|javax?\.|jdk\.|sun\.|System\.|<frozen)"
-    r"|/lib/python3[.\d]*/(?!site-packages|dist-packages)|/lib/ruby/\d[.\d]*/(?!gems|bundler)|/usr/local/go/src/"
+    r"^\s*(?:node:|internal/(?:process|modules|streams?|timers|url|util|event_target)\b|java\.|javax?\."
+    r"|jdk\.|sun\.|System\.|<frozen)"
+    r"|/lib/python3[.\d]*/(?!site-packages|dist-packages)|/lib/ruby/\d[.\d]*/(?!gems|bundler)"
+    r"|/usr/local/go/src/"
 )
 _PARSERS = re.compile(
-    r"/(?:body-parser|raw-body|busboy|multer|formidable|co-body|koa-body|koa-bodyparser|@hapi/subtext|qs|content-type)/"
+    r"/(?:body-parser|raw-body|busboy|multer|formidable|co-body|koa-body|koa-bodyparser|@hapi/subtext|qs"
+    r"|content-type)/"
     r"|/express/lib/router/layer|/fastify/lib/contentTypeParser|/router/lib/layer"
     r"|/rack[-\d.]*/(?:lib/rack/)?(?:multipart|query_parser|utils\.rb|request\.rb)"
     r"|/action_dispatch/(?:http/(?:parameters|request|url|mime|param)|request/utils)"
     r"|werkzeug[./](?:formparser|sansio|wrappers[./]request)|django[./]http[./](?:multipartparser|request)"
-    r"|starlette[./]formparsers|(?:python_)?multipart[./]|aiohttp[./](?:http_parser|multipart|web_protocol)|\bh11[./]"
+    r"|starlette[./]formparsers|(?:python_)?multipart[./](?:multipart|decoders|exceptions)"
+    r"|aiohttp[./](?:http_parser|multipart|web_protocol)|\bh11[./]"
     r"|\bhttptools[./]|\bwsproto[./]|tornado[./](?:http1connection|httputil)|cheroot[./]|gunicorn[./]http[./]"
-    r"|org\.apache\.(?:coyote|tomcat\.util\.(?:http|buf)|catalina\.connector)|org\.eclipse\.jetty\.(?:http|server\.Multi)"
+    r"|org\.apache\.(?:coyote|tomcat\.util\.(?:http|buf)|catalina\.connector)|org\.eclipse\.jetty\.(?:http"
+    r"|server\.Multi)"
     r"|io\.undertow\.(?:server|util)|StrictHttpFirewall|Kestrel\.Core|/plug/(?:parsers|conn/(?:query|utils))"
-    r"|/puma[-\d.]*/(?:lib/puma/)?client|cowboy|symfony/http-foundation/Request|Microsoft\.AspNetCore\.WebUtilities",
+    r"|/puma[-\d.]*/(?:lib/puma/)?client|cowboy|symfony/http-foundation/Request"
+    r"|Microsoft\.AspNetCore\.WebUtilities",
     re.I,
 )
 _REFUSES = re.compile(  # what parsers throw at bytes; a TypeError in one is a bug
     r"^(?:SyntaxError|URIError|EOFError|ValueError|UnicodeDecodeError|Error|ArgumentError|BadRequestError"
-    r"|IllegalArgumentException|IOException|InvalidDataException|PayloadTooLargeError|UnsupportedMediaTypeError"
-    r"|[\w.:]*(?:Parse|Parser|BadRequest|BadHttp|InvalidRequest|Invalid\w*|Multipart|Encoding|RequestRejected|TooLarge"
+    r"|IllegalArgumentException|IOException|InvalidDataException|PayloadTooLargeError"
+    r"|UnsupportedMediaTypeError"
+    r"|[\w.:]*(?:Parse|Parser|BadRequest|BadHttp|InvalidRequest|Invalid\w*|Multipart|Encoding"
+    r"|RequestRejected|TooLarge"
     r"|Limit|Unexpected|Incomplete|Protocol|NoMoreData)\w*)$"
 )
 _NO_REQUEST = re.compile(
-    r"^http: TLS handshake error from |^Invalid character found in (?:method name|the (?:request target|HTTP protocol))"
-    r"|^Invalid HTTP request received|\bcode 400, message Bad (?:request|HTTP)|^Bad request (?:version|syntax)\b"
+    r"^http: TLS handshake error from |^Invalid character found in (?:method name|the (?:request target"
+    r"|HTTP protocol))"
+    r"|^Invalid HTTP request received|\bcode 400, message Bad (?:request|HTTP)|^Bad request (?:version"
+    r"|syntax)\b"
     r"|^Invalid HTTP (?:format|method), parsing fails|^HTTP parse error, malformed request"
 )
 
@@ -100,7 +120,7 @@ def own_pipe(frames: Sequence[Frame]) -> bool:
 
 
 def unreadable_request(raised: ExceptionValue) -> bool:
-    """The bytes that came are no request, as a framework's parser says: it is the innermost that is not the runtime's."""
+    """The bytes that came are no request, says a parser: the innermost code that is not the runtime's."""
     if _NO_REQUEST.search(raised.value):
         return True
     if not _REFUSES.match(raised.type):

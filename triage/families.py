@@ -35,12 +35,14 @@ DISCONNECTS = frozenset(
     """
     )
 )
-_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
-_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio")
+_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError", "Cancelled"})
+_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio twisted.internet.defer")
+_NO_TERMINAL = "EOF when reading a line"  # of `input()`: whoever was to answer has gone
 EITHER_SIDE = frozenset({"StreamClosedError", "ConnectionClosedOK"})  # a server and its clients raise these
 CLI_MODULES = words(
     """
-    click typer argparse optparse docopt cyclopts fire
+    click typer argparse optparse docopt cyclopts fire cleo plac absl.flags traitlets.config tyro
+    configargparse clize invoke.exceptions knack
     """
 )
 CLI_TYPES = frozenset(
@@ -48,7 +50,9 @@ CLI_TYPES = frozenset(
         """
     UsageError BadParameter BadOptionUsage BadArgumentUsage MissingParameter NoSuchOption
     NoSuchCommand ArgumentError ArgumentTypeError OptionError BadOptionError OptionValueError
-    DocoptExit ClickException Abort NoArgsIsHelpError CoercionError
+    DocoptExit ClickException Abort Exit NoArgsIsHelpError CoercionError FileError NoSuchOptionError
+    UnrecognizedArgsError MissingArgumentError UnknownOptionError IllegalFlagValueError FireExit
+    UnrecognizedFlagError
     """
     )
 )
@@ -56,7 +60,9 @@ VALIDATION_MODULES = words(
     """
     marshmallow jsonschema django.core.exceptions django.forms wtforms voluptuous colander cerberus
     rest_framework fastapi.exceptions webargs schema cattrs msgspec trafaret schematics
-    pydantic_core pydantic ninja.errors connexion validators email_validator
+    pydantic_core pydantic ninja.errors connexion validators email_validator fastjsonschema jsonschema_rs
+    xmlschema strictyaml yamale pykwalify openapi_core flask_smorest phonenumbers apischema oauthlib.oauth2
+    graphql.error flask_wtf.csrf rest_framework_simplejwt.exceptions
     """
 )
 VALIDATION_TYPES = frozenset(
@@ -64,13 +70,21 @@ VALIDATION_TYPES = frozenset(
         """
     ValidationError RequestValidationError WebSocketRequestValidationError Invalid MultipleInvalid
     DocumentError SchemaError ClassValidationError DataError EmailNotValidError StopValidation
-    ParseError
+    ParseError JsonSchemaValueException XMLSchemaValidationError YAMLValidationError YamaleError
+    EmailSyntaxError EmailUndeliverableError NumberParseException SchemaMissingKeyError
+    SchemaWrongKeyError SchemaForbiddenKeyError SchemaOnlyOneAllowedError InvalidGrantError
+    InvalidClientError InvalidRequestError GraphQLSyntaxError CSRFError InvalidToken DataConversionError
+    DataclassValidationError ForbiddenExtraKeysError BaseValidationError IterableValidationError
     """
     )
 )
 FOREIGN_INPUT = re.compile(
-    r"\b(?:model_validate\w*|parse_obj\w*|parse_raw\w*|parse_file|validate_(?:python|json|strings)|TypeAdapter)\b"
+    r"\b(?:model_validate\w*|parse_obj\w*|parse_raw\w*|parse_file|validate_(?:python|json|strings)"
+    r"|TypeAdapter)\b"
+    r"|\b(?:parse|parseAsync|validate\w*|decode)\(\s*(?:await )?(?:req|request|ctx|c\.req|event|body"
+    r"|formData)\b"
 )
+_EITHER_INPUT = frozenset({"ZodError", "$ZodError", "ValiError"})  # names of JavaScript have no module
 _SUSPICIOUS = frozenset(
     words(
         """
@@ -124,30 +138,39 @@ _INFRA_TYPES = frozenset(
     """
     )
 )
-_SCHEMA_TROUBLE = re.compile(
-    r"no such (?:table|column|function)|syntax error|does not exist|unknown column|has no column", re.I
+_OWN_TROUBLE = re.compile(  # a database says it, and the statements or their order are ours
+    r"deadlock|could not serialize|no such (?:table|column|function)|syntax error|does not exist"
+    r"|unknown column|has no column",
+    re.I,
 )
 UPSTREAM_ANSWERS = {
     ("requests.exceptions", "HTTPError"),
     ("httpx", "HTTPStatusError"),
     ("urllib.error", "HTTPError"),
     ("aiohttp.client_exceptions", "ClientResponseError"),
-    ("botocore.exceptions", "ClientError"),
 }
 _OUTBOUND = re.compile(
-    r"^(?:requests|urllib3|httpx|http\.client|urllib\.request|redis|pymysql|MySQLdb|psycopg2?|asyncpg|smtplib|ftplib"
-    r"|kombu|amqp|pika|boto|botocore|grpc|pymongo|elasticsearch|paramiko|subprocess|multiprocessing|concurrent|ssl|kafka"
+    r"^(?:requests|urllib3|httpx|http\.client|urllib\.request|redis|pymysql|MySQLdb|psycopg2?|asyncpg"
+    r"|smtplib|ftplib"
+    r"|kombu|amqp|pika|boto|botocore|grpc|pymongo|elasticsearch|paramiko|subprocess|multiprocessing"
+    r"|concurrent|ssl|kafka"
     r"|aiohttp\.(?:client|connector))(?:\.|$)"
 )
 _SCANNER_PATH = re.compile(
-    r"(?i)/(?:wp-(?:login|admin|content|includes|json|config)|xmlrpc\.php|\.env\b|\.git(?:/|$)|\.aws/|\.ssh/|\.svn/"
-    r"|\.DS_Store|phpmyadmin|pma/|myadmin|adminer|cgi-bin/|vendor/phpunit|boaform|HNAP1|solr/admin|actuator(?:/|$)"
-    r"|owa/|autodiscover|ecp/|manager/html|server-status|config\.(?:json|php|yml)\b|telescope/requests|_ignition/"
-    r"|containers/json|druid/|struts|\.well-known/security\.txt|[\w-]+\.(?:php\d?|aspx?|jsp|cgi)(?:$|\?))|\.\./\.\./|etc/passwd"
+    r"(?i)/(?:wp-(?:login|admin|content|includes|json|config)|xmlrpc\.php|\.env\b|\.git(?:/|$)|\.aws/"
+    r"|\.ssh/|\.svn/"
+    r"|\.DS_Store|phpmyadmin|pma/|myadmin|adminer|cgi-bin/|vendor/phpunit|boaform|HNAP1|solr/admin"
+    r"|actuator(?:/|$)"
+    r"|owa/|autodiscover|ecp/|manager/html|server-status|config\.(?:json|php|yml)\b|telescope/requests"
+    r"|_ignition/"
+    r"|containers/json|druid/|struts|\.well-known/security\.txt|[\w-]+\.(?:php\d?|aspx?|jsp|cgi)(?:$|\?))"
+    r"|\.\./\.\./|etc/passwd"
 )
 _SCANNER_AGENT = re.compile(
-    r"(?i)zgrab|nikto|sqlmap|masscan|nmap|nuclei|wpscan|dirbuster|gobuster|feroxbuster|acunetix|nessus|censys|shodan"
-    r"|netsystemsresearch|expanse|l9explore|l9tcpid|paloalto|internet-measurement|leakix|jorgee|zmeu|morfeus|openvas|qualys"
+    r"(?i)zgrab|nikto|sqlmap|masscan|nmap|nuclei|wpscan|dirbuster|gobuster|feroxbuster|acunetix|nessus"
+    r"|censys|shodan"
+    r"|netsystemsresearch|expanse|l9explore|l9tcpid|paloalto|internet-measurement|leakix|jorgee|zmeu"
+    r"|morfeus|openvas|qualys"
 )
 _HEALTH_PATH = re.compile(
     r"(?i)^/(?:-/)?(?:_?health(?:z|[_-]?check)?|livez?|liveness|readyz?|readiness|ping|heartbeat|alive)/?$"
@@ -183,11 +206,20 @@ def is_validation(raised: ExceptionValue) -> bool:
     module = raised.module or ""
     if module.startswith("django.core.exceptions") and raised.type in _SUSPICIOUS:
         return True
+    if raised.type in _EITHER_INPUT and not module:
+        return True
     return raised.type in VALIDATION_TYPES and _within(module, VALIDATION_MODULES)
+
+
+def may_be_own_input(raised: ExceptionValue) -> bool:
+    """Whether a library judges what own code builds as it judges what comes from outside."""
+    return (raised.module or "").startswith("pydantic") or raised.type in _EITHER_INPUT
 
 
 def is_interrupt(raised: ExceptionValue) -> bool:
     """Stopped on purpose, by the language's own exception for it (others have a CancelledError, too)."""
+    if raised.type == "EOFError" and raised.value == _NO_TERMINAL:
+        return True
     return raised.type in _INTERRUPTS and (not raised.module or _within(raised.module, _INTERRUPTED_BY))
 
 
@@ -198,7 +230,7 @@ def is_cli_usage(raised: ExceptionValue) -> bool:
 
 def is_infrastructure(raised: ExceptionValue, errno: int | None) -> bool:
     """Disk, memory, network, name resolution, a database or broker that does not answer."""
-    if raised.type in ("OperationalError", "InterfaceError") and _SCHEMA_TROUBLE.search(raised.value):
+    if raised.type in ("OperationalError", "InterfaceError") and _OWN_TROUBLE.search(raised.value):
         return False
     if raised.type in ("SSLError", "ReadError", "ProtocolError", "ConnectionError") and not (
         raised.module or raised.type == "ConnectionError"

@@ -133,20 +133,23 @@ _STATUS_IN_REQUESTS = {
 }
 _STATUS_IN_TEXT = re.compile(r"^(?P<status>4\d\d) [A-Z][A-Z_]+\b")  # Spring's ResponseStatusException
 _NODE_FRAMEWORKS = re.compile(
-    r"/(?:@nestjs|http-errors|express|koa[\w-]*|@koa|fastify|@fastify|@hapi|restify-errors|csurf|body-parser|raw-body"
+    r"/(?:@nestjs|http-errors|express|koa[\w-]*|@koa|fastify|@fastify|@hapi|restify-errors|csurf"
+    r"|body-parser|raw-body"
     r"|finalhandler|send|serve-static|@feathersjs|@trpc|next)/"
 )
 DISCONNECTS = frozenset(
     words(
         r"""
     org.apache.catalina.connector.ClientAbortException org.eclipse.jetty.io.EofException
-    org.eclipse.jetty.io.QuietException org.springframework.web.context.request.async.AsyncRequestNotUsableException
+    org.eclipse.jetty.io.QuietException
+    org.springframework.web.context.request.async.AsyncRequestNotUsableException
     reactor.netty.channel.AbortedException reactor.netty.http.server.AbortedException
     io.netty.handler.codec.PrematureChannelClosureException
     io.ktor.util.cio.ChannelWriteException io.ktor.utils.io.ClosedWriteChannelException
     org.apache.coyote.CloseNowException
     Puma::ConnectionError Puma::HttpParserError Phusion::Passenger::UnionStation::ClientDisconnected
-    Unicorn::ClientShutdown Unicorn::HttpParserError Falcon::ClientDisconnected ActionController::Live::ClientDisconnected
+    Unicorn::ClientShutdown Unicorn::HttpParserError Falcon::ClientDisconnected
+    ActionController::Live::ClientDisconnected
     Async::HTTP::Protocol::RequestFailed
     Microsoft.AspNetCore.Connections.ConnectionResetException
     Microsoft.AspNetCore.Connections.ConnectionAbortedException http.ErrAbortHandler
@@ -158,7 +161,8 @@ _INTERRUPTS = frozenset(
     words(
         r"""
     Interrupt SignalException SystemExit java.lang.ThreadDeath Sidekiq::Shutdown Resque::TermException
-    Async::Stop kotlinx.coroutines.JobCancellationException GoodJob::InterruptError SolidQueue::Processes::ProcessExitError
+    Async::Stop kotlinx.coroutines.JobCancellationException GoodJob::InterruptError
+    SolidQueue::Processes::ProcessExitError
     celery.exceptions.WorkerShutdown celery.exceptions.WorkerTerminate gunicorn.errors.HaltServer
     """
     )
@@ -179,13 +183,16 @@ _INFRASTRUCTURE = frozenset(
     org.springframework.dao.QueryTimeoutException org.springframework.dao.DataAccessResourceFailureException
     org.springframework.amqp.AmqpConnectException org.springframework.amqp.AmqpTimeoutException
     org.springframework.data.redis.RedisConnectionFailureException
-    com.mysql.cj.jdbc.exceptions.CommunicationsException redis.clients.jedis.exceptions.JedisConnectionException
+    com.mysql.cj.jdbc.exceptions.CommunicationsException
+    redis.clients.jedis.exceptions.JedisConnectionException
     io.lettuce.core.RedisConnectionException io.lettuce.core.RedisCommandTimeoutException
     org.apache.kafka.common.errors.TimeoutException org.apache.kafka.common.errors.DisconnectException
-    com.mongodb.MongoTimeoutException com.mongodb.MongoSocketReadException com.mongodb.MongoSocketOpenException
+    com.mongodb.MongoTimeoutException com.mongodb.MongoSocketReadException
+    com.mongodb.MongoSocketOpenException
     org.elasticsearch.client.ResponseTimeoutException
     Errno::ECONNREFUSED Errno::ECONNRESET Errno::ETIMEDOUT Errno::EHOSTUNREACH Errno::ENETUNREACH
-    Errno::ENOSPC Errno::EMFILE Errno::ENFILE Errno::ENOMEM Errno::EROFS Errno::ECONNABORTED Errno::EADDRNOTAVAIL
+    Errno::ENOSPC Errno::EMFILE Errno::ENFILE Errno::ENOMEM Errno::EROFS Errno::ECONNABORTED
+    Errno::EADDRNOTAVAIL
     Net::OpenTimeout Net::ReadTimeout Net::WriteTimeout SocketError OpenSSL::SSL::SSLError PG::ConnectionBad
     PG::UnableToSend Mysql2::Error::ConnectionError Mysql2::Error::TimeoutError Redis::CannotConnectError
     Redis::TimeoutError Redis::ConnectionError RedisClient::CannotConnectError RedisClient::ReadTimeoutError
@@ -194,7 +201,8 @@ _INFRASTRUCTURE = frozenset(
     ActiveRecord::DatabaseConnectionError ActiveRecord::StatementTimeout ActiveRecord::AdapterTimeout
     ActiveRecord::QueryCanceled ActiveRecord::LockWaitTimeout
     Faraday::ConnectionFailed Faraday::TimeoutError Faraday::SSLError HTTP::ConnectionError HTTP::TimeoutError
-    RestClient::Exceptions::OpenTimeout RestClient::Exceptions::ReadTimeout Excon::Error::Socket Excon::Error::Timeout
+    RestClient::Exceptions::OpenTimeout RestClient::Exceptions::ReadTimeout Excon::Error::Socket
+    Excon::Error::Timeout
     Elasticsearch::Transport::Transport::ServerUnavailableError Bunny::TCPConnectionFailed
     System.Net.Sockets.SocketException System.OutOfMemoryException System.TimeoutException
     Npgsql.NpgsqlException StackExchange.Redis.RedisConnectionException
@@ -214,9 +222,11 @@ _INFRASTRUCTURE = frozenset(
     )
 )
 _SYSTEM = re.compile(
-    r"\b(?:ECONNREFUSED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOSPC|EMFILE|ENFILE"
-    r"|ENOMEM|EROFS|ECONNRESET|ECONNABORTED|CERT_HAS_EXPIRED)\b"
-    r"|\b(?:dial|read|write) (?:tcp|udp|unix)\b.*(?:connection refused|i/o timeout|connection reset by peer|no route)"
+    r"\b(?:ECONNREFUSED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOSPC"
+    r"|EMFILE|ENFILE"
+    r"|ENOMEM|EROFS|ECONNRESET|EPIPE|ECONNABORTED|CERT_HAS_EXPIRED)\b"
+    r"|\b(?:dial|read|write) (?:tcp|udp|unix)\b.*(?:connection refused|i/o timeout|connection reset by peer"
+    r"|no route)"
     r"|\blookup \S+.*: (?:no such host|i/o timeout|server misbehaving)|\b[Nn]o space left on device\b"
     r"|\(os error (?:12|23|24|28|30|104|110|111|113)\)"
     r"|SQLSTATE\[(?:08\w{3}|HY000)\] \[20\d\d\]|SQLSTATE\[08\w{3}\]|\bsocket hang up$"
@@ -225,15 +235,64 @@ _SYSTEM = re.compile(
     r"|^timeout of \d+ ?ms exceeded$|^Network Error$|\bcURL error (?:6|7|28|35|52|56|60)\b"
     r"|Execution Timeout Expired|\bA (?:network-related or instance-specific|transport-level) error\b"
     r"|\bHttpClient\.Timeout\b|\bConnection is not available, request timed out\b"
-    r"|^(?:\S+ )?Connection (?:refused|timed out|reset by peer)\b|\bserver closed the connection unexpectedly\b"
-    r"|\bserver has gone away\b|\bLost connection to MySQL server\b|\btoo many (?:clients already|connections for role)\b"
-    r"|\bToo many (?:connections|open files)\b|\bremaining connection slots are reserved\b|\bcould not connect to server\b"
-    r"|\bterminating connection due to (?:administrator command|idle)|\bthe database system is (?:starting up|shutting down)"
-    r"|\bread[- ]only (?:replica|file ?system)\b|^LOADING Redis is loading|^CLUSTERDOWN\b|^OOM command not allowed"
+    r"|^(?:\S+ )?Connection (?:refused|timed out|reset by peer)\b"
+    r"|\bserver closed the connection unexpectedly\b"
+    r"|\bserver has gone away\b|\bLost connection to MySQL server\b|\btoo many (?:clients already"
+    r"|connections for role)\b"
+    r"|\bToo many (?:connections|open files)\b|\bremaining connection slots are reserved\b"
+    r"|\bcould not connect to server\b"
+    r"|\bterminating connection due to (?:administrator command|idle)"
+    r"|\bthe database system is (?:starting up|shutting down)"
+    r"|\bread[- ]only (?:replica|file ?system)\b|^LOADING Redis is loading|^CLUSTERDOWN\b"
+    r"|^OOM command not allowed"
     r"|\bCannot allocate memory\b|\b[Tt]emporary failure in name resolution\b|\bcertificate has expired\b"
     r"|\bunable to create (?:new )?native thread\b|\bno healthy upstream\b|\bupstream connect error\b",
     re.I,
 )
+
+_ANSWERED = re.compile(
+    r"^Request failed with status code (?P<axios>\d{3})|status code does not indicate success: (?P<net>\d{3})"
+    r"|\bserver responded with status (?P<faraday>\d{3})|\bresulted in a `(?P<guzzle>\d{3}) "
+    r"|^HTTP request returned status code (?P<laravel>\d{3})"
+    r"|^An error occurred \((?P<aws>[\w.]+)\) when calling the "
+)
+_AWS = re.compile(
+    r"Throttl|SlowDown|RequestLimitExceeded|ServiceUnavailable|Internal(?:Error|Failure|ServerError)"
+    r"|TooManyRequests"
+    r"|ProvisionedThroughputExceeded|RequestTimeout|BandwidthLimitExceeded"
+)
+_OVERLOADED = frozenset(
+    words(
+        r"""
+    org.springframework.web.client.HttpServerErrorException GuzzleHttp\Exception\ServerException
+    Faraday::ServerError
+    RestClient::ServiceUnavailable RestClient::BadGateway RestClient::GatewayTimeout
+    RestClient::InternalServerError
+    RestClient::TooManyRequests Net::HTTPFatalError HTTPServiceUnavailable
+    feign.FeignException$ServiceUnavailable
+    feign.RetryableException google.api_core.exceptions.ServiceUnavailable
+    google.api_core.exceptions.InternalServerError
+    google.api_core.exceptions.BadGateway google.api_core.exceptions.TooManyRequests
+    google.api_core.exceptions.DeadlineExceeded google.api_core.exceptions.ResourceExhausted
+    google.api_core.exceptions.RetryError stripe._error.APIConnectionError stripe._error.RateLimitError
+    stripe._error.APIError stripe.error.APIConnectionError stripe.error.RateLimitError stripe.error.APIError
+    openai.RateLimitError openai.APITimeoutError openai.APIConnectionError openai.InternalServerError
+    anthropic.RateLimitError anthropic.APITimeoutError anthropic.APIConnectionError
+    anthropic.InternalServerError
+    anthropic.OverloadedError slack_sdk.errors.SlackRequestError elastic_transport.ConnectionTimeout
+    """
+    )
+)
+
+
+def upstream_status(raised: ExceptionValue) -> int | None:
+    """The status with which another service answered, as its client says; None where none did."""
+    match = _ANSWERED.search(raised.value[:2000])
+    if match is not None:
+        if code := match["aws"]:
+            return 503 if _AWS.search(code) else 400
+        return int(next(part for part in match.groups() if part))
+    return 503 if qualified(raised) in _OVERLOADED else None
 
 
 def qualified(raised: ExceptionValue) -> str:
