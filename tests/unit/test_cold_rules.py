@@ -38,7 +38,13 @@ def test_most_noise_is_set_aside_and_each_time_by_a_rule_with_a_name(judged):
     rules = Counter(case.triage.verdict.reasons[0].partition(":")[0] for case in aside)
     assert len(noise) >= 100
     assert len(aside) >= 0.95 * len(noise)
-    assert set(rules) >= {"client_disconnect", "interrupt", "third_party_script", "rejected_input", "cli_usage"}
+    assert set(rules) >= {
+        "client_disconnect",
+        "interrupt",
+        "third_party_script",
+        "rejected_input",
+        "cli_usage",
+    }
     assert sum(rules.values()) == len(aside)
 
 
