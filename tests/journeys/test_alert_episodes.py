@@ -29,7 +29,14 @@ def alertmanager(start: datetime, end: datetime | None = None) -> dict[str, Any]
 
 def duty(kind: str, at: datetime) -> dict[str, Any]:
     data = {"id": "P1", "title": "checkout is down", "urgency": "high", "incident_key": "d3640fbd"}
-    return {"event": {"id": f"{kind}-{at.minute}", "event_type": kind, "occurred_at": at.isoformat(), "data": data}}
+    return {
+        "event": {
+            "id": f"{kind}-{at.minute}",
+            "event_type": kind,
+            "occurred_at": at.isoformat(),
+            "data": data,
+        }
+    }
 
 
 def alarm(state: str, at: datetime) -> dict[str, Any]:
