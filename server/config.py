@@ -165,6 +165,11 @@ class Config(BaseModel):
         default="anthropic",
         description="What speaks to the model: `anthropic`, a plug-in of the group `nightdesk.models`, or `none`.",
     )
+    model_triage: bool = Field(
+        default=True,
+        description="Whether a model, where there is one, summarises each triage and gives a second opinion, which may "
+        "raise an incident's lane and never lower it.",
+    )
     model_tokens: int = Field(default=400_000, ge=0, description="Tokens that one repair may use.")
     model_money: float = Field(default=2.0, ge=0, description="US dollars that one repair may use.")
     model_requests: int = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
@@ -28,7 +28,7 @@ from server.sns import SnsSignatures
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
-from store.event import Event, Served, Trust
+from store.event import Event, Over, Served, Trust
 from store.project import Key, Project
 from triage.formats.sentry_sessions import may_have_sessions, served_of
 
@@ -75,6 +75,7 @@ class Taken:
     events: Sequence[Event]
     answer: Callable[[], Response]
     served: tuple[int, Sequence[Served]] | None = None  # requests that ended, of the project with this number
+    over: tuple[Project, Sequence[Over]] | None = None  # alerts of a project that are over
 
 
 Read: TypeAlias = Callable[[Parcel], Taken]
@@ -175,7 +176,7 @@ class Ingest:
         recorded = iter(self._house.keep_all([each.events for each in taken]))
         self._house.count_served([each.served for each in taken if each.served])
         answers: list[Response | BaseException] = []
-        changed: list[str] = []
+        changed = [name for each in taken if each.over for name in self._house.end(*each.over)]
         for each in found:
             if isinstance(each, NightdeskError):
                 answers.append(each)
@@ -226,8 +227,8 @@ class Ingest:
             raise NoKey(f"No key came with this: send a project's key in {door.key_said}.")
         key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
-        events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
-        return self._taken(events, key, lambda: door.accepted(events, parcel.headers))
+        told = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
+        return self._taken(told.events, key, lambda: door.accepted(told.events, parcel.headers))
 
     def _hook(self, parcel: Parcel) -> Taken:
         """What another service tells about itself, signed in its way or with a key of the project."""
@@ -250,8 +251,9 @@ class Ingest:
         if parcel.source == "sns":
             self._sns.check(body)
         name = HOOKS[parcel.source]
-        events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
-        return self._taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
+        told = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
+        taken = self._taken(told.events, key, lambda: HOOK.accepted(told.events, parcel.headers))
+        return replace(taken, over=(project, told.over)) if told.over else taken
 
     def _forge(self, parcel: Parcel) -> Taken:
         """What a forge tells of drafts and deployments: signed, or with the secret, by a key that senders of events in

@@ -21,7 +21,7 @@ from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
 from store.searching import note_texts
-from store.spending import artifacts_of_repairs
+from store.spending import artifacts_referred_to
 from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow, TextRow
 
 BATCH = 500  # events of one transaction: others write in between
@@ -129,7 +129,7 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
     """Remove payloads that no kept event and no repair refers to; how many, and their bytes on disk."""
     settled = [kept for kept in artifacts.all() if kept.age > SETTLED]
-    referred = {*_references(db), *artifacts_of_repairs(db)} if settled else set()
+    referred = {*_references(db), *artifacts_referred_to(db)} if settled else set()
     gone = freed = 0
     for kept in settled:
         if kept.digest not in referred:

@@ -215,6 +215,9 @@ class EventRow(Row, table=True):
     transaction: str | None = None
     fingerprint_id: int | None = None
     entity: str | None = None  # the key or the user that a race would be about
+    over_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime
+    )  # an alert that its sender called over
     body: bytes | None = None
 
 

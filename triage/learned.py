@@ -54,8 +54,10 @@ class Learned:
     def classify(self, event: Event, analysis: Analysis) -> Verdict:
         """The rules' verdict; where they set nothing aside, with the model's score. Never raises."""
         verdict = self._rules.classify(event, analysis).model_copy(update={"classifier": self.name})
-        if not verdict.signal:
-            return verdict
+        if not verdict.signal or (analysis.http_status or 0) >= 500:
+            return (
+                verdict  # a 5xx that a framework caught is no message that was logged: a request failed by it
+            )
         past = Past(analysis.alerts_before, analysis.farthest_before)
         team = self._teams.get(event.project)
         if team is not None:
