@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from store.shapes import Presence
+
 
 @dataclass(frozen=True)
 class Document:
@@ -44,4 +46,5 @@ class Knowledge:
     documents: tuple[Document, ...] = ()
     lines: tuple[LogLine, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    presences: tuple[Presence, ...] = ()  # of the fields that the messages name as missing
     hints: tuple[str, ...] = ()  # what whoever started the repair thinks
