@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from store.repair import Reproducer
+from store.shapes import Presence
 
 
 @dataclass(frozen=True)
@@ -47,4 +48,5 @@ class Knowledge:
     lines: tuple[LogLine, ...] = ()
     earlier: tuple[Earlier, ...] = ()
     tests: tuple[tuple[str, Reproducer], ...] = ()  # of other incidents that are open: (incident, its test)
+    presences: tuple[Presence, ...] = ()  # of the fields that the messages name as missing
     hints: tuple[str, ...] = ()  # what whoever started the repair thinks

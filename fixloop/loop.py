@@ -200,7 +200,12 @@ class Repair:
 
     def _ranked(self) -> tuple[CandidateChange, ...]:
         bench = self._bench
-        return tuple(rank(self._situation, bench.repositories, bench.exposed, asked=bench.asked))
+        presences = bench.knowledge.presences
+        return tuple(
+            rank(
+                self._situation, bench.repositories, bench.exposed, asked=bench.asked, presences=presences
+            )
+        )  # fmt: skip
 
     def _causes(self, known: Findings) -> Landed:
         ranked = known.candidates

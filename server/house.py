@@ -27,7 +27,7 @@ from server.sources import ProjectSources
 from server.spikes import spike
 from server.surroundings import around
 from server.teams import past, teams
-from store import journal, queries, tasks
+from store import journal, queries, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
@@ -167,6 +167,7 @@ class House:
         if now - self._tidied > _TIDY:
             self._tidied = now
             forget(self.database, now)
+            sketches.forget(self.database, now)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlmodel import Session, col
 
+from store import sketches
 from store.acts import act_values, plain, request_triage
 from store.artifacts import Artifacts
 from store.bodies import NEARBY, TOGETHER, Passed, Passing, entity_of, is_sampled, packed, together
@@ -392,6 +393,9 @@ class _Batch:
         if self.acts:
             self.connection.execute(insert(_table(ActRow)), self.acts)
         count(self.connection, self.minutes)
+        sketches.count(
+            self.connection, [(one.project, one.event) for one in arrivals if is_sampled(one.number)]
+        )
         self._drop_bodies(arrivals)
         self._keep_races()
         if any(facet["kind"] == "release" for facet in self.new_facets):

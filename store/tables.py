@@ -549,6 +549,20 @@ class MinuteRow(Row, table=True):
     bad: int = 0
 
 
+class SketchRow(Row, table=True):
+    """How many sampled events of an entry point looked so on a day (since 1970): names and kinds of fields, no values;
+    `digest` stands for `shapes`, a line for each field."""
+
+    __tablename__ = "sketches"
+
+    project_id: int = Field(foreign_key="projects.id", primary_key=True)
+    entry: str = Field(primary_key=True)
+    day: int = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    shapes: str
+    count: int
+
+
 class ClientRow(Row, table=True):
     """A program that may ask for access. `fetched_until` says that it was read from the document at its id, and
     how long that is good for; without it, it has registered itself."""

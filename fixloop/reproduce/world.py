@@ -89,12 +89,21 @@ def _statements(content: Mapping[str, Any], own_class: OwnClass) -> Iterator[dic
     for one in _rows(content, "statements"):
         rows = [[_value(item, own_class) for item in row] for row in one["rows"]]
         if one["by"] in _FACTORIES:
-            yield {"by": one["by"], "sql": " ".join(str(one["sql"]).split()), "columns": list(map(str, one["columns"])), "rows": rows}
+            yield {
+                "by": one["by"],
+                "sql": " ".join(str(one["sql"]).split()),
+                "columns": list(map(str, one["columns"])),
+                "rows": rows,
+            }
 
 
 def _environment(content: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for name, value in content["environment"].items():
-        if _VARIABLE.fullmatch(name) and not _MACHINE.fullmatch(name) and (value is None or isinstance(value, str)):
+        if (
+            _VARIABLE.fullmatch(name)
+            and not _MACHINE.fullmatch(name)
+            and (value is None or isinstance(value, str))
+        ):
             yield name, value
 
 
@@ -141,7 +150,11 @@ def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
         *_drawing(world.get("draws") or [], lines),
         *_opening(world.get("files") or {}, lines),
     ]
-    lines.setup = [*_cached(world.get("cache") or [], lines), *_flagged(world.get("flags") or {}, lines), *lines.setup]
+    lines.setup = [
+        *_cached(world.get("cache") or [], lines),
+        *_flagged(world.get("flags") or {}, lines),
+        *lines.setup,
+    ]
     lines.blocks += heads
     return lines
 
@@ -149,7 +162,9 @@ def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
 def _variables(environment: Mapping[str, Any], lines: Lines) -> list[str]:
     found = ["import os"]
     for name, value in environment.items():
-        found.append(f"os.environ[{name!r}] = {value!r}" if value is not None else f"os.environ.pop({name!r}, None)")
+        found.append(
+            f"os.environ[{name!r}] = {value!r}" if value is not None else f"os.environ.pop({name!r}, None)"
+        )
     if "TZ" in environment:
         found = ["import os", "import time", *found[1:], "time.tzset()"]
     return [*found, ""]
@@ -236,6 +251,7 @@ def _flagged(flags: Mapping[str, Any], lines: Lines) -> list[str]:
     lines.froms |= {("openfeature", "api"), ("openfeature.provider.in_memory_provider", "InMemoryFlag"),
                     ("openfeature.provider.in_memory_provider", "InMemoryProvider")}  # fmt: skip
     each = ", ".join(
-        f"{name!r}: InMemoryFlag('then', {{'then': {render(value, lines.imports)}}})" for name, value in flags.items()
+        f"{name!r}: InMemoryFlag('then', {{'then': {render(value, lines.imports)}}})"
+        for name, value in flags.items()
     )
     return [f"api.set_provider(InMemoryProvider({{{each}}}))"]

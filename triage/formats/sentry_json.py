@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from triage.formats.shapes import DEPTH_LIMIT, ITEM_LIMIT, LOCAL_LIMIT, bounded, clean, mapping, read_json
+from triage.formats.shapes import DEPTH_LIMIT, ITEM_LIMIT, bounded, clean, mapping, read_json
 
 T = TypeVar("T")
 

@@ -18,7 +18,9 @@ from nightdesk_capture.peek import is_library_file
 from nightdesk_capture.trail import MOST, Note, current
 
 FILE = 16 * 1024  # bytes of a file that is sent with what is in it
-_READS = frozenset({"GET", "MGET", "HGET", "HGETALL", "HMGET", "EXISTS", "LRANGE", "SMEMBERS", "ZRANGE", "ZSCORE"})
+_READS = frozenset(
+    {"GET", "MGET", "HGET", "HGETALL", "HMGET", "EXISTS", "LRANGE", "SMEMBERS", "ZRANGE", "ZSCORE"}
+)
 _OURS = ("sentry_sdk", "nightdesk_capture")
 
 
@@ -75,7 +77,11 @@ def _drawn(kind: str, made: Any) -> None:
 def told_draws(notes: Iterable[Any], drawn: int) -> List[List[Any]]:
     """The numbers in order; none where the first are not among them any more."""
     found = [[kind, made] for kind, made in list(notes)]
-    return found if len(found) == drawn and all(made.bit_length() <= 64 for _, made in found if type(made) is int) else []
+    return (
+        found
+        if len(found) == drawn and all(made.bit_length() <= 64 for _, made in found if type(made) is int)
+        else []
+    )
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -157,7 +157,14 @@ def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
 
 
 def _note(
-    client: str, method: Any, url: Any, asked: Any, sent: Any, status: Optional[int], headers: Any, content: Any
+    client: str,
+    method: Any,
+    url: Any,
+    asked: Any,
+    sent: Any,
+    status: Optional[int],
+    headers: Any,
+    content: Any,
 ) -> Note:
     return {
         "client": client,
@@ -182,7 +189,14 @@ def _of_httpx(response: Any) -> Note:
 def _of_requests(response: Any) -> Note:
     request, content = response.request, response._content
     return _note(
-        "requests", request.method, request.url, request.headers, request.body, response.status_code, response.headers, content
+        "requests",
+        request.method,
+        request.url,
+        request.headers,
+        request.body,
+        response.status_code,
+        response.headers,
+        content,
     )
 
 
@@ -190,7 +204,9 @@ def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, respons
     body = args[0] if args else words.get("body")
     headers = args[1] if len(args) > 1 else words.get("headers")
     read = getattr(response, "_body", None)
-    return _note("urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read)
+    return _note(
+        "urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read
+    )
 
 
 def _whole(pool: Any, url: Any) -> str:
@@ -204,7 +220,14 @@ def _whole(pool: Any, url: Any) -> str:
 def _of_aiohttp(response: Any) -> Note:
     request = response.request_info
     return _note(
-        "aiohttp", request.method, request.real_url, request.headers, None, response.status, response.headers, response._body
+        "aiohttp",
+        request.method,
+        request.real_url,
+        request.headers,
+        None,
+        response.status,
+        response.headers,
+        response._body,
     )
 
 

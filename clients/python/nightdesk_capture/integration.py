@@ -27,7 +27,6 @@ from nightdesk_capture.settings import settings
 from nightdesk_capture.trail import current
 
 
-
 class NightdeskCapture(Integration):
     """`sentry_sdk.init(..., integrations=[NightdeskCapture()])`.
 

@@ -80,6 +80,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
             return self.cursor().execute(*args)
 
     Connection.__module__, Connection.__qualname__ = "sqlite3", "Connection"
+
     def connecting(connect: Any) -> Any:
         def hooked(*args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
@@ -200,7 +201,10 @@ def told(notes: Iterable[Note], value: Callable[[Any, str], Any], most: int) -> 
             "sql": str(note["sql"]),
             "columns": columns,
             "rows": [
-                [value(item, f"/statements/{len(found)}/rows/{at}/{name}") for name, item in zip(columns, row)]
+                [
+                    value(item, f"/statements/{len(found)}/rows/{at}/{name}")
+                    for name, item in zip(columns, row)
+                ]
                 for at, row in enumerate(rows)
             ],
             "at": round(note["at"], 3),

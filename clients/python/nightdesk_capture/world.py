@@ -12,7 +12,12 @@ from nightdesk_capture.trail import Trail
 
 
 def world_of(
-    trail: Trail, frames: Sequence[Any], event: Mapping[str, Any], chosen: Settings, encoder: Encoder, limits: Limits
+    trail: Trail,
+    frames: Sequence[Any],
+    event: Mapping[str, Any],
+    chosen: Settings,
+    encoder: Encoder,
+    limits: Limits,
 ) -> Dict[str, Any]:
     """The parts by name, in order of importance; one that is empty, off, or fails is not among them."""
     notes = trail.notes
