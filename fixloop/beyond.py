@@ -87,7 +87,7 @@ def _siblings(recipe: Recipe, situation: Situation) -> Iterator[Recipe]:
     target, module = recipe.target, str(recipe.target.get("module") or "")
     known = situation.modules.get(module)
     tree = parse(known[1]) if known and recipe.schedule is None else None
-    if tree is None or target.get("receiver") or target.get("framework") or recipe.inputs.get("objects"):
+    if tree is None or target.get("receiver") or recipe.framework != "python" or recipe.inputs.get("objects"):
         return
     every = [each for each in functions(tree) if not each.nested and each.kind == "function"]
     failing = next((each for each in every if each.qualname == target.get("qualname")), None)

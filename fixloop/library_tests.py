@@ -44,12 +44,11 @@ def recorded():
             if not str(getattr(module, "__file__", None) or "").startswith(root):
                 continue
             for name, each in list(vars(module).items()):
-                if getattr(each, "__code__", None) is not frame.f_code or getattr(each, "__module__", None) is None:
+                if getattr(each, "__code__", None) is not frame.f_code:
                     continue
                 cells = zip(frame.f_code.co_freevars, each.__closure__ or ())
                 if all(frame.f_locals.get(free) is cell.cell_contents for free, cell in cells):
-                    if getattr(sys.modules.get(each.__module__), name, None) is each:
-                        return each.__module__, name
+                    return module.__name__, name
         return None
 
     def arguments(frame):

@@ -31,9 +31,10 @@ from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
 from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
+from fixloop.investigate.experiments import experiment
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
-from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
+from fixloop.investigate.settle import about, settled, suspected_first, unlisted, untested
 from fixloop.judge import Judge, Trial
 from fixloop.library_tests import library_tests
 from fixloop.oracle import Meaning, read
@@ -219,7 +220,9 @@ class Repair:
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
-        after = known.model_copy(update={"search": search})
+        modules = frozenset(self._situation.modules)
+        shown = experiment(known.hypotheses, _reproduced(known), self._bench, modules)
+        after = known.model_copy(update={"search": search, "hypotheses": shown})
         if search.recipe is not None:
             reproduction = replace(_reproduced(known), recipe=search.recipe)
             after = after.model_copy(update={"reproduction": reproduction})
@@ -386,8 +389,8 @@ def _hypotheses(known: Findings) -> tuple[Hypothesis, ...]:
     """Those that were proposed, as the runs leave them, then the changes that were run and that nobody proposed."""
     changes = known.search.changes if known.search else ()
     proposed = settled(known.hypotheses, changes, known.ended, known.said)
-    about = {(one.test.repo, one.test.commit) for one in proposed if one.test}
-    rest = [change for change in changes if (change.repo, change.commit) not in about]
+    told = {about(one) for one in proposed}
+    rest = [change for change in changes if (change.repo, change.commit) not in told]
     return (*proposed, *hypotheses_of(rest))
 
 

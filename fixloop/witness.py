@@ -25,7 +25,7 @@ from fixloop.runner import Outcome, Runner
 from fixloop.worlds import SOURCES, World
 from store.repair import Reproducer
 
-PATIENCE, LEAST, MOST = 30, 6.0, 20.0  # a run may take so many times as long as the release's call; seconds
+PATIENCE, LEAST, MOST = 30, 6.0, 60.0  # a run may take so many times as long as the release's call; seconds
 AGAIN = 2  # further calls in the same run: state that a patch keeps between calls shows
 
 # What a run can look like from the inside. Code that answers differently knows that it is tested.

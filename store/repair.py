@@ -76,11 +76,16 @@ class Evidence(Value):
 
 
 class Prediction(Value):
-    """What has to be seen if a hypothesis is right, so that it can be run: the reproducer passes on the parent of
-    `commit` and fails on it, and passes on the running release without what it changed."""
+    """What has to be seen if a hypothesis is right, so that it can be run. `kind` "change": the reproducer passes on
+    the parent of `commit` and fails on it, and passes on the running release without what it changed. "value": the same
+    call works with `name` in its record; "setting": with `name` in the environment; "schedule": with one call after the
+    other.
+    """
 
-    repo: str
-    commit: str
+    repo: str = ""
+    commit: str = ""
+    kind: str = "change"
+    name: str = ""
 
 
 class Hypothesis(Value):

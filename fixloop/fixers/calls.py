@@ -16,6 +16,7 @@ _MISSING = re.compile(r"(\w+)\(\) missing 1 required (?:positional|keyword-only)
 _TOO_MANY = re.compile(r"(\w+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) were given")
 _NO_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+_MEANT = re.compile(r"object has no attribute '(\w+)'\. Did you mean: '(\w+)'\?")
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
@@ -139,6 +140,18 @@ def moved_name(crash: Crash) -> Iterator[Proposal]:
             line = next(iter(lines))
             yield from crash.propose(
                 imported(crash.source.text, line), f"`{line}`, as the team's other files have it."
+            )
+
+
+def misspelt(crash: Crash) -> Iterator[Proposal]:
+    """x.issupserset(y) -> x.issuperset(y), where the interpreter knows one name that is meant."""
+    told = _MEANT.search(crash.message)
+    for node in crash.at_line() if told is not None else ():
+        if told is not None and isinstance(node, ast.Attribute) and node.attr == told[1]:
+            segment = ast.get_source_segment(crash.source.text, node) or ""
+            new = spliced(crash.source.text, [(node, segment.removesuffix(told[1]) + told[2])])
+            yield from crash.propose(
+                new, f"There is no {told[1]} here; {told[2]} is what the interpreter finds."
             )
 
 

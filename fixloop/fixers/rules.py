@@ -17,8 +17,8 @@ MOST = 12  # patches for one crash: each is judged
 TEMPLATES: tuple[Template, ...] = (
     nothing.keep_both, nothing.none_from_producer, nothing.none_operand, keys.missing_key, keys.moved_key,
     nothing.empty_collection, nothing.no_value_yet, nothing.zero_division, calls.arguments, calls.missing_await,
-    calls.moved_name, forms.other_encoding, forms.naive_time, forms.other_kind, meanwhile.changed_while_read,
-    meanwhile.acts_at_once, meanwhile.shared_temporary, meanwhile.without_lock,
+    calls.moved_name, calls.misspelt, forms.other_encoding, forms.naive_time, forms.other_kind,
+    meanwhile.changed_while_read, meanwhile.acts_at_once, meanwhile.shared_temporary, meanwhile.without_lock,
 )  # fmt: skip
 
 

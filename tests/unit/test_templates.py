@@ -260,6 +260,9 @@ RENAMED = """def price(item, currency):
 def shown(item):
     return price(item, money="EUR")
 """
+TYPO = """def has(seen, wanted):
+    return seen.issupserset(wanted)
+"""
 DROPPED = """def price(item):
     return item
 
@@ -348,6 +351,11 @@ BUGS = {
             "return price(item)"),
         "+    return price(item, currency='EUR')",
         {'currency="EUR"': '"EUR"', "def shown(item, currency)": "def shown(item)"},
+    ),
+    "a name that is misspelt": (
+        Bug(TYPO, "AttributeError", "'set' object has no attribute 'issupserset'. Did you mean: 'issuperset'?", "has",
+            "return seen.issupserset(wanted)"),
+        "+    return seen.issuperset(wanted)", {"issupserset": "missing"},
     ),
     "a parameter that has another name": (
         Bug(RENAMED, "TypeError", "price() got an unexpected keyword argument 'money'", "shown",
