@@ -276,7 +276,11 @@ def _ways(
     if kept is not None:
         found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
         for way in found[:1] if not isinstance(kept, Typed) else ():
-            found += [*_richer(way, wanted, filler), *_variants(way, name)]
+            found += [
+                *_richer(way, wanted, filler),
+                *_variants(way, name),
+                *_longer(way, name, node, own, filler),
+            ]
     site = filler.scene.call_site
     for key in (name, str(at)):
         if key in site and (kept is None or name in touched):
@@ -337,6 +341,32 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
             )
             objects = (*(one for part in parts for one in part.objects), made)
             yield Way({"$ref": name}, sum(part.cost for part in parts), notes, objects)
+
+
+def _longer(way: Way, name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+    """A list of which the SDK kept the beginning, with the item that a loop had come to, or that a frame farther in
+    shows."""
+    if not isinstance(way.value, list) or len(way.value) != SDK_ITEMS:
+        return
+    seen = _seen(name, node, own, filler).parts.get("for")
+    at_hand = [answering(seen, filler.nearest)] if seen else []
+    inner = (one for one in filler.scene.pool if one.distance <= 0 and _alike(one.value, way.value[0]))
+    at_hand += [Way(one.value, 1 - one.distance) for one in inner]
+    for item in at_hand:
+        if item is not None and item.value not in way.value:
+            note = f"{name}: the first {SDK_ITEMS} items, and the one that was at hand"
+            both = [*way.value, item.value]
+            objects = (*way.objects, *item.objects)
+            yield replace(
+                way, value=both, cost=way.cost + item.cost, notes=(note, *item.notes), objects=objects
+            )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values may be items of one list: of one kind, mappings with a key in common."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return bool(set(one) & set(other))
+    return type(one) is type(other) and not isinstance(one, (dict, bool)) and one is not None
 
 
 def _variants(way: Way, name: str) -> Iterator[Way]:

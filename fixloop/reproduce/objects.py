@@ -196,7 +196,7 @@ class Filler:
         if text in FILTERED or not text:
             yield from self._elsewhere(wanted, depth)
         elif text.endswith(CUT):
-            yield from _cut(wanted)
+            yield from self._cut(wanted)
         elif (name := function_name(text)) or text.startswith("<function"):
             yield from self._function(name, wanted)
         elif _ITERATORS.match(text):
@@ -279,6 +279,24 @@ class Filler:
                     {"$call": kind, "args": [seen.value], "kwargs": {}}, 3 + abs(seen.distance), (note,)
                 )
         yield Way({"$call": kind, "args": [], "kwargs": {}}, 8, (f"{wanted.name}: an empty file",))
+
+    def _cut(self, wanted: Wanted) -> Iterator[Way]:
+        """What is left of a text that was cut: its beginning; with what this frame and those farther in show of the
+        rest, or that alone, for a reader stumbles over a part of what it reads."""
+        text = wanted.text.strip()
+        for mark in CUT:
+            text = text.removesuffix(mark)
+        tree = expression(text.rstrip("\\") + text[:1]) if text[:1] in "'\"" else None
+        if not isinstance(tree, ast.Constant) or not isinstance(tree.value, str):
+            return
+        start = tree.value
+        yield Way(start, 2, (f"{wanted.name}: only its first {len(start)} characters are in the event",))
+        whole_lines = start[: start.rfind("\n") + 1] or start
+        for seen in self.scene.pool:
+            if isinstance(seen.value, str) and seen.distance <= 0 and seen.value and seen.value not in start:
+                note = f"{wanted.name}: its end is not in the event, {seen.name} was in it"
+                yield Way(whole_lines + seen.value, 4 - seen.distance, (note,))
+                yield Way(seen.value, 5 - seen.distance, (note,))
 
     # --- an object -------------------------------------------------------------------------------------------
 
@@ -536,18 +554,6 @@ def _by_name(wanted: Wanted, way: Way) -> Way:
     name = variable(wanted.name, str(way.value["$made"]).rpartition(".")[2])
     made = {"name": name, "value": way.value, "calls": [], "set": {}}
     return replace(way, value={"$ref": name}, objects=(*way.objects, made))
-
-
-def _cut(wanted: Wanted) -> Iterator[Way]:
-    """What is left of a text that was cut: its beginning."""
-    text = wanted.text.strip()
-    for mark in CUT:
-        text = text.removesuffix(mark)
-    tree = expression(text.rstrip("\\") + text[:1]) if text[:1] in "'\"" else None
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        yield Way(
-            tree.value, 2, (f"{wanted.name}: only its first {len(tree.value)} characters are in the event",)
-        )
 
 
 def _said(text: str) -> str:
