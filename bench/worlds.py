@@ -81,7 +81,10 @@ def record(case: Path, work: Path) -> Event:
     out, app = work / "envelopes", work / "app"
     subprocess.run(["cp", "-r", str(case), str(app)], check=True)
     (app / "drive.py").rename(work / "drive.py")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(app), str(case.parent), str(ROOT / "clients" / "python")])}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(app), str(case.parent), str(ROOT / "clients" / "python")]),
+    }
     command = [sys.executable, "-c", RECORDER, str(work / "drive.py"), str(out), str(app)]
     done = subprocess.run(command, cwd=app, env=env, capture_output=True, text=True, timeout=300, check=False)
     if not out.exists():
@@ -97,7 +100,9 @@ def variant_of(event: Event, variant: str, without: Collection[str] = ()) -> Eve
         return event.model_copy(update={"capsule": None})
     left = WORLD if variant == "locals" else without
     content = {part: value for part, value in (event.capsule.content or {}).items() if part not in left}
-    return enriched(event.model_copy(update={"capsule": event.capsule.model_copy(update={"content": content})}))
+    return enriched(
+        event.model_copy(update={"capsule": event.capsule.model_copy(update={"content": content})})
+    )
 
 
 def climb(case: Path, event: Event, work: Path, variant: str, environments: Path) -> Climbed:

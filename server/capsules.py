@@ -54,10 +54,16 @@ def contents(capsule: Capsule | None) -> list[tuple[str, str]]:
     told = [("came in", str(content["entry"].get("kind", ""))), ("frames", str(capsule.frames))]
     for part in PARTS:
         if content.get(part):
-            said = f"{len(content[part]):,}" if isinstance(content[part], list) else ", ".join(_mapping(content[part]))
+            said = (
+                f"{len(content[part]):,}"
+                if isinstance(content[part], list)
+                else ", ".join(_mapping(content[part]))
+            )
             told.append((part, said))
     return [pair for pair in told if pair[1]] + [
-        (name, f"{count:,}") for name, count in (("cut", capsule.cut), ("redacted", len(capsule.redacted))) if count
+        (name, f"{count:,}")
+        for name, count in (("cut", capsule.cut), ("redacted", len(capsule.redacted)))
+        if count
     ]
 
 

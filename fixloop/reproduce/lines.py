@@ -68,7 +68,9 @@ class Lines:
     setup: list[str] = field(default_factory=list)
     handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
     around: list[str] = field(default_factory=list)  # the head of a block that everything stands in
-    blocks: list[str] = field(default_factory=list)  # heads of blocks, one in the other, in which the statements stand
+    blocks: list[str] = field(
+        default_factory=list
+    )  # heads of blocks, one in the other, in which the statements stand
     result: str = ""
 
     def body(self, statements: list[str]) -> list[str]:

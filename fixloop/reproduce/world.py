@@ -23,12 +23,12 @@ from store.event import Event
 PARTS = ("exchanges", "statements", "draws", "environment", "files", "cache", "flags")
 MOST = 200  # of one part
 # A body is kept decoded, and who sent it when over which connection is nobody's concern.
-_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "server", "date", "connection", "keep-alive",
-                    "via", "age"})  # fmt: skip
+_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "server", "date", "connection",
+                    "keep-alive", "via", "age"})  # fmt: skip
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # Variables of the machine and not of the application: a test that sets them changes where it runs.
-_MACHINE = re.compile(r"(?:PYTHON|LD_|XDG_|LC_|SENTRY_|PYTEST).*|PATH|HOME|USER|LOGNAME|PWD|SHELL|TERM|LANG|TMPDIR|TEMP|TMP"
-                      r"|VIRTUAL_ENV|HOSTNAME|DJANGO_SETTINGS_MODULE")  # fmt: skip
+_MACHINE = re.compile(r"(?:PYTHON|LD_|XDG_|LC_|SENTRY_|PYTEST).*|PATH|HOME|USER|LOGNAME|PWD|SHELL|TERM|LANG|TMPDIR|TEMP"
+                      r"|TMP|VIRTUAL_ENV|HOSTNAME|DJANGO_SETTINGS_MODULE")  # fmt: skip
 _FACTORIES = ("django", "sqlalchemy", "sqlite3", "psycopg", "psycopg2")
 
 OwnClass = Callable[[str], "str | None"]
@@ -42,7 +42,9 @@ def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
     told: dict[str, Callable[[], Any]] = {
         "exchanges": lambda: list(_exchanges(content)),
         "statements": lambda: list(_statements(content, catalogue.class_of)),
-        "draws": lambda: [[kind, made] for kind, made in _rows(content, "draws", list) if kind in ("random", "getrandbits")],
+        "draws": lambda: [
+            [kind, made] for kind, made in _rows(content, "draws", list) if kind in ("random", "getrandbits")
+        ],
         "environment": lambda: dict(_environment(content)),
         "files": lambda: {
             str(one["path"]): one["content"] for one in _rows(content, "files") if isinstance(one.get("content"), str)
@@ -89,20 +91,29 @@ def _statements(content: Mapping[str, Any], own_class: OwnClass) -> Iterator[dic
     for one in _rows(content, "statements"):
         rows = [[_value(item, own_class) for item in row] for row in one["rows"]]
         if one["by"] in _FACTORIES:
-            yield {"by": one["by"], "sql": " ".join(str(one["sql"]).split()), "columns": list(map(str, one["columns"])), "rows": rows}
+            yield {
+                "by": one["by"],
+                "sql": " ".join(str(one["sql"]).split()),
+                "columns": list(map(str, one["columns"])),
+                "rows": rows,
+            }
 
 
 def _environment(content: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for name, value in content["environment"].items():
-        if _VARIABLE.fullmatch(name) and not _MACHINE.fullmatch(name) and (value is None or isinstance(value, str)):
+        if (
+            _VARIABLE.fullmatch(name)
+            and not _MACHINE.fullmatch(name)
+            and (value is None or isinstance(value, str))
+        ):
             yield name, value
 
 
 def _cache(content: Mapping[str, Any], own_class: OwnClass) -> Iterator[dict[str, Any]]:
     for one in _rows(content, "cache"):
-        store, key = str(one["store"]), [_value(part, own_class) for part in one["key"]]
+        store, key = str(one["store"]), [_value(part, own_class) for part in one["name"]]
         if store.startswith("django:") or store == "redis":
-            yield {"store": store, "key": key, "value": _value(one["value"], own_class)}
+            yield {"store": store, "name": key, "value": _value(one["value"], own_class)}
 
 
 def _value(node: Any, own_class: OwnClass) -> Any:
@@ -141,7 +152,11 @@ def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
         *_drawing(world.get("draws") or [], lines),
         *_opening(world.get("files") or {}, lines),
     ]
-    lines.setup = [*_cached(world.get("cache") or [], lines), *_flagged(world.get("flags") or {}, lines), *lines.setup]
+    lines.setup = [
+        *_cached(world.get("cache") or [], lines),
+        *_flagged(world.get("flags") or {}, lines),
+        *lines.setup,
+    ]
     lines.blocks += heads
     return lines
 
@@ -149,7 +164,9 @@ def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
 def _variables(environment: Mapping[str, Any], lines: Lines) -> list[str]:
     found = ["import os"]
     for name, value in environment.items():
-        found.append(f"os.environ[{name!r}] = {value!r}" if value is not None else f"os.environ.pop({name!r}, None)")
+        found.append(
+            f"os.environ[{name!r}] = {value!r}" if value is not None else f"os.environ.pop({name!r}, None)"
+        )
     if "TZ" in environment:
         found = ["import os", "import time", *found[1:], "time.tzset()"]
     return [*found, ""]
@@ -225,7 +242,7 @@ def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
         store, _, alias = str(one["store"]).partition(":")
         if store == "django":
             lines.froms.add(("django.core.cache", "caches"))
-            key, value = render(one["key"][0], lines.imports), render(one["value"], lines.imports)
+            key, value = render(one["name"][0], lines.imports), render(one["value"], lines.imports)
             found.append(f"caches[{alias!r}].set({key}, {value})")
     return found
 
@@ -236,6 +253,7 @@ def _flagged(flags: Mapping[str, Any], lines: Lines) -> list[str]:
     lines.froms |= {("openfeature", "api"), ("openfeature.provider.in_memory_provider", "InMemoryFlag"),
                     ("openfeature.provider.in_memory_provider", "InMemoryProvider")}  # fmt: skip
     each = ", ".join(
-        f"{name!r}: InMemoryFlag('then', {{'then': {render(value, lines.imports)}}})" for name, value in flags.items()
+        f"{name!r}: InMemoryFlag('then', {{'then': {render(value, lines.imports)}}})"
+        for name, value in flags.items()
     )
     return [f"api.set_provider(InMemoryProvider({{{each}}}))"]

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from server.approvals import proposed
-from server.incident_json import incident_json
 from server.capsules import contents
+from server.incident_json import incident_json
 from server.incident_view import IncidentView, incident_view
 from server.lookup import incident_by_id
 from server.markdown import incident_markdown

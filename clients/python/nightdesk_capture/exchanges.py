@@ -21,7 +21,7 @@ def hook_httpx(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return send(self, request, *args, **words)
             try:
                 response = send(self, request, *args, **words)
@@ -56,7 +56,7 @@ def hook_requests(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return send(self, request, **words)
             try:
                 with Inside():
@@ -78,7 +78,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
     def sync(urlopen: Any) -> Any:
         def hooked(self: Any, method: Any, url: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return urlopen(self, method, url, *args, **words)
             try:
                 with Inside():  # it calls itself to redirect and to try again
@@ -123,6 +123,13 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
     wrap(module.ClientSession, "_request", asking)
 
 
+def _is_wanted() -> bool:
+    try:
+        return is_noted()
+    except Exception:  # the call is made all the same
+        return False
+
+
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +164,14 @@ def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
 
 
 def _note(
-    client: str, method: Any, url: Any, asked: Any, sent: Any, status: Optional[int], headers: Any, content: Any
+    client: str,
+    method: Any,
+    url: Any,
+    asked: Any,
+    sent: Any,
+    status: Optional[int],
+    headers: Any,
+    content: Any,
 ) -> Note:
     return {
         "client": client,
@@ -172,9 +186,9 @@ def _note(
 
 
 def _of_httpx(response: Any) -> Note:
-    request = response.request
+    request, client = response.request, type(response).__module__.partition(".")[0]
     return _note(
-        type(response).__module__.partition(".")[0], request.method, request.url, request.headers, getattr(request, "_content", None),
+        client, request.method, request.url, request.headers, getattr(request, "_content", None),
         response.status_code, response.headers, getattr(response, "_content", None),
     )  # fmt: skip
 
@@ -182,7 +196,14 @@ def _of_httpx(response: Any) -> Note:
 def _of_requests(response: Any) -> Note:
     request, content = response.request, response._content
     return _note(
-        "requests", request.method, request.url, request.headers, request.body, response.status_code, response.headers, content
+        "requests",
+        request.method,
+        request.url,
+        request.headers,
+        request.body,
+        response.status_code,
+        response.headers,
+        content,
     )
 
 
@@ -190,7 +211,9 @@ def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, respons
     body = args[0] if args else words.get("body")
     headers = args[1] if len(args) > 1 else words.get("headers")
     read = getattr(response, "_body", None)
-    return _note("urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read)
+    return _note(
+        "urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read
+    )
 
 
 def _whole(pool: Any, url: Any) -> str:
@@ -204,7 +227,14 @@ def _whole(pool: Any, url: Any) -> str:
 def _of_aiohttp(response: Any) -> Note:
     request = response.request_info
     return _note(
-        "aiohttp", request.method, request.real_url, request.headers, None, response.status, response.headers, response._body
+        "aiohttp",
+        request.method,
+        request.real_url,
+        request.headers,
+        None,
+        response.status,
+        response.headers,
+        response._body,
     )
 
 

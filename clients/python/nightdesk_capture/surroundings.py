@@ -77,7 +77,12 @@ def _names(file: str) -> Tuple[str, ...]:
 
 def clock() -> Dict[str, Any]:
     """The time, and the zone in which the process tells it."""
-    return {"now": time.time(), "zone": list(time.tzname), "offset": time.localtime().tm_gmtoff, "tz": os.environ.get("TZ")}
+    return {
+        "now": time.time(),
+        "zone": list(time.tzname),
+        "offset": time.localtime().tm_gmtoff,
+        "tz": os.environ.get("TZ"),
+    }
 
 
 def manifest(event: Mapping[str, Any]) -> Dict[str, Any]:
@@ -106,12 +111,14 @@ def _lock() -> Any:
 
 
 def together() -> Dict[str, List[List[str]]]:
-    """Who else ran: other threads and the tasks of this loop, each with the innermost place that is the application's."""
+    """Who else ran: other threads and the tasks of this loop, each with its innermost own place."""
     frames, names = sys._current_frames(), {one.ident: one.name for one in threading.enumerate()}
     threads = [[names.get(key) or str(key), _where(frame)]
                for key, frame in frames.items() if key != threading.get_ident()]  # fmt: skip
     try:
-        tasks = [[task.get_name(), getattr(task.get_coro(), "__qualname__", "")] for task in asyncio.all_tasks()]
+        tasks = [
+            [task.get_name(), getattr(task.get_coro(), "__qualname__", "")] for task in asyncio.all_tasks()
+        ]
     except RuntimeError:  # there is no loop here
         tasks = []
     found = {"threads": threads[:TOGETHER], "tasks": tasks[:TOGETHER]}
@@ -138,7 +145,11 @@ def memory() -> List[List[Any]]:
 def hints(event: Mapping[str, Any]) -> Dict[str, Any]:
     """What the application says of its replay on the span that failed: `debug-replay-hint`, seeds, decisions."""
     trace = (event.get("contexts") or {}).get("trace") or {}
-    return {str(name): value for name, value in dict(trace.get("data") or {}).items() if _HINT.fullmatch(str(name))}
+    return {
+        str(name): value
+        for name, value in dict(trace.get("data") or {}).items()
+        if _HINT.fullmatch(str(name))
+    }
 
 
 def flags(event: Mapping[str, Any]) -> List[Dict[str, Any]]:

@@ -73,7 +73,14 @@ class Trail:
         else:
             self.add(
                 "statements",
-                {"by": by, "reader": id(reader), "sql": sql, "columns": columns(), "rows": kept, "size": len(rows)},
+                {
+                    "by": by,
+                    "reader": id(reader),
+                    "sql": sql,
+                    "columns": columns(),
+                    "rows": kept,
+                    "size": len(rows),
+                },
             )
         self.rows += len(kept)
 

@@ -12,7 +12,12 @@ from nightdesk_capture.trail import Trail
 
 
 def world_of(
-    trail: Trail, frames: Sequence[Any], event: Mapping[str, Any], chosen: Settings, encoder: Encoder, limits: Limits
+    trail: Trail,
+    frames: Sequence[Any],
+    event: Mapping[str, Any],
+    chosen: Settings,
+    encoder: Encoder,
+    limits: Limits,
 ) -> Dict[str, Any]:
     """The parts by name, in order of importance; one that is empty, off, or fails is not among them."""
     notes = trail.notes
@@ -22,7 +27,9 @@ def world_of(
         return slim(encoder.attribute(name, item, place, -1))
 
     parts: Dict[str, Callable[[], Any]] = {
-        "exchanges": lambda: [_fitting(one, at, encoder, limits) for at, one in enumerate(exchanges.told(notes["exchanges"]))],
+        "exchanges": lambda: [
+            _fitting(one, at, encoder, limits) for at, one in enumerate(exchanges.told(notes["exchanges"]))
+        ],
         "statements": lambda: rows.told(list(notes["statements"])[-limits.items :], value, limits.items),
         "draws": lambda: ambient.told_draws(notes["draws"], trail.drawn),
         "environment": lambda: {
