@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fixloop.bench import Bench
@@ -70,13 +71,13 @@ def _without_world(inputs: dict[str, Any], fails: Callable[[Any], bool], recipe:
         if fails({**inputs, "world": less}):
             smaller = less
         elif isinstance(smaller[part], dict):
-            names = minimise(
-                smaller[part],
-                lambda rest, part=part: fails({**inputs, "world": {**smaller, part: rest}}),
-                budget=20,
-            )
+            names = minimise(smaller[part], partial(_fails_with, fails, inputs, smaller, part), budget=20)
             smaller = {**smaller, part: names}
     return {**inputs, "world": smaller}
+
+
+def _fails_with(fails: Callable[[Any], bool], inputs: Any, world: Any, part: str, rest: Any) -> bool:
+    return fails({**inputs, "world": {**world, part: rest}})
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:

@@ -381,11 +381,22 @@ def test_a_span_s_exception_brings_the_same_capsule(service: str, hooked: None) 
     provider = sdk.TracerProvider()
     provider.add_span_processor(NightdeskSpans(seconds=10))
     tracer = provider.get_tracer("test")
-    with pytest.raises(LookupError), tracer.start_as_current_span("GET /a", attributes={
-        "http.request.method": "GET", "url.full": "http://shop.example/a", "decision.layout": "grid",
-    }) as span:  # fmt: skip
-        ask_with_httpx(f"{service}/stock")
-        raise LookupError("in a span")
+    said = {
+        "http.request.method": "GET",
+        "url.full": "http://shop.example/a",
+        "decision.layout": "grid",
+    }
+    spans = []
+
+    def served() -> None:
+        with tracer.start_as_current_span("GET /a", attributes=said) as span:
+            spans.append(span)
+            ask_with_httpx(f"{service}/stock")
+            raise LookupError("in a span")
+
+    with pytest.raises(LookupError):
+        served()
+    (span,) = spans
     (event,) = [one for one in span.events if one.name == "exception"]
     import base64  # noqa: PLC0415
 
