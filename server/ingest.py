@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from server import forge_hooks
 from server.answers import Full, NoKey, refusal
+from server.asking import Asking
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.keyring import Keyring
@@ -89,6 +90,7 @@ class Ingest:
         self._on_change = on_change
         self._keyring = Keyring(house.database)
         self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        self._asking = Asking(house.database)
         self._sns = SnsSignatures()
         self._room = Room(house.config.data, house.config.min_free)
         self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
@@ -207,7 +209,10 @@ class Ingest:
             counted = [(one.release, one.environment, "", one.started, one.count) for one in rows]
             recurring.expose(self._house.database, project.id, counted)
         answer = {"id": told.event_id} if told.event_id else {}
-        return self._taken(told.events, key, lambda: JSONResponse(answer), project, told.served)
+        asked = self._asking.headers(project.name)
+        return self._taken(
+            told.events, key, lambda: JSONResponse(answer, headers=asked), project, told.served
+        )
 
     def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""

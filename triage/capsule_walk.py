@@ -21,8 +21,8 @@ ROUNDS = 4  # a text is read again until nothing more is found
 DEEPEST = 200  # nested nodes
 # What a request met, and what stood around it: parts of a capsule beside its entry and its frames.
 WORLD = frozenset({
-    "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints", "together",
-    "memory",
+    "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints",
+    "together", "memory",
 })  # fmt: skip
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names

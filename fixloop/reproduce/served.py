@@ -14,7 +14,7 @@ class Answers:
 
         def alike(one):
             theirs, ours = urlsplit(one[1]), urlsplit(str(url))
-            return (one[1] != str(url), (theirs.netloc, theirs.path) != (ours.netloc, ours.path), theirs.path != ours.path)
+            return one[1] != str(url), theirs[1:3] != ours[1:3], theirs.path != ours.path
 
         asked = [one for one in (self.left + self.given[::-1]) if one[0] == method.upper()]
         if not asked:
@@ -119,8 +119,8 @@ HELPERS_OF_CLIENTS = {
 
 CURSORS = '''
 class Cursor:
-    """A cursor that gives the rows that were read in production, those of each statement in their order; of what was not
-    read there it asks the real one, where there is one."""
+    """A cursor that gives the rows that were read in production, those of each statement in their order. Of what was
+    not read there it asks the real one, where there is one."""
 
     rowcount = lastrowid = arraysize = 1
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fixloop.reproduce.capsules import tree_of
+from fixloop.reproduce.capsules import DEEPEST, shared_nodes, tree_of
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.lines import Lines, pretty
 from fixloop.reproduce.recipe import Recipe
@@ -23,15 +23,16 @@ from store.event import Event
 PARTS = ("exchanges", "statements", "draws", "environment", "files", "cache", "flags")
 MOST = 200  # of one part
 # A body is kept decoded, and who sent it when over which connection is nobody's concern.
-_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "server", "date", "connection", "keep-alive",
-                    "via", "age"})  # fmt: skip
+_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "server", "date", "connection",
+                    "keep-alive", "via", "age"})  # fmt: skip
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # Variables of the machine and not of the application: a test that sets them changes where it runs.
-_MACHINE = re.compile(r"(?:PYTHON|LD_|XDG_|LC_|SENTRY_|PYTEST).*|PATH|HOME|USER|LOGNAME|PWD|SHELL|TERM|LANG|TMPDIR|TEMP|TMP"
-                      r"|VIRTUAL_ENV|HOSTNAME|DJANGO_SETTINGS_MODULE")  # fmt: skip
+_MACHINE = re.compile(r"(?:PYTHON|LD_|XDG_|LC_|SENTRY_|PYTEST).*|PATH|HOME|USER|LOGNAME|PWD|SHELL|TERM|LANG|TMPDIR|TEMP"
+                      r"|TMP|VIRTUAL_ENV|HOSTNAME|DJANGO_SETTINGS_MODULE")  # fmt: skip
 _FACTORIES = ("django", "sqlalchemy", "sqlite3", "psycopg", "psycopg2")
 
 OwnClass = Callable[[str], "str | None"]
+Of = Callable[[Any], Any]
 
 
 def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
@@ -39,15 +40,22 @@ def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
     content = event.capsule.content if event.capsule else None
     if not content or "world" in recipe.inputs:
         return recipe
+    shared = dict(shared_nodes(content))
+
+    def value(node: Any) -> Any:
+        return _value(node, shared, catalogue.class_of)
+
     told: dict[str, Callable[[], Any]] = {
         "exchanges": lambda: list(_exchanges(content)),
-        "statements": lambda: list(_statements(content, catalogue.class_of)),
-        "draws": lambda: [[kind, made] for kind, made in _rows(content, "draws", list) if kind in ("random", "getrandbits")],
+        "statements": lambda: list(_statements(content, value)),
+        "draws": lambda: [
+            [kind, made] for kind, made in _rows(content, "draws", list) if kind in ("random", "getrandbits")
+        ],
         "environment": lambda: dict(_environment(content)),
         "files": lambda: {
             str(one["path"]): one["content"] for one in _rows(content, "files") if isinstance(one.get("content"), str)
         },
-        "cache": lambda: list(_cache(content, catalogue.class_of)),
+        "cache": lambda: list(_cache(content, value)),
         "flags": lambda: {str(one["flag"]): one["result"] for one in _rows(content, "flags") if "at" in one},
     }  # fmt: skip
     world = {}
@@ -85,9 +93,9 @@ def _exchanges(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**asked, "status": one["status"], "headers": headers, "body": one["body"]}
 
 
-def _statements(content: Mapping[str, Any], own_class: OwnClass) -> Iterator[dict[str, Any]]:
+def _statements(content: Mapping[str, Any], value: Of) -> Iterator[dict[str, Any]]:
     for one in _rows(content, "statements"):
-        rows = [[_value(item, own_class) for item in row] for row in one["rows"]]
+        rows = [[value(item) for item in row] for row in one["rows"]]
         if one["by"] in _FACTORIES:
             yield {
                 "by": one["by"],
@@ -107,19 +115,33 @@ def _environment(content: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]
             yield name, value
 
 
-def _cache(content: Mapping[str, Any], own_class: OwnClass) -> Iterator[dict[str, Any]]:
+def _cache(content: Mapping[str, Any], value: Of) -> Iterator[dict[str, Any]]:
     for one in _rows(content, "cache"):
-        store, key = str(one["store"]), [_value(part, own_class) for part in one["key"]]
+        store, key = str(one["store"]), [value(part) for part in one["name"]]
         if store.startswith("django:") or store == "redis":
-            yield {"store": store, "key": key, "value": _value(one["value"], own_class)}
+            yield {"store": store, "name": key, "value": value(one["value"])}
 
 
-def _value(node: Any, own_class: OwnClass) -> Any:
-    """The value tree of a node that needs nothing made before it. Raises ValueError for another."""
-    tree = tree_of(Typed(node), "value", own_class, lambda module, name: None)
+def _value(node: Any, shared: Mapping[int, Any], own_class: OwnClass) -> Any:
+    """The value tree of a node, with what it shares with others written out. Raises ValueError for one that needs
+    something made before it."""
+    tree = tree_of(Typed(_alone(node, shared, 0)), "value", own_class, lambda module, name: None)
     if tree.objects or "'$hole'" in repr(tree.value):
         raise ValueError("a value that cannot be written")
     return tree.value
+
+
+def _alone(node: Any, shared: Mapping[int, Any], depth: int) -> Any:
+    if depth > DEEPEST:
+        raise ValueError("a part of itself")
+    if isinstance(node, list):
+        return [_alone(item, shared, depth + 1) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("$") == "same":
+        return _alone(shared[node["id"]], shared, depth + 1)
+    inner = {key: item for key, item in node.items() if not ("$" in node and key == "id")}
+    return {key: _alone(item, shared, depth + 1) for key, item in inner.items()}
 
 
 # --- into a test --------------------------------------------------------------------------------------------------
@@ -240,7 +262,7 @@ def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
         store, _, alias = str(one["store"]).partition(":")
         if store == "django":
             lines.froms.add(("django.core.cache", "caches"))
-            key, value = render(one["key"][0], lines.imports), render(one["value"], lines.imports)
+            key, value = render(one["name"][0], lines.imports), render(one["value"], lines.imports)
             found.append(f"caches[{alias!r}].set({key}, {value})")
     return found
 

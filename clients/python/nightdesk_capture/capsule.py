@@ -1,7 +1,8 @@
 """One capsule: what a test of this error needs, inside a budget of bytes and of time, redacted, in order of importance.
 
 First what came in (the request or the job), then the application's own frames, from the one that failed outwards, then
-what the request met: answers of other services, rows, and what stood around it. What did not fit is named under `cut`; what was taken out, under `redacted`.
+what the request met: answers of other services, rows, and what stood around it. What did not fit is named under `cut`;
+what was taken out, under `redacted`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def hook_httpx(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return send(self, request, *args, **words)
             try:
                 response = send(self, request, *args, **words)
@@ -56,7 +56,7 @@ def hook_requests(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return send(self, request, **words)
             try:
                 with Inside():
@@ -78,7 +78,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
     def sync(urlopen: Any) -> Any:
         def hooked(self: Any, method: Any, url: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not is_noted():
+            if not _is_wanted():
                 return urlopen(self, method, url, *args, **words)
             try:
                 with Inside():  # it calls itself to redirect and to try again
@@ -121,6 +121,13 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
 
     wrap(module.ClientResponse, "read", reading)
     wrap(module.ClientSession, "_request", asking)
+
+
+def _is_wanted() -> bool:
+    try:
+        return is_noted()
+    except Exception:  # the call is made all the same
+        return False
 
 
 # --- notes --------------------------------------------------------------------------------------------------------
@@ -179,9 +186,9 @@ def _note(
 
 
 def _of_httpx(response: Any) -> Note:
-    request = response.request
+    request, client = response.request, type(response).__module__.partition(".")[0]
     return _note(
-        type(response).__module__.partition(".")[0], request.method, request.url, request.headers, getattr(request, "_content", None),
+        client, request.method, request.url, request.headers, getattr(request, "_content", None),
         response.status_code, response.headers, getattr(response, "_content", None),
     )  # fmt: skip
 

@@ -34,13 +34,19 @@ HOOKS: Tuple[Tuple[str, str, Hook], ...] = (
 )
 PARTS = frozenset(part for part, _, _ in HOOKS)
 _waiting: Dict[Tuple[str, str], Hook] = {}
+_there: "set[Tuple[str, str]]" = set()  # in place, or waiting for its library
 _undo: "list[Tuple[Any, str, Any]]" = []
 
 
 def install(off: "frozenset[str]") -> None:
     """Put the hooks of all parts that are not off in place, now or when their library is there."""
-    _waiting.update({(part, name): hook for part, name, hook in HOOKS if part not in off})
-    _wrap(Scope, "fork", _forking)
+    fresh = {
+        (part, name): hook for part, name, hook in HOOKS if part not in off and (part, name) not in _there
+    }
+    _waiting.update(fresh)
+    if not _there:
+        _wrap(Scope, "fork", _forking)
+    _there.update(fresh)
     look()
 
 
@@ -58,6 +64,7 @@ def look() -> None:
 def remove() -> None:
     """Take every hook out again."""
     _waiting.clear()
+    _there.clear()
     ambient.unhook_random()
     while _undo:
         holder, name, original = _undo.pop()

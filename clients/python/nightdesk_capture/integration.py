@@ -24,8 +24,7 @@ from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
 from nightdesk_capture.settings import settings
-from nightdesk_capture.trail import current
-
+from nightdesk_capture.trail import Trail, current
 
 class NightdeskCapture(Integration):
     """`sentry_sdk.init(..., integrations=[NightdeskCapture()])`.
@@ -78,7 +77,7 @@ class NightdeskCapture(Integration):
             return
         more = self._more or self._asked.more or hint_of_span == "more"
         chosen = self._settings.all_of_it() if more else self._settings
-        make = partial(_built, trace, event, chosen, self._pace.redactor(), current())
+        make = partial(_built, trace, event, chosen, self._pace.redactor(), _trail())
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
@@ -90,6 +89,13 @@ def _built(*about: Any) -> bytes:
         return build(*about)
     except Exception:  # then the event is sent as it would be without us
         return FAILED
+
+
+def _trail() -> Optional[Trail]:
+    try:
+        return current()
+    except Exception:  # then the capsule has the entry and the frames
+        return None
 
 
 def _trace_of(hint: Mapping[str, Any]) -> Any:

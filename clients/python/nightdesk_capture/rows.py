@@ -23,10 +23,9 @@ def hook_sqlalchemy(module: Any, wrap: Wrap) -> None:
     def fetching(fetch: Any) -> Any:
         def hooked(self: Any, result: Any, cursor: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            # the last fetch closes the cursor: its columns are asked before
-            columns = _columns(cursor)
+            described = _described(cursor)
             rows = fetch(self, result, cursor, *args, **words)
-            _note("sqlalchemy", result, lambda: result.context.statement, columns, rows)
+            _note("sqlalchemy", result, lambda: result.context.statement, described, rows)
             return rows
 
         return hooked
@@ -50,10 +49,10 @@ def hook_django(module: Any, wrap: Wrap) -> None:
     def fetching(name: str) -> Any:
         def hooked(self: Any, *args: Any) -> Any:
             __tracebackhide__ = True
-            columns = _columns(self.cursor)
+            described = _described(self.cursor)
             with self.db.wrap_database_errors:
                 rows = getattr(self.cursor, name)(*args)
-            _note("django", self, lambda: self._nightdesk_sql, columns, rows)
+            _note("django", self, lambda: self._nightdesk_sql, described, rows)
             return rows
 
         return hooked
@@ -70,7 +69,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
         return
     cursor_class = noting(module.Cursor)
 
-    class Connection(module.Connection):  # type: ignore[misc, name-defined]
+    class Connection(module.Connection):  # type: ignore[misc]
         """A connection whose cursors note what is read."""
 
         def cursor(self, factory: Any = cursor_class) -> Any:
@@ -84,7 +83,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
     def connecting(connect: Any) -> Any:
         def hooked(*args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if len(args) < 6 and "factory" not in words and not _is_mapped(sys._getframe(1)):
+            if len(args) < 6 and "factory" not in words and not _is_mapped():
                 words["factory"] = Connection
             return connect(*args, **words)
 
@@ -102,7 +101,7 @@ def hook_psycopg(module: Any, wrap: Wrap) -> None:
             __tracebackhide__ = True
             connection = connect(*args, **words)
             try:
-                if not _is_mapped(sys._getframe(1)):
+                if not _is_mapped():
                     connection.cursor_factory = noting(connection.cursor_factory or module.extensions.cursor)
             except Exception:  # then its rows are not noted
                 return connection
@@ -131,30 +130,30 @@ def noting(base: Any) -> Any:
         def fetchone(self) -> Any:
             __tracebackhide__ = True
             row = super().fetchone()
-            _note(by, self, lambda: self._sql, _columns(self), row)
+            _note(by, self, lambda: self._sql, _described(self), row)
             return row
 
         def fetchmany(self, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
             rows = super().fetchmany(*args, **words)
-            _note(by, self, lambda: self._sql, _columns(self), rows)
+            _note(by, self, lambda: self._sql, _described(self), rows)
             return rows
 
         def fetchall(self) -> Any:
             __tracebackhide__ = True
             rows = super().fetchall()
-            _note(by, self, lambda: self._sql, _columns(self), rows)
+            _note(by, self, lambda: self._sql, _described(self), rows)
             return rows
 
         def __next__(self) -> Any:
             __tracebackhide__ = True
             row = super().__next__()
-            _note(by, self, lambda: self._sql, _columns(self), row)
+            _note(by, self, lambda: self._sql, _described(self), row)
             return row
 
         def _each(self) -> Any:
             for row in super().__iter__():
-                _note(by, self, lambda: self._sql, _columns(self), row)
+                _note(by, self, lambda: self._sql, _described(self), row)
                 yield row
 
     if not hasattr(base, "__next__"):  # iterating makes a generator there
@@ -165,24 +164,31 @@ def noting(base: Any) -> Any:
     return Noting
 
 
-def _is_mapped(frame: Any) -> bool:
-    name = frame.f_globals.get("__name__", "") if frame is not None else ""
-    return str(name).startswith(_MAPPERS)
-
-
-def _columns(cursor: Any) -> Callable[[], List[str]]:
+def _is_mapped(depth: int = 2) -> bool:
+    """Whether a connection is made by a library that has a hook of its own; also where nobody knows."""
     try:
-        described = cursor.description
-    except Exception:  # a cursor that has none
-        described = None
-    return lambda: [str(column[0]) for column in described or ()]
+        return str(sys._getframe(depth).f_globals.get("__name__", "")).startswith(_MAPPERS)
+    except Exception:  # it is a connection as it would be without us
+        return True
 
 
-def _note(by: str, reader: Any, sql: Callable[[], Any], columns: Callable[[], List[str]], rows: Any) -> None:
+def _described(cursor: Any) -> Any:
+    """What a cursor says of its columns; a fetch may close it, so it is asked before."""
+    try:
+        return cursor.description
+    except Exception:  # it has none
+        return None
+
+
+def _columns(described: Any) -> List[str]:
+    return [str(column[0]) for column in described or ()]
+
+
+def _note(by: str, reader: Any, sql: Callable[[], Any], described: Any, rows: Any) -> None:
     """Rows, or one row, or None where there is none left."""
     try:
         many = rows if type(rows) is list else [] if rows is None else [rows]
-        current().read(by, reader, sql(), columns, many)
+        current().read(by, reader, sql(), lambda: _columns(described), many)
     except Exception:  # the rows are the caller's in any case
         return
 

@@ -111,7 +111,7 @@ def _lock() -> Any:
 
 
 def together() -> Dict[str, List[List[str]]]:
-    """Who else ran: other threads and the tasks of this loop, each with the innermost place that is the application's."""
+    """Who else ran: other threads and the tasks of this loop, each with its innermost own place."""
     frames, names = sys._current_frames(), {one.ident: one.name for one in threading.enumerate()}
     threads = [[names.get(key) or str(key), _where(frame)]
                for key, frame in frames.items() if key != threading.get_ident()]  # fmt: skip

@@ -27,7 +27,9 @@ def world_of(
         return slim(encoder.attribute(name, item, place, -1))
 
     parts: Dict[str, Callable[[], Any]] = {
-        "exchanges": lambda: [_fitting(one, at, encoder, limits) for at, one in enumerate(exchanges.told(notes["exchanges"]))],
+        "exchanges": lambda: [
+            _fitting(one, at, encoder, limits) for at, one in enumerate(exchanges.told(notes["exchanges"]))
+        ],
         "statements": lambda: rows.told(list(notes["statements"])[-limits.items :], value, limits.items),
         "draws": lambda: ambient.told_draws(notes["draws"], trail.drawn),
         "environment": lambda: {

@@ -23,8 +23,8 @@ ROUNDS = 4  # a text is read again until nothing more is found
 DEEPEST = 200  # nested nodes
 # What a request met, and what stood around it: parts of a capsule beside its entry and its frames.
 WORLD = frozenset({
-    "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints", "together",
-    "memory",
+    "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints",
+    "together", "memory",
 })  # fmt: skip
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names
@@ -129,7 +129,9 @@ class _Walk:
 
     def statement(self, statement: Any, place: int) -> Any:
         """A statement with the rows that were read: each value under the name of its column."""
-        rows, columns = (statement.get(part) if isinstance(statement, dict) else None for part in ("rows", "columns"))
+        rows, columns = (
+            statement.get(part) if isinstance(statement, dict) else None for part in ("rows", "columns")
+        )
         if not isinstance(rows, list) or not isinstance(columns, list):
             return self.at(("statements", str(place)), statement, None)
         found = self.at(("statements", str(place)), {**statement, "rows": []}, None)
@@ -141,7 +143,8 @@ class _Walk:
         if not isinstance(row, list) or len(row) != len(columns):
             return self.at(at, row, None)
         return [
-            self.at((*at, str(name)), item, None, str(name)) for name, item in zip(columns, row)  # noqa: B905 - also runs on 3.9
+            self.at((*at, str(name)), item, None, str(name))
+            for name, item in zip(columns, row)  # noqa: B905 - also runs on 3.9
         ]
 
     def plain(self, value: Any) -> Any:
