@@ -286,10 +286,11 @@ def remove_repository(db: Database, project: str, name: str, by: str = _OPERATOR
             raise NotFound(
                 f"{owner.name} has no repository {name[:100]!r}; `nightdesk repo list` shows them."
             )
-        before = {"url": row.url, "root": row.root, "config": row.config}
+        gone = RepositoryConfig(name=name, project=owner.name, url=row.url, root=row.root, config=row.config)
+        before = gone.model_dump(include={"url", "root", "config"})
         note_act(session, by, "repository", f"repository:{owner.name}/{name}", before, None)
         session.delete(row)
-        return RepositoryConfig(name=name, project=owner.name, **before)
+        return gone
 
 
 def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:

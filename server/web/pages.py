@@ -46,7 +46,7 @@ class Pages:
             *in_three_forms(self._doorman, "/connect", connect.page),
             *in_three_forms(self._doorman, "/settings", settings.page),
             *in_three_forms(self._doorman, "/changes/{repo:path}/{sha:str}", changes.page),
-            Route("/help", page(help.page)),
+            *in_three_forms(self._doorman, "/help", help.page),
             Route("/health/checks", page(self._health.checks)),
             Route("/live", live.stream("now_live.html", lists.now_parts)),
             Route("/connect/live", live.stream("connect_live.html", connect.parts)),
