@@ -14,12 +14,18 @@ WORDS = (
     ("incident", "A group of events that are one problem."),
     ("event", "One report of a failure by an application."),
     ("focus", "What somebody should look at now; it is kept short."),
-    ("triage", "Saying of each incident what it is, where it comes from and whether somebody has to look now."),
+    (
+        "triage",
+        "Saying of each incident what it is, where it comes from and whether somebody has to look now.",
+    ),
     ("backlog", "Real, and can wait."),
     ("set aside", "Taken for noise, with the reason; nothing is thrown away."),
     ("score", "How likely it matters, from 0 to 1."),
     ("reproducer", "A test that fails for the same reason as production did."),
-    ("causal change", "A change of the code that may have brought the failure about; proven where running it says so."),
+    (
+        "causal change",
+        "A change of the code that may have brought the failure about; proven where running it says so.",
+    ),
     ("oracle", "How the test knows what is right: best, what the code gave before the change."),
     ("hypothesis", "A possible explanation, with what speaks for it and against it."),
     (
