@@ -62,6 +62,8 @@ __all__ = [
     "note_step",
     "record",
     "record_all",
+    "remember",
+    "remove_repository",
     "revoke_key",
     "set_lane",
     "set_status",
@@ -281,6 +283,30 @@ def add_repository(db: Database, repository: RepositoryConfig, by: str = _OPERAT
         after = {"url": row.url, "root": row.root, "config": row.config}
         if before != after:
             note_act(session, by, "repository", f"repository:{owner.name}/{repository.name}", before, after)
+
+
+def remember(db: Database, by: str, what: str, subject: str, before: Any, after: Any) -> None:
+    """Remember something that was done outside the database."""
+    with db.write() as session:
+        note_act(session, by, what, subject, before, after)
+
+
+def remove_repository(db: Database, project: str, name: str, by: str = _OPERATOR) -> RepositoryConfig:
+    """Take a repository away from its project; its mirror stays. Returns what it was. Raises NotFound."""
+    with db.write() as session:
+        owner = project_row(session, project)
+        row = session.exec(
+            select(RepositoryRow).where(RepositoryRow.project_id == owner.id, RepositoryRow.name == name)
+        ).first()
+        if row is None:
+            raise NotFound(
+                f"{owner.name} has no repository {name[:100]!r}; `nightdesk repo list` shows them."
+            )
+        gone = RepositoryConfig(name=name, project=owner.name, url=row.url, root=row.root, config=row.config)
+        before = gone.model_dump(include={"url", "root", "config"})
+        note_act(session, by, "repository", f"repository:{owner.name}/{name}", before, None)
+        session.delete(row)
+        return gone
 
 
 def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:

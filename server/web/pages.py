@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -11,11 +12,13 @@ from server.ending import Ending
 from server.house import House
 from server.lookup import incident_by_id
 from server.moments import Clock
-from server.web import acts, change, connect, help, incident, lists, settings
+from server.web import acts, connect, help, incident, lists, settings
+from server.web import change as changes
 from server.web.formats import in_three_forms
 from server.web.health import Health
 from server.web.live import Live
 from server.web.sessions import Sessions
+from server.web.setting_up import SECRETS, change
 from server.web.visiting import Doorman, Visit
 
 _HERE = Path(__file__).parent
@@ -42,8 +45,8 @@ class Pages:
             *in_three_forms(self._doorman, "/health", self._health.page),
             *in_three_forms(self._doorman, "/connect", connect.page),
             *in_three_forms(self._doorman, "/settings", settings.page),
-            *in_three_forms(self._doorman, "/changes/{repo:path}/{sha:str}", change.page),
-            Route("/help", page(help.page)),
+            *in_three_forms(self._doorman, "/changes/{repo:path}/{sha:str}", changes.page),
+            *in_three_forms(self._doorman, "/help", help.page),
             Route("/health/checks", page(self._health.checks)),
             Route("/live", live.stream("now_live.html", lists.now_parts)),
             Route("/connect/live", live.stream("connect_live.html", connect.parts)),
@@ -53,9 +56,16 @@ class Pages:
             Route(one, page(incident.page)),
             Route(one + "/{act:str}", page(acts.act), methods=["POST"]),
             Route("/undo", page(acts.undo), methods=["POST"]),
-            Route("/settings/do/{act:str}", page(settings.change), methods=["POST"]),
+            Route("/settings/do/{act:str}", page(changed), methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ]
+
+
+def changed(visit: Visit) -> Response:
+    """What a button of the settings does; what is shown only once stands on the page that answers it."""
+    if visit.request.path_params["act"] in SECRETS:
+        return settings.page(visit, SECRETS[visit.request.path_params["act"]](visit))
+    return change(visit)
 
 
 def _incident_id(visit: Visit) -> str | None:
