@@ -30,6 +30,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 import bench.shifting_clock  # noqa: F401 - before anything that asks for the time
+from bench.cut_namespace import Namespace, NoNamespace
 from bench.cut_wire import Wire
 from bench.postgres_server import PostgresServer
 from fixloop import stopping
@@ -49,6 +50,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 3
 PATIENCE = 300.0  # seconds that the rest of the work may take when the trouble is over
 MARK = "<!-- chaos -->"
+NAMESPACE = "namespace cut 6 s"
 RUNS = "runs"  # the file in which each run of a step leaves a line
 
 
@@ -100,14 +102,20 @@ class Scene:
     """Workers on one installation, and what can be done to them."""
 
     def __init__(
-        self, house: House, server: PostgresServer | None, wire: Wire | None, stack: ExitStack
+        self,
+        house: House,
+        server: PostgresServer | None,
+        wire: Wire | None,
+        space: Namespace | None,
+        stack: ExitStack,
     ) -> None:
         self.data, self._leases = house.config.data, Leases.of(house.config)
-        self.server, self.wire, self._stack = server, wire, stack
+        self.server, self.wire, self.space, self._stack = server, wire, space, stack
         self.workers = [self._start() for _ in range(WORKERS)]
 
     def _start(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "bench.chaos", "--work", str(self.data)]
+        argv = self.space.inside(argv) if self.space else argv
         log = self._stack.enter_context((self.data / "workers.log").open("ab"))
         started = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ))
         self._stack.callback(_end, started)
@@ -162,6 +170,12 @@ class Scene:
         with self.wire.cut():
             threading.Event().wait(6)
 
+    def pull(self) -> None:
+        """The namespace of the workers has no cable any more, for longer than a lease."""
+        assert self.space is not None
+        with self.space.cut():
+            threading.Event().wait(6)
+
     def jump(self) -> None:
         """The clock of a worker jumps by an hour."""
         self.workers[self._any()].send_signal(signal.SIGUSR1)
@@ -174,8 +188,9 @@ TROUBLES: dict[str, Callable[[Scene], None]] = {
     "clock jump 1 h": Scene.jump,
     "database restart": Scene.restart,
     "network cut 6 s": Scene.cut,
+    NAMESPACE: Scene.pull,
 }
-SERVER_ONLY = ("database restart", "network cut 6 s")
+SERVER_ONLY = ("database restart", "network cut 6 s", NAMESPACE)
 
 
 # --- one run ----------------------------------------------------------------------------------------------
@@ -241,20 +256,21 @@ def run(database: str, trouble: str, times: int, repairs: int) -> Outcome:
     began = time.monotonic()
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nd-chaos-"))) / "data"
-        server = wire = None
+        server = wire = space = None
         if database == "postgresql":
+            space = stack.enter_context(Namespace.made()) if trouble == NAMESPACE else None
             server = stack.enter_context(PostgresServer.start(durable=True))
-            wire = Wire(server.socket)
+            wire = Wire(server.socket, space.address) if space else Wire(server.socket)
             stack.callback(wire.close)
             name = server.new_database().partition("?")[0].rpartition("/")[2]
-            os.environ["NIGHTDESK_DATABASE"] = f"postgresql://postgres@127.0.0.1:{wire.port}/{name}"
+            os.environ["NIGHTDESK_DATABASE"] = f"postgresql://postgres@{wire.host}:{wire.port}/{name}"
         else:
             os.environ.pop("NIGHTDESK_DATABASE", None)
         house = stack.enter_context(House.open(load(data)))
         asked = _ask(house, repairs)
         sender = Sender(house)
         stack.callback(sender.stop)
-        scene = Scene(house, server, wire, stack)
+        scene = Scene(house, server, wire, space, stack)
         for _ in range(times):
             _wait(scene.whole, scene.told)
             threading.Event().wait(random.uniform(0.3, 1.5))  # noqa: S311
@@ -371,7 +387,11 @@ def main() -> int:
         for trouble in given.trouble or TROUBLES:
             if database == "sqlite" and trouble in SERVER_ONLY:
                 continue
-            found = run(database, trouble, given.times, given.repairs)
+            try:
+                found = run(database, trouble, given.times, given.repairs)
+            except NoNamespace as why:
+                print(f"{trouble}: {why}", file=sys.stderr)
+                continue
             lost += found.lost
             print(line(found), f"{found.seconds} s", flush=True)
             if given.write:

@@ -13,13 +13,14 @@ CHUNK = 65536
 
 
 class Wire:
-    """Listens on a port of loopback and passes on to a socket of PostgreSQL."""
+    """Listens on a port of `host` and passes on to a socket of PostgreSQL."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, host: str = "127.0.0.1") -> None:
         self._target = target
         self._whole = threading.Event()
         self._whole.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
+        self.host = host
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 

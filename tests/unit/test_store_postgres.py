@@ -12,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.event import listens_for
 from sqlalchemy.exc import InternalError
 
 from bench.postgres_server import PostgresServer
@@ -66,6 +67,26 @@ def test_writers_that_read_before_they_write_lose_nothing(db: Database, tmp_path
         other.close()
     (incident,) = queries.incidents(db)
     assert incident.event_count == 60
+
+
+def test_many_events_of_one_batch_are_one_insert_and_not_one_each(db: Database, tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    @listens_for(db._writer, "before_cursor_execute")
+    def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO events"):
+            sent.append(statement)
+
+    fingerprint = Fingerprint(key="k", mechanism="v1", parts=())
+    events = [
+        Event(event_id=f"{number:032x}", project="default", received_at=NOW, timestamp=NOW)
+        for number in range(40)
+    ]
+    journal.record(db, Artifacts(tmp_path), [(event, fingerprint, "T", "c") for event in events])
+
+    assert len(sent) == 1
+    assert sent[0].count("), (") == 39
+    assert len(queries.occurrences(db, "INC-1")) == 40
 
 
 def test_a_reader_cannot_write_and_sees_one_state(db: Database, tmp_path: Path) -> None:

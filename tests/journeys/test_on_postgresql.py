@@ -1,0 +1,83 @@
+"""`serve`, `worker` and `mcp` on PostgreSQL, as typed: a crash comes in over HTTP, is triaged, and an assistant reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.journeys import test_ingest_http as wire
+from tests.journeys.mcp_client import answer
+
+PATIENCE = 240.0  # seconds that anything here may take
+NIGHTDESK = str(Path(sys.executable).with_name("nightdesk"))
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture
+def environ(postgres_url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTDESK_")}
+    return {**kept, "NIGHTDESK_DATABASE": postgres_url}
+
+
+@contextmanager
+def served(data: Path, environ: dict[str, str]) -> Iterator[str]:
+    """The DSN of a server, which ends as an operator ends it."""
+    command = [NIGHTDESK, "serve", "--port", "0", "--data", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as server:
+        try:
+            assert server.stdout is not None
+            with selectors.DefaultSelector() as ready:
+                ready.register(server.stdout, selectors.EVENT_READ)
+                assert ready.select(PATIENCE), "the server says nothing"
+            found = re.search(r"http://\S+", server.stdout.readline())
+            assert found
+            yield found.group()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=PATIENCE) in (0, -signal.SIGTERM)
+
+
+async def told(data: Path, environ: dict[str, str]) -> tuple[str, str]:
+    """What an assistant is told of the incidents, by a server that it starts itself."""
+    parameters = StdioServerParameters(command=NIGHTDESK, args=["mcp", "--data", str(data)], env=environ)
+    async with Client(stdio_client(parameters)) as client:
+        return await answer(client, "list_incidents"), await answer(client, "get_incident", incident="INC-1")
+
+
+def test_a_crash_that_a_server_took_is_triaged_by_a_worker_and_read_by_an_assistant_elsewhere(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    with served(tmp_path / "server", environ) as dsn:
+        address = urlsplit(dsn)
+        place = f"http://{address.hostname}:{address.port}"
+        sent = httpx.post(
+            f"{place}/api{address.path}/envelope/",
+            content=wire.envelope(),
+            headers={"X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={address.username}"},
+            timeout=PATIENCE,
+        )
+        assert sent.status_code == 200, sent.text
+        assert httpx.get(f"{place}/readyz", timeout=PATIENCE).status_code == 200
+
+    worker = [NIGHTDESK, "worker", "--until-idle", "--data", str(tmp_path / "worker")]
+    subprocess.run(worker, env=environ, timeout=PATIENCE, check=True)
+    listed, shown = anyio.run(told, tmp_path / "assistant", environ)
+
+    assert "INC-1" in listed
+    assert wire.EVENT["exception"]["values"][0]["type"] in shown
+    assert not list(tmp_path.glob("*/nightdesk.sqlite"))
