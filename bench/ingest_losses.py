@@ -95,6 +95,7 @@ class Load:
                 self._sending.answered.add(event_id)
             else:
                 self._sending.again.append((event_id, body))
+                self._sending.over.wait(0.05)
         connection.close()
 
 
@@ -108,7 +109,7 @@ def serving(folder: Path, *, workers: int = 1, room: int | None = None) -> Itera
     limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))) if room else None
     with (folder.parent / "log").open("ab") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=clean_environment() | {"PYTHONPATH": str(ROOT)}, stdout=log,
-                                  stderr=log, start_new_session=True, preexec_fn=limit)  # noqa: PLW1509 - a limit only  # fmt: skip
+                                  stderr=log, start_new_session=True, preexec_fn=limit)
         try:
             _wait_for(server, port)
             yield server, port

@@ -304,8 +304,8 @@ class Ingest:
 
 
 class _Door:
-    """The ASGI application of one address. Starlette hands it what was asked as it is: its own requests and answers cost
-    more than an event does."""
+    """The ASGI application of one address. Starlette hands it what was asked as it is: its own requests and
+    answers cost more than an event does."""
 
     def __init__(self, answered: Callable[[Scope, Incoming], Awaitable[Response]]) -> None:
         self._answered = answered

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from triage.formats.shapes import DEPTH_LIMIT, ITEM_LIMIT, LOCAL_LIMIT, bounded, clean, mapping, read_json
+from triage.formats.shapes import DEPTH_LIMIT, ITEM_LIMIT, bounded, clean, mapping, read_json
 
 T = TypeVar("T")
 
@@ -87,8 +87,8 @@ def parts_of(sent: bytes) -> dict[str, bytes]:
 
 
 def bounded_parts(sent: Any) -> dict[str, Any]:
-    """`bounded` of a mapping. Of one that was left as bytes, what is small enough to be within every bound is not walked
-    through. Raises BadPayload."""
+    """`bounded` of a mapping. Of one that was left as bytes, what is small enough to be within every bound is not
+    walked through. Raises BadPayload."""
     if isinstance(sent, bytes):
         if (found := _small(sent)) is not None:
             return found
