@@ -95,6 +95,7 @@ class Load:
                 self._sending.answered.add(event_id)
             else:
                 self._sending.again.append((event_id, body))
+                self._sending.over.wait(0.05)
         connection.close()
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
+from urllib.parse import parse_qsl
 
 from anyio import to_thread
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server import forge_hooks
 from server.answers import Full, NoKey, refusal
@@ -44,6 +46,7 @@ _CORS = {
     "Access-Control-Expose-Headers": "retry-after, x-sentry-rate-limits",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+_RAW_CORS = [(name.lower().encode(), value.encode()) for name, value in _CORS.items()]
 _PREFLIGHT = {
     **_CORS,
     "Access-Control-Allow-Methods": "POST",
@@ -117,41 +120,30 @@ class Ingest:
         self,
         read: Read,
         refused: Callable[[NightdeskError, Mapping[str, str]], Response] | None = None,
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
+    ) -> ASGIApp:
+        """An application that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
         of the sender's protocol where that has its own."""
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await answered(request)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
-
-        async def answered(request: Request) -> Response:
-            if request.method == "OPTIONS":
-                return Response(status_code=204, headers=_PREFLIGHT)
-            incoming = Incoming(request.receive)
+        async def answered(scope: Scope, incoming: Incoming) -> Response:
             self._inside += 1
             try:
-                parcel = await self._take(request, incoming)
+                parcel = await self._take(scope, incoming)
                 line = self._large if len(parcel.body) > _LARGE else self._small
-                answer = await line.through((read, parcel))
+                return await line.through((read, parcel))
             except NightdeskError as error:
                 await incoming.drain(self._house.config.max_body)
-                answer = refused(error, _lower(request)) if refused else refusal(error)
+                return refused(error, _headers(scope)) if refused else refusal(error)
             finally:
                 self._inside -= 1
-            answer.headers.update(_CORS)
-            return answer
 
-        return endpoint
+        return _Door(answered)
 
-    async def _take(self, request: Request, incoming: Incoming) -> Parcel:
+    async def _take(self, scope: Scope, incoming: Incoming) -> Parcel:
         """Read the request. A key in its head is checked first: strangers cannot make us hold much."""
         if self._inside > self._house.config.max_waiting:
             raise Full("Too many requests at the same time; send this one again in a few seconds.")
-        headers = _lower(request)
-        query = dict(request.query_params)
+        headers = _headers(scope)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         limit = self._house.config.max_body
         self._room.check()
         if secret := _key_in_head(headers, query):
@@ -163,8 +155,8 @@ class Ingest:
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
-        path = request.path_params
-        return Parcel(path.get("project", ""), headers, query, body, path.get("source", ""), request.url.path)
+        named = scope["path_params"]
+        return Parcel(named.get("project", ""), headers, query, body, named.get("source", ""), scope["path"])
 
     def _work(self, waiting: Sequence[tuple[Read, Parcel]]) -> list[Response | BaseException]:
         """Read what several senders sent, keep it in one go, and answer each; what is wrong with one is its own."""
@@ -318,8 +310,28 @@ class Ingest:
         return Taken(events, answer, (project.id, served) if project and served else None)
 
 
-def _lower(request: Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
+class _Door:
+    """The ASGI application of one address. Starlette hands it what was asked as it is: its own requests and
+    answers cost more than an event does."""
+
+    def __init__(self, answered: Callable[[Scope, Incoming], Awaitable[Response]]) -> None:
+        self._answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] == "OPTIONS":
+            answer = Response(status_code=204, headers=_PREFLIGHT)
+        else:
+            try:
+                answer = await self._answered(scope, Incoming(receive))
+            except ClientDisconnect:
+                answer = Response(status_code=400)  # nobody reads it
+            answer.raw_headers += _RAW_CORS
+        await answer(scope, receive, send)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _key_in_head(headers: dict[str, str], query: dict[str, str]) -> str | None:

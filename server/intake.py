@@ -21,6 +21,7 @@ from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
 from triage.outline import outline
 from triage.title import culprit, title
+from triage.trace_context import with_trace_context
 
 log = logging.getLogger("nightdesk.intake")
 
@@ -87,7 +88,7 @@ class Intake:
 
     def _told(self, event: Event) -> Event:
         with _readable(event):
-            return with_database_details(self._restored(event))
+            return with_database_details(with_trace_context(self._restored(event)))
 
     def _redacted(self, told: Event) -> Event:
         with _readable(told):

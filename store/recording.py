@@ -40,6 +40,7 @@ from store.tables import (
     ReleaseRow,
     Row,
 )
+from store.user_counts import EXACT, ManyUsers
 
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
 SPIKE_AFTER = 30  # minutes that an incident is known for before a minute of it can be called a spike
@@ -176,6 +177,9 @@ class _Batch:
     had: dict[tuple[int, str, int], int] = field(default_factory=dict)
     races: list[tuple[int, Passing]] = field(default_factory=list)  # what passed, and is one half of a race
 
+    def __post_init__(self) -> None:
+        self.users = ManyUsers(self.connection)
+
     def record(self, reports: Sequence[Report]) -> list[Recorded]:
         """Count the events in, each unless it was counted before."""
         projects = self._projects({report[0].project for report in reports})
@@ -187,6 +191,7 @@ class _Batch:
             if place not in known and place not in arrivals:
                 arrivals[place] = self._place(*place, report)
         self._read_facets(arrivals.values())
+        self.users.read({one.incident.id for one in arrivals.values() if one.incident.user_count >= EXACT})
         self._read_minutes(arrivals.values())
         counted = {place: self._absorb(arrival) for place, arrival in arrivals.items()}
         self._write(list(arrivals.values()))
@@ -334,7 +339,8 @@ class _Batch:
         incident.first_seen = min(incident.first_seen, event.timestamp)
         incident.last_seen = max(incident.last_seen, event.timestamp)
         first = {kind: value for kind, value in _facets(arrival) if self._is_new(incident.id, kind, value)}
-        incident.user_count += "user" in first
+        if "user" in first:
+            self._count_user(incident, first["user"])
         if "environment" in first:
             incident.environments = [*incident.environments, first["environment"]][-SHOWN_VALUES:]
         if "release" in first:
@@ -344,6 +350,15 @@ class _Batch:
             f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
             grown=self._counts_up(arrival) or incident.event_count in _MILESTONES, number=arrival.number,
         )  # fmt: skip
+
+    def _count_user(self, incident: _Counted, user: str) -> None:
+        """Count in a user who was not seen before: by name, or only that there was one more."""
+        if incident.user_count < EXACT:
+            incident.user_count += 1
+            self.new_facets.append({"incident_id": incident.id, "kind": "user", "value": user})
+            return
+        mine = (one for one in self.new_facets if one["kind"] == "user" and one["incident_id"] == incident.id)
+        self.users.add(incident.id, user, [one["value"] for one in mine])
 
     def _counts_up(self, arrival: _Arrival) -> bool:
         """Count the event in its minute. Returns whether just now that became a spike: many times what a minute
@@ -376,7 +391,8 @@ class _Batch:
         if (incident, kind, value) in self.facets:
             return False
         self.facets.add((incident, kind, value))
-        self.new_facets.append({"incident_id": incident, "kind": kind, "value": value})
+        if kind != "user":
+            self.new_facets.append({"incident_id": incident, "kind": kind, "value": value})
         return True
 
     # --- writing ---
@@ -387,6 +403,8 @@ class _Batch:
         touched = {arrival.incident.id: arrival.incident for arrival in arrivals}
         self._choose_bodies(arrivals)
         self.connection.execute(insert(_table(EventRow)), [self._row(arrival) for arrival in arrivals])
+        for number, users in self.users.write().items():
+            touched[number].user_count = max(touched[number].user_count, users)
         self.connection.execute(_COUNT, [_counts(incident) for incident in touched.values()])
         if self.new_facets:
             self.connection.execute(insert(_table(FacetRow)), self.new_facets)

@@ -16,8 +16,7 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one
-    raises."""
+    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
 
     impl = DateTime
     cache_ok = True
@@ -243,6 +242,15 @@ class FacetRow(Row, table=True):
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
     kind: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
+
+
+class UserSketchRow(Row, table=True):
+    """How many users an incident has had, once they are more than are kept by name: `user_counts`."""
+
+    __tablename__ = "user_sketches"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
+    registers: bytes
 
 
 class TriageRow(Row, table=True):

@@ -87,8 +87,8 @@ def parts_of(sent: bytes) -> dict[str, bytes]:
 
 
 def bounded_parts(sent: Any) -> dict[str, Any]:
-    """`bounded` of a mapping. Of one that was left as bytes, what is small enough to be within every bound is not walked
-    through. Raises BadPayload."""
+    """`bounded` of a mapping. Of one that was left as bytes, what is small enough to be within every bound is not
+    walked through. Raises BadPayload."""
     if isinstance(sent, bytes):
         if (found := _small(sent)) is not None:
             return found
