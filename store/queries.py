@@ -121,7 +121,9 @@ def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
         statement = (
             select(IncidentRow)
             .join(FingerprintRow, col(FingerprintRow.incident_id) == col(IncidentRow.id))
-            .where(FingerprintRow.mechanism == fingerprint.mechanism, FingerprintRow.key == fingerprint.key)
+            .where(FingerprintRow.mechanism == fingerprint.mechanism)
+            .where(col(FingerprintRow.key).in_((fingerprint.key, *fingerprint.earlier)))
+            .distinct()
             .order_by(col(IncidentRow.last_seen), col(IncidentRow.id))
         )
         return _values(session, session.exec(statement).all())

@@ -221,7 +221,9 @@ class _Batch:
         return {(project, event_id): incident for project, event_id, incident in found}
 
     def _read_prints(self, projects: Collection[int], reports: Sequence[Report]) -> None:
-        prints = {(report[1].mechanism, report[1].key) for report in reports}
+        prints = {
+            (report[1].mechanism, key) for report in reports for key in (report[1].key, *report[1].earlier)
+        }
         found = self.connection.execute(
             _PRINTS,
             {
@@ -269,6 +271,8 @@ class _Batch:
         event, fingerprint, title, culprit = report[:4]
         whole = report.whole if isinstance(report, Outlined) else lambda: event
         place = (project, fingerprint.mechanism, fingerprint.key)
+        if place not in self.prints and (known := self._earlier(project, fingerprint)) is not None:
+            self.prints[place] = self._new_print(project, fingerprint, known), known
         if new := place not in self.prints:
             incident = self._new_incident(project, event, title, culprit)
             self.prints[place] = self._new_print(project, fingerprint, incident.id), incident.id
@@ -286,6 +290,11 @@ class _Batch:
             user,
             entity_of(event, user),
         )
+
+    def _earlier(self, project: int, fingerprint: Fingerprint) -> int | None:
+        """The incident that an earlier version of the mechanism has made of the same: it goes on."""
+        places = ((project, fingerprint.mechanism, key) for key in fingerprint.earlier)
+        return next((self.prints[place][1] for place in places if place in self.prints), None)
 
     def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
         """Follow the rules by which incidents were split; a value that was not seen before gets a part of its
