@@ -28,7 +28,8 @@ _RANK = {Lane.NOISE: 0, Lane.BACKLOG: 1, Lane.FOCUS: 2}
 SYSTEM = (
     f"{COMMON}\n\n"
     "You give a second opinion on the triage of one incident. Rules have put it into a lane: `focus` (somebody "
-    "should look today), `backlog` (real, can wait) or `noise` (no code of the team failed). `summary`: what failed, where and "
+    "should look today), `backlog` (real, can wait) or `noise` (no code of the team failed). "
+    "`summary`: what failed, where and "
     "for whom, in at most four sentences for an engineer who was just woken. `lane`: where you would put it. Say a "
     "higher lane than the rules' only if the evidence shows a failure that they overlook; a lower one is not taken. "
     "`because`: the one reason, in a sentence. `quotes`: the exact words of the evidence that show it."
