@@ -27,8 +27,9 @@ _SUMMARY, _WHY, _QUOTE = 1200, 400, 400  # characters that are kept
 _RANK = {Lane.NOISE: 0, Lane.BACKLOG: 1, Lane.FOCUS: 2}
 SYSTEM = (
     f"{COMMON}\n\n"
-    "You give a second opinion on the triage of one incident. Rules have put it into a lane: `focus` (somebody should "
-    "look today), `backlog` (real, can wait) or `noise` (no code of the team failed). `summary`: what failed, where and "
+    "You give a second opinion on the triage of one incident. Rules have put it into a lane: `focus` (somebody "
+    "should look today), `backlog` (real, can wait) or `noise` (no code of the team failed). "
+    "`summary`: what failed, where and "
     "for whom, in at most four sentences for an engineer who was just woken. `lane`: where you would put it. Say a "
     "higher lane than the rules' only if the evidence shows a failure that they overlook; a lower one is not taken. "
     "`because`: the one reason, in a sentence. `quotes`: the exact words of the evidence that show it."
@@ -99,7 +100,7 @@ def with_opinion(triage: Triage, said: Opinion) -> Triage:
 
 
 def question(triage: Triage, group: str) -> str:
-    """A digest of what decides whether it is worth asking again: the group, the verdict and the phase; not the counts."""
+    """A digest of what decides whether it is worth asking again: group, verdict and phase; not the counts."""
     told = (group, triage.verdict.kind.value, triage.lane.value, str(triage.facts.get("phase")))
     return hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
 

@@ -28,8 +28,8 @@ STEP = "opinion"
 def triaged(
     house: House, incident_id: str, task: Task | None = None, environ: Mapping[str, str] = os.environ
 ) -> Triage:
-    """Triage an incident, keep that, then let a model have its say; `task` is done with the triage. What goes wrong with
-    the model leaves the triage as it is. Raises NotFound."""
+    """Triage an incident, keep that, then let a model have its say; `task` is done with the triage. What goes wrong
+    with the model leaves the triage as it is. Raises NotFound."""
     before = queries.triage(house.database, incident_id)
     result = house.triage_incident(incident_id, task)
     if not house.config.model_triage:

@@ -118,12 +118,13 @@ def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
     """The incidents that events of this fingerprint are counted in: one for each project, the one seen last
     at the end."""
     with db.read() as session:
+        known = select(FingerprintRow.incident_id).where(
+            FingerprintRow.mechanism == fingerprint.mechanism,
+            col(FingerprintRow.key).in_((fingerprint.key, *fingerprint.earlier)),
+        )
         statement = (
             select(IncidentRow)
-            .join(FingerprintRow, col(FingerprintRow.incident_id) == col(IncidentRow.id))
-            .where(FingerprintRow.mechanism == fingerprint.mechanism)
-            .where(col(FingerprintRow.key).in_((fingerprint.key, *fingerprint.earlier)))
-            .distinct()
+            .where(col(IncidentRow.id).in_(known))
             .order_by(col(IncidentRow.last_seen), col(IncidentRow.id))
         )
         return _values(session, session.exec(statement).all())

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Kind
 from triage import callers, families, foreign
-from triage.browser import agent_of, third_party
+from triage.browser import agent_of, is_stale_page, third_party
 from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.surroundings import NOTHING_AROUND, Looked, Surroundings
@@ -87,6 +87,8 @@ class Analysis:
     spreads_by: tuple[str, ...] = ()  # whom it reaches lately and did not reach before, in words
     critical: str | None = None  # the team's glob for what must not fail that it falls under
     team_cause: Kind | None = None  # the class that a runbook gives it
+    in_deploy: bool = False  # within half an hour after a deployment
+    stale_page: bool = False  # a page asked for a part of itself that is not served any more
     spike: str | None = None  # "0.2 % → 15.3 % of POST /checkout"
     first_release: str | None = None  # in which it was first seen
 
@@ -139,6 +141,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         is_new=history.is_new,
         regressed=history.regressed,
         third_party=third_party(event, located),
+        stale_page=is_stale_page(event),
         per_hour=_per_hour(event, history),
         first_release=history.first_release,
         is_alert=is_alert(event),
@@ -164,6 +167,7 @@ def with_surroundings(facts: Analysis, looked: Looked) -> Analysis:
         phase=phase,
         spreads_by=looked.kinds,
         critical=looked.critical,
+        in_deploy=looked.in_deploy,
         team_cause=looked.cause,
     )
 

@@ -63,6 +63,10 @@ _CRAWLER = re.compile(
     r"|google-read-aloud"
     r"|mediapartners-google|gptbot|claudebot|ccbot"
 )
+_CHUNK = re.compile(
+    r"^ChunkLoadError\b|\bLoading (?:CSS )?chunk \S+ failed|Failed to fetch dynamically imported module"
+    r"|error loading dynamically imported module|Importing a module script failed|Unable to preload CSS"
+)
 _BROWSERS = frozenset({"javascript"})
 
 
@@ -96,6 +100,13 @@ def third_party(event: Event, located: Located) -> str | None:
     if raised is not None and raised.type == "SyntaxError" and _CRAWLER.search(agent_of(event)):
         return "a crawler's old browser could not read the script"
     return None
+
+
+def is_stale_page(event: Event) -> bool:
+    """Whether a page could not load a part of itself: after a deployment the one that it was built with is gone."""
+    raised = event.exception
+    text = f"{raised.type}: {raised.value}" if raised else event.message or ""
+    return event.platform in _BROWSERS and _CHUNK.search(text) is not None
 
 
 def agent_of(event: Event) -> str:

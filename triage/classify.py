@@ -16,6 +16,7 @@ from triage import families
 from triage.analyse import Analysis
 
 THRESHOLD = 0.5  # below it: noise
+_MANY = 20  # users
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,15 @@ def third_party_script(event: Event, facts: Analysis) -> Judged | None:
     """A browser extension or somebody else's script."""
     if facts.third_party:
         return Judged(Kind.CALLER, 0.04, facts.third_party)
+    return None
+
+
+def stale_page(event: Event, facts: Analysis) -> Judged | None:
+    """A page that was open during a deployment; where many meet it, the deployment itself may lack the file."""
+    if facts.stale_page and facts.in_deploy and facts.user_count < _MANY:
+        return Judged(
+            Kind.CALLER, 0.55, "a page from before the deployment asked for a part that was replaced"
+        )
     return None
 
 
@@ -168,7 +178,8 @@ def logged_message(event: Event, facts: Analysis) -> Judged | None:
 
 
 RULES: tuple[Rule, ...] = (
-    client_disconnect, interrupt, broken_pipe, third_party_script, scanner, health_check, cli_usage, rejected_request,
+    client_disconnect, interrupt, broken_pipe, third_party_script, stale_page, scanner, health_check, cli_usage,
+    rejected_request,
     unreadable_request, rejected_input,
     upstream_answer, infrastructure, configuration, argument_file, malformed_input, raised_on_purpose, crash,
     logged_message,

@@ -42,7 +42,9 @@ _ADDRESS = (  # of a network card, of a host
 )
 _TEMPLATE = re.compile(_KINDS.replace("{id}", _WORD))
 _GROUPED = re.compile(_KINDS.replace("|(?P<id>{id})", f"{_ADDRESS}{_HOST}|(?P<id>{_WORD}|{_NAMED})"))
-_MAY_DIFFER = re.compile(r"_-?\d|\w\.[\w-]+\.[a-z]{2}|[0-9a-fA-F]:[0-9a-fA-F:]")  # without it both give the same
+_MAY_DIFFER = re.compile(
+    r"_-?\d|\w\.[\w-]+\.[a-z]{2}|[0-9a-fA-F]:[0-9a-fA-F:]"
+)  # without it both give the same
 _MODULE_TAIL = re.compile(r"(\.py[co]?)$")
 _GENERATED = re.compile(r"0x[0-9a-fA-F]+|\b\d{3,}\b")
 

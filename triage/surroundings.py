@@ -17,6 +17,9 @@ from triage.similar import Known, Likeness, similar
 
 BEFORE = timedelta(hours=24)  # how long before the first event a change is told of
 _AFTER = timedelta(minutes=1)  # by which clocks may differ
+_WINDOW = timedelta(
+    minutes=30
+)  # after a deployment, in which what was loaded before it still asks for what it knew
 _SHOWN = 3
 _EPISODES = 20
 
@@ -80,6 +83,7 @@ class Looked:
     runbooks: tuple[Match, ...] = ()
     critical: str | None = None
     guides: tuple[Guide, ...] = ()
+    in_deploy: bool = False  # within half an hour after a deployment
 
     @property
     def cause(self) -> Kind | None:
@@ -165,6 +169,7 @@ def look(
         runbooks=matching(around.runbooks, event, place)[:_SHOWN],
         critical=covers(globs, event, place),
         guides=_guides(around.guides, place),
+        in_deploy=any(change.at <= event.timestamp <= change.at + _WINDOW for change in around.deploys),
     )
 
 

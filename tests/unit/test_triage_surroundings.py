@@ -366,3 +366,23 @@ def test_the_same_surroundings_give_the_same_record_byte_for_byte():
     )
     records = {judged(event(BUG, tags={"service": "shop"}), around).model_dump_json() for _ in range(3)}
     assert len(records) == 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "users", "lane"), [(10, 3, Lane.BACKLOG), (90, 3, Lane.FOCUS), (10, 40, Lane.FOCUS)]
+)
+def test_a_page_from_before_a_deployment_waits_and_a_deployment_that_lacks_a_file_does_not(
+    minutes, users, lane
+):
+    late = raised(
+        "ChunkLoadError",
+        "Loading chunk 7 failed.",
+        frame("https://shop.example/app.js", 1, "load", None),
+        handled=False,
+    )
+    found = event(late).model_copy(update={"platform": "javascript"})
+    deployed = Change(NOW - timedelta(minutes=minutes), "release shop@7 was deployed")
+    found = found.model_copy(update={"timestamp": NOW})
+    done = judged(found, Surroundings(deploys=[deployed]), user_count=users)
+    assert done.lane is lane
+    assert done.verdict.signal
