@@ -194,7 +194,9 @@ def _falling_back(source: Source, function: Function, node: ast.Call, second: st
     """The file with one reading of bytes made to fall back on another encoding."""
     top = next((each for each in source.tree.body if function.node in set(ast.walk(each))), None)
     match node:
-        case ast.Call(func=ast.Attribute(attr="decode", value=raw), args=[ast.Constant(value=str(first))]):
+        case ast.Call(
+            func=ast.Attribute(attr="decode", value=raw), args=[ast.Constant(value=str(first)), *_]
+        ):
             replaced = f"decoded({ast.get_source_segment(source.text, raw)})"
         case ast.Call(func=func, args=[file], keywords=words) if ast.unparse(func) == "io.TextIOWrapper":
             first = _encoding(words) or "utf-8"

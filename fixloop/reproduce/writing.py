@@ -21,6 +21,7 @@ from store.repair import Oracle, Reproducer
 KEEP = tuple((part,) for part in (
     "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows", "world",
 ))  # fmt: skip
+SHARE = 0.2  # of the seconds of a repair that making the input smaller may take
 LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
 
@@ -28,10 +29,13 @@ _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
 def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: frozenset[str]) -> Recipe:
     """The recipe with the smallest input that fails for the same reason and that the parent, where there is one, still
     answers well: what only the bug can tell apart from right is kept."""
+    until = bench.budget.left - SHARE * bench.budget.seconds
     with bench.runner(bench.world()) as runner, bench.runner(parents or bench.world()) as before:
 
         def fails(inputs: Any) -> bool:
-            if bench.budget.tight:  # a larger test that is written beats a smaller one that is not
+            if (
+                bench.budget.tight or bench.budget.left < until
+            ):  # a larger test that is written beats a smaller one that is not
                 return False
             candidate = found.recipe.model_copy(update={"inputs": inputs})
             try:

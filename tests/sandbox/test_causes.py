@@ -155,6 +155,46 @@ def full_name(
     assert done.verdict("app", 1) == "proven"
 
 
+READ = '''"""Price lists."""
+
+
+def text_of(raw):
+    """The text of an upload."""
+    return raw.decode("utf-8")
+
+
+def rows(raw):
+    """Its lines."""
+    return text_of(raw).split(";")
+'''
+
+
+def test_a_parent_that_meets_the_same_error_and_answers_is_one_that_works(tmp_path: Path) -> None:
+    before = READ.replace(
+        'return raw.decode("utf-8")',
+        'try:\n        return raw.decode("utf-8")\n    except UnicodeDecodeError:\n        return raw.decode("cp1252")',
+    )
+    later = READ.replace('raw.decode("utf-8")', 'raw.decode("utf-8", "strict")')
+    history = History("app", [
+        ("Start", "2024-01-01", {"app/__init__.py": "", "app/lists.py": before}),
+        ("Drop the old encoding", "2024-02-01", {"app/lists.py": READ}),
+        ("Say it", "2024-03-01", {"app/lists.py": later}),
+    ])  # fmt: skip
+    message = "'utf-8' codec can't decode byte 0xfc in position 1: invalid start byte"
+    line = 'return raw.decode("utf-8", "strict")'
+    raw = "b'M\\xfcller;2'"
+    done = run_loop(tmp_path, [history], crash(
+        "UnicodeDecodeError", message, frame(later, "app/lists.py", "rows", 'return text_of(raw).split(";")', raw=raw),
+        frame(later, "app/lists.py", "text_of", line, raw=raw),
+    ), until="repair")  # fmt: skip
+    attempt = done.attempt
+    assert done.verdict("app", 1) == "proven"
+    assert attempt.ended is Ended.PROVEN, attempt.said
+    assert attempt.patch is not None
+    assert attempt.patch.fixer == "rules"
+    assert "cp1252" in attempt.patch.diffs["app"]
+
+
 def test_a_library_that_breaks_a_service_is_named_with_the_service_pinned(tmp_path: Path) -> None:
     service = {
         "service/__init__.py": "",
