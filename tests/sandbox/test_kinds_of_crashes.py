@@ -67,9 +67,7 @@ def reported(folder: Path, program: Program) -> Event:
         if frame["abs_path"] == "/srv/prod/traffic.py":  # its text would be the whole program
             for part in ("pre_context", "context_line", "post_context"):
                 frame.pop(part, None)
-    (event,) = file_events(
-        json.dumps(body).encode(), "sentry", project="p", received_at=datetime.now(UTC)
-    )
+    (event,) = file_events(json.dumps(body).encode(), "sentry", project="p", received_at=datetime.now(UTC))
     return event
 
 
