@@ -31,7 +31,7 @@ def event_of(**content: Any) -> Event:
 
 
 def exchange(body: Any, url: str = "https://rates.example/eur", status: int = 200) -> dict[str, Any]:
-    asked = {"headers": {}, "body": None}
+    asked: dict[str, Any] = {"headers": {}, "body": None}
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     return {
         "method": "GET",
