@@ -63,6 +63,7 @@ from store.repair import (
 log = logging.getLogger("nightdesk.repair")
 
 STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
+RUNNABLE = frozenset({"python", "other", ""})  # platforms of events; "other" is not said
 FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
 INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
 NAMED = 0.01  # the score of a change that a hypothesis names and the ranking does not list
@@ -149,6 +150,10 @@ class Repair:
         if not situation.events:
             raise _End(Ended.NOT_REPRODUCED, "no event's body was kept")
         own = situation.first.own
+        platforms = {event.platform for event in situation.events}
+        if not own and platforms.isdisjoint(RUNNABLE):
+            what = ", ".join(sorted(platforms))
+            raise _End(Ended.NOT_REPRODUCED, f"not supported yet: only Python is run again, this is {what}")
         if not any(sighting.signature for sighting in situation.sightings):
             raise _End(Ended.NOT_REPRODUCED, "the events carry no exception: there is nothing to run again")
         places = [f"{f.location.repo}:{f.location.path}:{f.location.line} {f.frame.function}" for f in own]

@@ -297,7 +297,7 @@ def _ways(
         ]
     if kept is None and is_needed:
         found += filler.of_hole(wanted, 0)
-    if not found or found[0].cost > SEEN:
+    if not found or found[0].cost > SEEN or _lacking(found[0].value, wanted):
         found += _as_answered(name, node, own, filler)
     return sorted(found, key=lambda way: way.cost)
 
@@ -318,8 +318,7 @@ def _as_answered(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -
 def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
     """Where the code uses attributes that a plain value lacks: a class of the team's that derives from the plain type
     and has them, with what the frame's locals show under the attributes' names."""
-    kind = plain_type(way.value)
-    lacking = {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
+    kind, lacking = plain_type(way.value), _lacking(way.value, wanted)
     if kind is None or not lacking:
         return
     if isinstance(way.value, list):
@@ -341,6 +340,12 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
             )
             objects = (*(one for part in parts for one in part.objects), made)
             yield Way({"$ref": name}, sum(part.cost for part in parts), notes, objects)
+
+
+def _lacking(value: Any, wanted: Wanted) -> set[str]:
+    """The attributes that the code uses of a plain value and that such a value does not have."""
+    kind = plain_type(value)
+    return {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
 
 
 def _longer(way: Way, name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:

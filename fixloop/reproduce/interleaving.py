@@ -76,26 +76,34 @@ def is_of_tasks(recipe: Recipe) -> bool:
     return bool(recipe.schedule and recipe.schedule.get("tasks"))
 
 
-def interleaved_lines(recipe: Recipe, lines: Lines) -> Lines:
-    """The same call twice at once, on the recipe's schedule."""
+def interleaved_lines(recipe: Recipe, lines: Lines, other: Lines | None = None) -> Lines:
+    """The same call twice at once, or the call and an `other` one, on the recipe's schedule."""
     before = (recipe.schedule or {})["before"]
     lines.imports |= (
         {"linecache", "asyncio"} if is_of_tasks(recipe) else {"linecache", "itertools", "threading"}
     )
     lines.helpers.append(TOGETHER if is_of_tasks(recipe) else INTERLEAVED)
-    once = ["def call_once():", f"    return {lines.result}"]
-    if recipe.target.get("settings"):  # each thread has connections of its own
-        once[1:] = [
-            "    try:",
-            f"        return {lines.result}",
-            "    finally:",
-            "        connections.close_all()",
-        ]
-    lines.setup.append("\n".join([*once, ""]))
-    lines.result = f"interleaved(call_once, call_once, before={before!r})"
+    closing = bool(recipe.target.get("settings"))  # each thread has connections of its own
+    lines.setup.append(_defined("call_once", lines.result, closing=closing))
+    second = "call_once"
+    if other is not None:
+        lines.imports |= other.imports
+        lines.froms |= other.froms
+        lines.setup += [line for line in other.setup if line not in lines.setup]
+        lines.setup.append(_defined("call_other", other.result, closing=closing))
+        second = "call_other"
+    lines.result = f"interleaved(call_once, {second}, before={before!r})"
     if is_of_tasks(recipe):
-        lines.result = f"asyncio.run(together(call_once, call_once, at={before!r}))"
+        lines.result = f"asyncio.run(together(call_once, {second}, at={before!r}))"
     if recipe.entry == "http":
         lines.helpers.append(WORSE)
         lines.result = f"worse({lines.result})"
     return lines
+
+
+def _defined(name: str, result: str, *, closing: bool) -> str:
+    """A call as a function without arguments."""
+    body = [f"    return {result}"]
+    if closing:
+        body = ["    try:", f"        return {result}", "    finally:", "        connections.close_all()"]
+    return "\n".join([f"def {name}():", *body, ""])

@@ -18,9 +18,9 @@ from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
 from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
-from fixloop.reproduce.races import schedules, suspected, suspensions
+from fixloop.reproduce.races import TOGETHER, schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import find_applications, request_recipes
+from fixloop.reproduce.requests import find_applications, request_recipes, same_moment
 from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
@@ -45,6 +45,7 @@ HANGS = 3  # calls of one function that may hang before it is given up
 STOPPED = 4  # calls of one function that are made with the clock stopped
 STANDS_IN = 20  # the cost from which a call has something in it that only stands in for an object
 CERTAIN = 3  # the cost up to which a call is repeated where it does not fail at once
+COMPANIONS = 2  # other requests of the same moment that are made at once with one
 REDACTED = 12  # inputs that are named as redacted
 HUNG = "did not end in time"
 
@@ -141,7 +142,8 @@ class _Climb:
         return with_rows(recipe, told, lambda dotted: any(one.dotted == dotted for one in own(dotted)))
 
     def _at_once(self, recipe: Recipe, sighting: Sighting) -> Reproduction | None:
-        """The call twice at once, where the failure looks like a race: the schedule that loses."""
+        """The call twice at once, or with another of the same moment, where the failure looks like a race: the schedule
+        that loses."""
         events = [one.event for one in self._situation.sightings]
         if not sighting.own or not suspected(sighting.event, events) or monotonic() > self._until:
             return None
@@ -155,6 +157,9 @@ class _Climb:
         if recipe.framework in ("starlette", "asgi") and not recipe.inputs.get("uploads"):
             waiting = suspensions(sighting.own, alone.lines, texts)
             plans = [{"before": at, "lines": 2 * len(waiting), "tasks": True} for at in waiting] + plans
+        if recipe.entry == "http":  # those that are known to have met come first
+            met = list(same_moment(sighting.event, events, TOGETHER))[:COMPANIONS]
+            plans = [{**plan, "other": other} for other in met for plan in plans] + plans
         for schedule in plans:
             if monotonic() > self._until:
                 return None

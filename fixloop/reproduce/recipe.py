@@ -37,7 +37,7 @@ class Recipe(Value):
     yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
     now: str | None = None  # the moment, ISO 8601, at which the clock stands
     schedule: dict[str, Any] | None = (
-        None  # {"before", "lines"}: the same call twice at once (see `interleaving`)
+        None  # {"before", "lines"}: twice at once, or with the inputs "other" (see `interleaving`)
     )
     guessed: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -165,6 +166,21 @@ def request_recipe(app: Application, request: Request, has_httpx: Callable[[], b
         entry="http", repo=app.repo, target=target, inputs=inputs, guessed=tuple(notes["guessed"]),
         redacted=tuple(notes["redacted"]),
     )  # fmt: skip
+
+
+def same_moment(event: Event, others: Iterable[Event], within: timedelta) -> Iterator[dict[str, Any]]:
+    """The inputs of other requests that were served at the same time as an event's, each once, nearest first."""
+    if event.request is None:
+        return
+    mine, _ = _inputs(event.request)
+    seen = [mine]
+    for other in sorted(others, key=lambda one: abs(one.timestamp - event.timestamp)):
+        if other.request is None or not other.request.url or abs(other.timestamp - event.timestamp) > within:
+            continue
+        inputs, _ = _inputs(other.request)
+        if inputs not in seen:
+            seen.append(inputs)
+            yield inputs
 
 
 def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -189,4 +189,8 @@ def lines_of(recipe: Recipe) -> Lines:
     if recipe.now:
         lines.imports.add("time_machine")
         lines.around = travelling(recipe.now)
-    return interleaved_lines(recipe, lines) if recipe.schedule else lines
+    if recipe.schedule is None:
+        return lines
+    other = recipe.schedule.get("other")
+    second = client_lines(recipe.model_copy(update={"inputs": other})) if other is not None else None
+    return interleaved_lines(recipe, lines, second)

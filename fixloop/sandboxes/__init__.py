@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from fixloop import Sandbox
 from fixloop.sandboxes.bubblewrap import Bubblewrap
+from fixloop.sandboxes.container import Docker, Podman
 from fixloop.sandboxes.refuse import Refuse
 
-BUILT_IN: Sequence[Sandbox] = (Bubblewrap(),)
+BUILT_IN: Sequence[Sandbox] = (Bubblewrap(), Podman(), Docker())
 
 
 def best(candidates: Iterable[Sandbox] = BUILT_IN) -> Sandbox:

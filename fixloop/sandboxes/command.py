@@ -13,14 +13,14 @@ from fixloop import Job
 
 SHM = 64 << 20  # bytes of /dev/shm, at most
 _ID = "1000"
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = {
     "/etc/passwd": b"app:x:1000:1000:app:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": b"app:x:1000:\nnogroup:x:65534:\n",
     "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
     "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
 }
-_ENV = {
+ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",  # noqa: S108 - inside
     "LANG": "C.UTF-8",
@@ -62,7 +62,7 @@ def options(
     chosen += ["--remount-ro", "/", "--chdir", job.cwd]
     if seccomp is not None:
         chosen += ["--seccomp", str(seccomp)]
-    for name, value in {**_ENV, **job.env, "ND_CHANNEL": str(channel)}.items():
+    for name, value in {**ENV, **job.env, "ND_CHANNEL": str(channel)}.items():
         chosen += ["--setenv", name, value]
     return chosen
 
@@ -95,7 +95,7 @@ def _no_nested_namespaces(command: str) -> tuple[str, ...]:
 
 def _system() -> list[str]:
     chosen = []
-    for folder in map(Path, _SYSTEM):
+    for folder in map(Path, SYSTEM):
         if folder.is_symlink():
             chosen += ["--symlink", str(folder.readlink()), str(folder)]
         elif folder.is_dir():

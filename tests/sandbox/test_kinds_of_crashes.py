@@ -15,8 +15,10 @@ import pytest
 from server.parsing import file_events
 from store.event import Event
 from store.repair import Attempt
-from tests.sandbox.crash_programs import PROGRAMS, Program
+from tests.sandbox import crash_programs
+from tests.sandbox.crash_programs import Program
 from tests.sandbox.histories import History, run_loop
+from tests.sandbox.more_crash_programs import MORE
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -46,6 +48,7 @@ except Exception as error:
 with open(place, "wb") as file:
     file.write(sent[0])
 """
+PROGRAMS = {**crash_programs.PROGRAMS, **MORE}
 SOME = ("dunder-mapping", "decorator-wrapper", "async-service")  # of which the default command tries one each
 UNKNOWN = ("closure",)  # what made the function is in no frame
 
@@ -67,9 +70,7 @@ def reported(folder: Path, program: Program) -> Event:
         if frame["abs_path"] == "/srv/prod/traffic.py":  # its text would be the whole program
             for part in ("pre_context", "context_line", "post_context"):
                 frame.pop(part, None)
-    (event,) = file_events(
-        json.dumps(body).encode(), "sentry", project="p", received_at=datetime.now(UTC)
-    )
+    (event,) = file_events(json.dumps(body).encode(), "sentry", project="p", received_at=datetime.now(UTC))
     return event
 
 

@@ -130,3 +130,11 @@ def test_an_old_commit_runs_with_the_names_that_newer_pythons_removed(tmp_path: 
     done = run_loop(tmp_path, [history], crash("KeyError", "'name'", own))
     assert done.verdict("app", 1) == "proven"
     assert "names put back that newer Pythons have removed" in reproduced(done.attempt)
+
+
+def test_an_event_of_another_language_is_not_supported_yet(tmp_path: Path) -> None:
+    history = History("app", [("Start", "2024-01-01", {"app/__init__.py": "", "src/cart.js": "go()\n"})])
+    event = crash("TypeError", "go is not a function", frame("go()\n", "src/cart.js", "price", "go()"))
+    attempt = run_loop(tmp_path, [history], event.model_copy(update={"platform": "javascript"})).attempt
+    assert str(attempt.ended) == "not_reproduced"
+    assert attempt.said == "not supported yet: only Python is run again, this is javascript"
