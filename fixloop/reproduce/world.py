@@ -205,7 +205,7 @@ def _answering(exchanges: list[dict[str, Any]], lines: Lines) -> list[str]:
     found = []
     for client in clients:
         told = ",\n        ".join(_exchange(one, lines) for one in exchanges if one["client"] == client)
-        found.append(f"with {client}_answers(\n        {told},\n    ):")
+        found.append(f"with recorded_{client}(\n        {told},\n    ):")
     return found
 
 
@@ -236,7 +236,7 @@ def _reading(statements: list[dict[str, Any]], lines: Lines) -> list[str]:
         f"({one['sql']!r}, {one['columns']!r}, {pretty([{'$tuple': row} for row in one['rows']], lines.imports)})"
         for one in statements
     )
-    return [f"with rows_of({makers!r},\n        {told},\n    ):"]
+    return [f"with recorded_rows({makers!r},\n        {told},\n    ):"]
 
 
 def _drawing(draws: list[list[Any]], lines: Lines) -> list[str]:
@@ -244,7 +244,7 @@ def _drawing(draws: list[list[Any]], lines: Lines) -> list[str]:
         return []
     lines.imports |= {"contextlib", "random"}
     lines.helpers.append(DRAWN)
-    return [f"with drawn({', '.join(repr((kind, made)) for kind, made in draws)}):"]
+    return [f"with recorded_draws({', '.join(repr((kind, made)) for kind, made in draws)}):"]
 
 
 def _opening(files: Mapping[str, str], lines: Lines) -> list[str]:
@@ -253,7 +253,7 @@ def _opening(files: Mapping[str, str], lines: Lines) -> list[str]:
     lines.imports |= {"builtins", "contextlib", "io", "os"}
     lines.froms.add(("unittest", "mock"))
     lines.helpers.append(FILES)
-    return [f"with files({pretty(dict(files), lines.imports)}):"]
+    return [f"with recorded_files({pretty(dict(files), lines.imports)}):"]
 
 
 def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:

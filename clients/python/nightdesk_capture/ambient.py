@@ -5,6 +5,7 @@ Environment variables need no hook: which ones the failing code names is read in
 
 from __future__ import annotations
 
+import _random
 import builtins
 import hashlib
 import io
@@ -21,7 +22,7 @@ FILE = 16 * 1024  # bytes of a file that is sent with what is in it
 _READS = frozenset(
     {"GET", "MGET", "HGET", "HGETALL", "HMGET", "EXISTS", "LRANGE", "SMEMBERS", "ZRANGE", "ZSCORE"}
 )
-_OURS = ("sentry_sdk", "nightdesk_capture")
+_RANDOM, _BITS = _random.Random.random, _random.Random.getrandbits
 
 
 # --- random numbers -------------------------------------------------------------------------------------------------
@@ -34,13 +35,13 @@ class Drawing(random.Random):
 
     def random(self) -> float:
         """A number, noted."""
-        made = super().random()
+        made = _RANDOM(self)
         _drawn("random", made)
         return made
 
     def getrandbits(self, k: int, /) -> int:
         """Bits, noted."""
-        made = super().getrandbits(k)
+        made = _BITS(self, k)
         _drawn("getrandbits", made)
         return made
 
@@ -63,8 +64,6 @@ def unhook_random() -> None:
 
 def _drawn(kind: str, made: Any) -> None:
     try:
-        if sys._getframe(2).f_globals.get("__name__", "").startswith(_OURS):
-            return
         trail = current()
         trail.drawn += 1
         trail.notes["draws"].append((kind, made))

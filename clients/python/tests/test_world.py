@@ -283,7 +283,7 @@ def test_a_trail_is_bounded_in_notes_bodies_and_rows() -> None:
 
 POINTS = [
     (exchanges, "current"), (exchanges, "is_noted"), (exchanges, "_of_httpx"), (exchanges, "_note"), (rows, "current"),
-    (rows, "_columns"), (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
+    (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
     (surroundings, "platform"), (ambient, "told_files"), (rows, "told"), (exchanges, "told"), (trails, "_keep"),
 ]  # fmt: skip
 
