@@ -95,8 +95,10 @@ def hook_open(module: Any, wrap: Wrap) -> None:
             found = opened(file, mode, *args, **words)
             try:
                 if "r" in mode and "+" not in mode and type(file) is not int:
-                    caller = sys._getframe(1).f_code.co_filename
-                    if not is_library_file(caller) or caller.endswith("pathlib.py"):
+                    caller: Any = sys._getframe(1)
+                    while caller.f_globals.get("__name__", "").startswith("pathlib"):
+                        caller = caller.f_back  # whoever it was that asked the path
+                    if not is_library_file(caller.f_code.co_filename):
                         current().add("files", {"path": file, "folder": os.getcwd()})
             except Exception:  # the file is open
                 return found
@@ -106,7 +108,7 @@ def hook_open(module: Any, wrap: Wrap) -> None:
         return hooked
 
     wrap(module, "open", opening)
-    io.open = builtins.open
+    wrap(io, "open", lambda original: builtins.open)
 
 
 def told_files(notes: Iterable[Note], most: int) -> List[Dict[str, Any]]:

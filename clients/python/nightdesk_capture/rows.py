@@ -94,7 +94,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
         return hooked
 
     wrap(module, "connect", connecting)
-    module.dbapi2.connect = module.connect
+    wrap(module.dbapi2, "connect", lambda original: module.connect)
 
 
 def hook_psycopg(module: Any, wrap: Wrap) -> None:
