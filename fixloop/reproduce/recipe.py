@@ -7,6 +7,8 @@ from typing import Any
 
 from store.event import Value
 
+_LOADED = {"flask": "flask", "django": "django.test", "starlette": "starlette.testclient"}
+
 
 class Recipe(Value):
     """One call. `entry` names the rung of the ladder: "http" goes through the application's own test client,
@@ -46,12 +48,20 @@ class Recipe(Value):
     def framework(self) -> str:
         return str(self.target.get("framework", "python"))
 
+    def _libraries(self) -> list[str]:
+        """What a call in a world loads beside the application: its framework, and what it asks others by."""
+        world = self.inputs["world"]
+        found = [_LOADED[self.framework]] if self.framework in _LOADED else []
+        found += [str(one["client"]) for one in world.get("exchanges", ())]
+        found += ["sqlalchemy.orm" for one in world.get("statements", ()) if one["by"] == "sqlalchemy"]
+        return list(dict.fromkeys(found))
+
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
         clock = ("time_machine",) if self.now else ()
         if "world" in self.inputs:  # variables have to be set before the application's modules are loaded
-            return clock
+            return (*clock, *self._libraries())
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
             return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ANSWERS = '''
-class Answers:
+class RecordedAnswers:
     """What other services answered: each request gets the next answer to its method and address."""
 
     def __init__(self, *answers):
@@ -29,9 +29,9 @@ class Answers:
 '''
 _HTTPX = '''
 @contextlib.contextmanager
-def {name}_answers(*answers):
+def recorded_{name}(*answers):
     """Requests of {name} are answered as they were."""
-    answers = Answers(*answers)
+    answers = RecordedAnswers(*answers)
 
     def send(self, request):
         status, headers, body = answers.to(request.method, request.url)
@@ -48,9 +48,9 @@ def {name}_answers(*answers):
 '''
 _REQUESTS = '''
 @contextlib.contextmanager
-def requests_answers(*answers):
+def recorded_requests(*answers):
     """Requests are answered as they were."""
-    answers = Answers(*answers)
+    answers = RecordedAnswers(*answers)
 
     def send(self, request, **words):
         response = requests.Response()
@@ -65,9 +65,9 @@ def requests_answers(*answers):
 '''
 _URLLIB3 = '''
 @contextlib.contextmanager
-def urllib3_answers(*answers):
+def recorded_urllib3(*answers):
     """Requests of urllib3 are answered as they were."""
-    answers = Answers(*answers)
+    answers = RecordedAnswers(*answers)
 
     def urlopen(self, method, url, *args, preload_content=True, **words):
         port = f":{self.port}" if self.port else ""
@@ -80,9 +80,9 @@ def urllib3_answers(*answers):
 '''
 _AIOHTTP = '''
 @contextlib.contextmanager
-def aiohttp_answers(*answers):
+def recorded_aiohttp(*answers):
     """Requests of aiohttp are answered as they were."""
-    answers = Answers(*answers)
+    answers = RecordedAnswers(*answers)
 
     class Response(aiohttp.ClientResponse):
         """An answer without a connection."""
@@ -118,7 +118,7 @@ HELPERS_OF_CLIENTS = {
 }  # fmt: skip
 
 CURSORS = '''
-class Cursor:
+class RecordedCursor:
     """A cursor that gives the rows that were read in production, those of each statement in their order. Of what was
     not read there it asks the real one, where there is one."""
 
@@ -172,14 +172,14 @@ class Cursor:
         return getattr(self._real, name) if self._real is not None else lambda *args, **words: None
 
 
-class Connection:
+class RecordedConnection:
     """A connection without a database behind it."""
 
     def __init__(self, statements):
         self._statements = statements
 
     def cursor(self, *args, **words):
-        return Cursor(self._statements)
+        return RecordedCursor(self._statements)
 
     def execute(self, sql, *args):
         return self.cursor().execute(sql, *args)
@@ -195,7 +195,7 @@ class Connection:
 
 
 @contextlib.contextmanager
-def rows_of(makers, *statements):
+def recorded_rows(makers, *statements):
     """Statements give the rows that they gave in production."""
     statements = (list(statements), [])
     with contextlib.ExitStack() as stack:
@@ -206,8 +206,8 @@ def rows_of(makers, *statements):
 
             def cursor(self):
                 connection = self._dbapi_connection
-                bare = isinstance(getattr(connection, "dbapi_connection", connection), Connection)
-                return Cursor(statements, None if bare else real(self))
+                bare = isinstance(getattr(connection, "dbapi_connection", connection), RecordedConnection)
+                return RecordedCursor(statements, None if bare else real(self))
 
             stack.enter_context(mock.patch.object(DefaultExecutionContext, "create_default_cursor", cursor))
             connect = DefaultDialect.connect
@@ -217,7 +217,7 @@ def rows_of(makers, *statements):
                     return connect(self, *args, **words)
                 except Exception:
                     self.initialize = lambda connection: None
-                    return Connection(statements)
+                    return RecordedConnection(statements)
 
             stack.enter_context(mock.patch.object(DefaultDialect, "connect", connected))
         if "django" in makers:
@@ -225,17 +225,17 @@ def rows_of(makers, *statements):
             from django.db.backends.utils import CursorWrapper
 
             def make(self, cursor):
-                return CursorWrapper(Cursor(statements, cursor), self)
+                return CursorWrapper(RecordedCursor(statements, cursor), self)
 
             for name in ("make_cursor", "make_debug_cursor"):
                 stack.enter_context(mock.patch.object(BaseDatabaseWrapper, name, make))
         for name in {"sqlite3", "psycopg", "psycopg2"}.intersection(makers):
-            stack.enter_context(mock.patch(f"{name}.connect", lambda *args, **words: Connection(statements)))
+            stack.enter_context(mock.patch(f"{name}.connect", lambda *args, **words: RecordedConnection(statements)))
         yield
 '''
 DRAWN = '''
 @contextlib.contextmanager
-def drawn(*numbers):
+def recorded_draws(*numbers):
     """The functions of `random` give these numbers first."""
     left, shared = list(numbers), random._inst
 
@@ -243,7 +243,7 @@ def drawn(*numbers):
         at = next((i for i, (one, _) in enumerate(left) if one == kind), None)
         return otherwise() if at is None else left.pop(at)[1]
 
-    class Drawn(random.Random):
+    class RecordedDraws(random.Random):
         def random(self):
             return taken("random", super().random)
 
@@ -252,7 +252,7 @@ def drawn(*numbers):
             return taken("getrandbits", lambda: bits(k))
 
     before = shared.__class__, random.random, random.getrandbits
-    shared.__class__ = Drawn
+    shared.__class__ = RecordedDraws
     random.random, random.getrandbits = shared.random, shared.getrandbits
     try:
         yield
@@ -261,7 +261,7 @@ def drawn(*numbers):
 '''
 FILES = '''
 @contextlib.contextmanager
-def files(texts):
+def recorded_files(texts):
     """Files that are read say what they said."""
     real = builtins.open
 

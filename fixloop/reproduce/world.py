@@ -62,8 +62,9 @@ def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
     for part, tell in told.items():
         try:
             if part in content and (found := tell()):
+                _stand_around({part: found}, Lines())  # what cannot be written is none
                 world[part] = found
-        except (KeyError, TypeError, ValueError, AttributeError):  # whoever sent it: it is no part
+        except (LookupError, TypeError, ValueError, AttributeError):  # whoever sent it: it is no part
             continue
     if zone := zone_of(event):
         world["environment"] = {"TZ": zone, **world.get("environment", {})}
@@ -163,7 +164,11 @@ def zone_of(event: Event) -> str | None:
 
 def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
     """The lines of a call with its world around it."""
-    world = recipe.inputs.get("world") or {}
+    _stand_around(recipe.inputs.get("world") or {}, lines)
+    return lines
+
+
+def _stand_around(world: Mapping[str, Any], lines: Lines) -> None:
     if environment := world.get("environment"):
         lines.before_imports = [*_variables(environment, lines), *lines.before_imports]
     heads = [
@@ -178,7 +183,6 @@ def in_its_world(recipe: Recipe, lines: Lines) -> Lines:
         *lines.setup,
     ]
     lines.blocks += heads
-    return lines
 
 
 def _variables(environment: Mapping[str, Any], lines: Lines) -> list[str]:
@@ -205,7 +209,7 @@ def _answering(exchanges: list[dict[str, Any]], lines: Lines) -> list[str]:
     found = []
     for client in clients:
         told = ",\n        ".join(_exchange(one, lines) for one in exchanges if one["client"] == client)
-        found.append(f"with {client}_answers(\n        {told},\n    ):")
+        found.append(f"with recorded_{client}(\n        {told},\n    ):")
     return found
 
 
@@ -236,7 +240,7 @@ def _reading(statements: list[dict[str, Any]], lines: Lines) -> list[str]:
         f"({one['sql']!r}, {one['columns']!r}, {pretty([{'$tuple': row} for row in one['rows']], lines.imports)})"
         for one in statements
     )
-    return [f"with rows_of({makers!r},\n        {told},\n    ):"]
+    return [f"with recorded_rows({makers!r},\n        {told},\n    ):"]
 
 
 def _drawing(draws: list[list[Any]], lines: Lines) -> list[str]:
@@ -244,7 +248,7 @@ def _drawing(draws: list[list[Any]], lines: Lines) -> list[str]:
         return []
     lines.imports |= {"contextlib", "random"}
     lines.helpers.append(DRAWN)
-    return [f"with drawn({', '.join(repr((kind, made)) for kind, made in draws)}):"]
+    return [f"with recorded_draws({', '.join(repr((kind, made)) for kind, made in draws)}):"]
 
 
 def _opening(files: Mapping[str, str], lines: Lines) -> list[str]:
@@ -253,7 +257,7 @@ def _opening(files: Mapping[str, str], lines: Lines) -> list[str]:
     lines.imports |= {"builtins", "contextlib", "io", "os"}
     lines.froms.add(("unittest", "mock"))
     lines.helpers.append(FILES)
-    return [f"with files({pretty(dict(files), lines.imports)}):"]
+    return [f"with recorded_files({pretty(dict(files), lines.imports)}):"]
 
 
 def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
@@ -261,6 +265,8 @@ def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
     for one in cache:
         store, _, alias = str(one["store"]).partition(":")
         if store == "django":
+            if not one["name"]:
+                raise ValueError("an entry without a key")
             lines.froms.add(("django.core.cache", "caches"))
             key, value = render(one["name"][0], lines.imports), render(one["value"], lines.imports)
             found.append(f"caches[{alias!r}].set({key}, {value})")

@@ -5,6 +5,7 @@ Environment variables need no hook: which ones the failing code names is read in
 
 from __future__ import annotations
 
+import _random
 import builtins
 import hashlib
 import io
@@ -21,7 +22,7 @@ FILE = 16 * 1024  # bytes of a file that is sent with what is in it
 _READS = frozenset(
     {"GET", "MGET", "HGET", "HGETALL", "HMGET", "EXISTS", "LRANGE", "SMEMBERS", "ZRANGE", "ZSCORE"}
 )
-_OURS = ("sentry_sdk", "nightdesk_capture")
+_RANDOM, _BITS = _random.Random.random, _random.Random.getrandbits
 
 
 # --- random numbers -------------------------------------------------------------------------------------------------
@@ -34,13 +35,13 @@ class Drawing(random.Random):
 
     def random(self) -> float:
         """A number, noted."""
-        made = super().random()
+        made = _RANDOM(self)
         _drawn("random", made)
         return made
 
     def getrandbits(self, k: int, /) -> int:
         """Bits, noted."""
-        made = super().getrandbits(k)
+        made = _BITS(self, k)
         _drawn("getrandbits", made)
         return made
 
@@ -63,8 +64,6 @@ def unhook_random() -> None:
 
 def _drawn(kind: str, made: Any) -> None:
     try:
-        if sys._getframe(2).f_globals.get("__name__", "").startswith(_OURS):
-            return
         trail = current()
         trail.drawn += 1
         trail.notes["draws"].append((kind, made))
@@ -96,8 +95,10 @@ def hook_open(module: Any, wrap: Wrap) -> None:
             found = opened(file, mode, *args, **words)
             try:
                 if "r" in mode and "+" not in mode and type(file) is not int:
-                    caller = sys._getframe(1).f_code.co_filename
-                    if not is_library_file(caller) or caller.endswith("pathlib.py"):
+                    caller: Any = sys._getframe(1)
+                    while caller.f_globals.get("__name__", "").startswith("pathlib"):
+                        caller = caller.f_back  # whoever it was that asked the path
+                    if not is_library_file(caller.f_code.co_filename):
                         current().add("files", {"path": file, "folder": os.getcwd()})
             except Exception:  # the file is open
                 return found
@@ -107,7 +108,7 @@ def hook_open(module: Any, wrap: Wrap) -> None:
         return hooked
 
     wrap(module, "open", opening)
-    io.open = builtins.open
+    wrap(io, "open", lambda original: builtins.open)
 
 
 def told_files(notes: Iterable[Note], most: int) -> List[Dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
-from nightdesk_capture.trail import Inside, Note, current, is_noted
+from nightdesk_capture.trail import Inside, Note, current, is_noted, is_sending
 
 Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 
@@ -78,7 +78,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
     def sync(urlopen: Any) -> Any:
         def hooked(self: Any, method: Any, url: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not _is_wanted():
+            if not _is_wanted() or is_sending():
                 return urlopen(self, method, url, *args, **words)
             try:
                 with Inside():  # it calls itself to redirect and to try again
@@ -86,7 +86,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
             except Exception as error:
                 _failed("urllib3", method, _whole(self, url), error)
                 raise
-            _note_one(lambda: _of_urllib3(self, method, url, args, words, response))
+            _note_one(lambda one: _of_urllib3(self, method, url, args, words, one), response)
             return response
 
         return hooked
@@ -103,7 +103,7 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
             first = getattr(self, "_body", None) is None
             body = await read(self)
             if first:
-                _note_one(lambda: _of_aiohttp(self))
+                _note_one(_of_aiohttp, self)
             return body
 
         return hooked
@@ -133,9 +133,9 @@ def _is_wanted() -> bool:
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
-def _note_one(note: Callable[[], Note]) -> None:
+def _note_one(of: Callable[[Any], Note], response: Any) -> None:
     try:
-        made = note()
+        made = of(response)
         body = made.pop("content")
         current().answered(made, body if type(body) is bytes else None)
     except Exception:  # the answer is the caller's in any case
@@ -145,11 +145,12 @@ def _note_one(note: Callable[[], Note]) -> None:
 def _note_all(of: Callable[[Any], Note], response: Any) -> None:
     """The answer, after those that redirected to it."""
     try:
-        every: List[Any] = [*response.history, response]
+        before = response.history
     except Exception:  # of no kind that is known
         return
-    for one in every:
-        _note_one(lambda one=one: of(one))  # type: ignore[misc]
+    for one in before:
+        _note_one(of, one)
+    _note_one(of, response)
 
 
 def _failed(client: str, method: Any, url: Any, error: Exception) -> None:

@@ -5,6 +5,7 @@ A library that is imported after the integration was set up is hooked when the n
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any, Callable, Dict, Tuple
 
@@ -32,7 +33,7 @@ HOOKS: Tuple[Tuple[str, str, Hook], ...] = (
     ("cache", "django.core.cache", ambient.hook_django_cache),
     ("flags", "openfeature.api", ambient.hook_openfeature),
 )
-PARTS = frozenset(part for part, _, _ in HOOKS)
+EARLY = "requests"  # often loaded by the first request only, with the views that use it
 _waiting: Dict[Tuple[str, str], Hook] = {}
 _there: "set[Tuple[str, str]]" = set()  # in place, or waiting for its library
 _undo: "list[Tuple[Any, str, Any]]" = []
@@ -47,7 +48,17 @@ def install(off: "frozenset[str]") -> None:
     if not _there:
         _wrap(Scope, "fork", _forking)
     _there.update(fresh)
+    if ("exchanges", EARLY) in _waiting:
+        _load(EARLY)
     look()
+
+
+def _load(name: str) -> None:
+    """Load a library where it is installed. Those that sentry-sdk has an integration for, it loads itself."""
+    try:
+        importlib.import_module(name)
+    except Exception:  # it is not there, or not whole
+        return
 
 
 def look() -> None:

@@ -25,7 +25,8 @@ def hook_sqlalchemy(module: Any, wrap: Wrap) -> None:
             __tracebackhide__ = True
             described = _described(cursor)
             rows = fetch(self, result, cursor, *args, **words)
-            _note("sqlalchemy", result, lambda: result.context.statement, described, rows)
+            context = getattr(result, "context", None)
+            _note("sqlalchemy", result, getattr(context, "statement", None), described, rows)
             return rows
 
         return hooked
@@ -52,7 +53,7 @@ def hook_django(module: Any, wrap: Wrap) -> None:
             described = _described(self.cursor)
             with self.db.wrap_database_errors:
                 rows = getattr(self.cursor, name)(*args)
-            _note("django", self, lambda: self._nightdesk_sql, described, rows)
+            _note("django", self, getattr(self, "_nightdesk_sql", None), described, rows)
             return rows
 
         return hooked
@@ -67,16 +68,19 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
     """Connections that the application makes itself: with cursors that note."""
     if not isinstance(module.connect, type(sys.exit)):  # somebody else has put theirs there
         return
-    cursor_class = noting(module.Cursor)
+    cursor_class, cursor_of, execute = noting(module.Cursor), module.Connection.cursor, module.Cursor.execute
 
     class Connection(module.Connection):  # type: ignore[misc]
         """A connection whose cursors note what is read."""
 
         def cursor(self, factory: Any = cursor_class) -> Any:
-            return super().cursor(factory)
+            return cursor_of(self, factory)
 
-        def execute(self, *args: Any) -> Any:
-            return self.cursor().execute(*args)
+        def execute(self, sql: Any, *args: Any) -> Any:
+            __tracebackhide__ = True
+            made = cursor_of(self, cursor_class)
+            made._sql = sql
+            return execute(made, sql, *args)
 
     Connection.__module__, Connection.__qualname__ = "sqlite3", "Connection"
 
@@ -90,7 +94,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
         return hooked
 
     wrap(module, "connect", connecting)
-    module.dbapi2.connect = module.connect
+    wrap(module.dbapi2, "connect", lambda original: module.connect)
 
 
 def hook_psycopg(module: Any, wrap: Wrap) -> None:
@@ -130,30 +134,30 @@ def noting(base: Any) -> Any:
         def fetchone(self) -> Any:
             __tracebackhide__ = True
             row = super().fetchone()
-            _note(by, self, lambda: self._sql, _described(self), row)
+            _note(by, self, self._sql, None, row)
             return row
 
         def fetchmany(self, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
             rows = super().fetchmany(*args, **words)
-            _note(by, self, lambda: self._sql, _described(self), rows)
+            _note(by, self, self._sql, None, rows)
             return rows
 
         def fetchall(self) -> Any:
             __tracebackhide__ = True
             rows = super().fetchall()
-            _note(by, self, lambda: self._sql, _described(self), rows)
+            _note(by, self, self._sql, None, rows)
             return rows
 
         def __next__(self) -> Any:
             __tracebackhide__ = True
             row = super().__next__()
-            _note(by, self, lambda: self._sql, _described(self), row)
+            _note(by, self, self._sql, None, row)
             return row
 
         def _each(self) -> Any:
             for row in super().__iter__():
-                _note(by, self, lambda: self._sql, _described(self), row)
+                _note(by, self, self._sql, None, row)
                 yield row
 
     if not hasattr(base, "__next__"):  # iterating makes a generator there
@@ -180,15 +184,12 @@ def _described(cursor: Any) -> Any:
         return None
 
 
-def _columns(described: Any) -> List[str]:
-    return [str(column[0]) for column in described or ()]
-
-
-def _note(by: str, reader: Any, sql: Callable[[], Any], described: Any, rows: Any) -> None:
+def _note(by: str, reader: Any, sql: Any, described: Any, rows: Any) -> None:
     """Rows, or one row, or None where there is none left."""
     try:
-        many = rows if type(rows) is list else [] if rows is None else [rows]
-        current().read(by, reader, sql(), lambda: _columns(described), many)
+        current().read(
+            by, reader, sql, described, rows if type(rows) is list else () if rows is None else (rows,)
+        )
     except Exception:  # the rows are the caller's in any case
         return
 
@@ -201,7 +202,7 @@ def told(notes: Iterable[Note], value: Callable[[Any, str], Any], most: int) -> 
     found: List[Dict[str, Any]] = []
     for note in list(notes):
         rows = [list(row.values()) if derives(row, dict) else list(row) for row in note["rows"][:most]]
-        columns = note["columns"]
+        columns = [str(column[0]) for column in note["described"] or ()]
         made = {
             "by": note["by"],
             "sql": str(note["sql"]),

@@ -12,9 +12,9 @@ import time
 import weakref
 from collections import deque
 from contextvars import ContextVar
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import Any, Deque, Dict, Optional, Tuple
 
-import sentry_sdk
+from sentry_sdk.scope import Scope
 
 MOST = {"exchanges": 50, "statements": 200, "draws": 500, "files": 50, "cache": 100, "flags": 50}
 ROWS = 100  # of one statement
@@ -24,6 +24,7 @@ BODIES = 1 << 20  # bytes of all answers of one trail
 _SENDERS = "sentry."  # the threads in which the SDK sends what it has
 
 Note = Dict[str, Any]
+_isolated = Scope.get_isolation_scope
 
 # Within a call that is noted as a whole: what it is made of (urllib3 under requests) is not noted again.
 _INSIDE: ContextVar[bool] = ContextVar("nightdesk_inside", default=False)
@@ -61,28 +62,24 @@ class Trail:
                 self.bodies -= len(old["body"])
                 old["size"], old["body"] = len(old["body"]), None
 
-    def read(self, by: str, reader: object, sql: Any, columns: Callable[[], List[str]], rows: Any) -> None:
-        """Keep rows that `reader` (a result or cursor, only its id is kept) has read of a statement."""
-        notes, room = self.notes["statements"], max(0, ROWS_IN_ALL - self.rows)
-        kept = list(rows[: min(ROWS, room)])
-        last = notes[-1] if notes else None
-        if last is not None and last["reader"] == id(reader) and last["sql"] is sql:
-            kept = kept[: max(0, ROWS - len(last["rows"]))]
-            last["rows"] += kept
-            last["size"] += len(rows)
-        else:
-            self.add(
-                "statements",
-                {
-                    "by": by,
-                    "reader": id(reader),
-                    "sql": sql,
-                    "columns": columns(),
-                    "rows": kept,
-                    "size": len(rows),
-                },
-            )
+    def read(self, by: str, reader: Any, sql: Any, described: Any, rows: Any) -> None:
+        """Keep rows that `reader` (a result or cursor, only its id is kept) has read of a statement. `described` is
+        what its cursor says of the columns; None: the reader is asked."""
+        notes = self.notes["statements"]
+        size = len(rows)
+        kept = rows[: min(ROWS, ROWS_IN_ALL - self.rows)] if self.rows < ROWS_IN_ALL else ()
         self.rows += len(kept)
+        last = notes[-1] if notes else None
+        if last is not None and last["sql"] is sql and last["reader"] == id(reader):
+            last["rows"] += kept[: max(0, ROWS - len(last["rows"]))]
+            last["size"] += size
+            return
+        if described is None:
+            described = reader.description
+        notes.append({
+            "by": by, "reader": id(reader), "sql": sql, "described": described, "rows": list(kept), "size": size,
+            "at": time.time(),
+        })  # fmt: skip
 
 
 def current() -> Trail:
@@ -91,7 +88,7 @@ def current() -> Trail:
     if begun is not None:
         return begun
     # the breadcrumbs are what an isolation scope has of its own that can be referred to weakly: it cannot itself
-    mark = sentry_sdk.get_isolation_scope()._breadcrumbs
+    mark = _isolated()._breadcrumbs
     found = _OF_SCOPES.get(id(mark))
     if found is not None and found[0]() is mark:
         return found[1]
@@ -125,8 +122,13 @@ def hand_on(scope: Any, made: Any) -> None:
 
 
 def is_noted() -> bool:
-    """Whether a call that is made here is to be noted: not one inside of another, and not what the SDK sends."""
-    return not _INSIDE.get() and not threading.current_thread().name.startswith(_SENDERS)
+    """Whether a call that is made here is to be noted: not one inside of another."""
+    return not _INSIDE.get()
+
+
+def is_sending() -> bool:
+    """Whether this is a thread in which the SDK sends what it has."""
+    return threading.current_thread().name.startswith(_SENDERS)
 
 
 class Inside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import linecache
 import os
 import random
 import sqlite3
@@ -225,6 +226,8 @@ def test_a_small_file_comes_with_what_is_in_it_and_a_large_one_without(tmp_path:
         for name in ("rates.json", "large.csv", "rates.json"):
             with open(tmp_path / name) as file:
                 file.read(5)
+        assert (tmp_path / "rates.json").read_text()
+        linecache.getlines(random.__file__)
 
     small, large = capsule_of(work)["files"]
     assert (small["content"], small["size"]) == ('{"standard": 20}', 16)
@@ -283,7 +286,7 @@ def test_a_trail_is_bounded_in_notes_bodies_and_rows() -> None:
 
 POINTS = [
     (exchanges, "current"), (exchanges, "is_noted"), (exchanges, "_of_httpx"), (exchanges, "_note"), (rows, "current"),
-    (rows, "_columns"), (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
+    (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
     (surroundings, "platform"), (ambient, "told_files"), (rows, "told"), (exchanges, "told"), (trails, "_keep"),
 ]  # fmt: skip
 
