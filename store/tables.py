@@ -172,7 +172,6 @@ class TextRow(Row, table=True):
     """What an incident can be found by, made by `store.searching` and indexed by trigrams (in its migration)."""
 
     __tablename__ = "incident_texts"
-
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True, ondelete="CASCADE")
     words: str = ""
 
