@@ -1,4 +1,5 @@
-"""Reads that span incidents: how often lately, what repairs came to, what was heard last, what one change did."""
+"""Reads that span incidents: how often lately, what repairs came to, what was heard last, what one change did, what was
+done."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col, func, select
 
 from store.database import Database
 from store.incident import Occurrence
+from store.project import Act
 from store.queries import attempt_value, incident_name, incident_row, resolved
 from store.repair import Attempt
-from store.tables import AttemptRow, EventRow, IncidentRow, ProjectRow
+from store.tables import ActRow, AttemptRow, EventRow, IncidentRow, ProjectRow
 
 _NEWEST = 200  # events of one incident that its line is drawn from
 _SHA = re.compile(r"[0-9a-f]{7,40}")
@@ -122,3 +124,18 @@ def _latest(session: Session, wanted: Sequence[ColumnElement[bool]], limit: int)
         value = attempt_value(session, row).model_copy(update={"incident_id": answering})
         found.setdefault(answering, value)
     return sorted(found.values(), key=lambda attempt: attempt.started_at, reverse=True)
+
+
+def act(db: Database, number: int) -> Act | None:
+    """What was done under this number; None where nothing was."""
+    with db.read() as session:
+        row = session.get(ActRow, number)
+        return None if row is None else Act(**row.model_dump())
+
+
+def latest_acts(db: Database, prefixes: Sequence[str], limit: int) -> list[Act]:
+    """What was done last to subjects that begin so (`repository:`), newest first."""
+    with db.read() as session:
+        about = or_(*(col(ActRow.subject).startswith(prefix, autoescape=True) for prefix in prefixes))
+        statement = select(ActRow).where(about).order_by(col(ActRow.id).desc()).limit(limit)
+        return [Act(**row.model_dump()) for row in session.exec(statement)]

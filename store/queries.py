@@ -348,21 +348,6 @@ def acts(db: Database, subject: str | None = None) -> list[Act]:
         return [Act(**row.model_dump()) for row in session.exec(statement)]
 
 
-def act(db: Database, number: int) -> Act | None:
-    """What was done under this number; None where nothing was."""
-    with db.read() as session:
-        row = session.get(ActRow, number)
-        return None if row is None else Act(**row.model_dump())
-
-
-def latest_acts(db: Database, prefixes: Sequence[str], limit: int) -> list[Act]:
-    """What was done last to subjects that begin so (`repository:`), newest first."""
-    with db.read() as session:
-        about = or_(*(col(ActRow.subject).startswith(prefix, autoescape=True) for prefix in prefixes))
-        statement = select(ActRow).where(about).order_by(col(ActRow.id).desc()).limit(limit)
-        return [Act(**row.model_dump()) for row in session.exec(statement)]
-
-
 # --- what a team has set up -----------------------------------------------------------------------
 
 

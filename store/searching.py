@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, text
+from sqlalchemy import ColumnElement, TextClause, case, text
 from sqlmodel import Session, and_, col, func, or_, select
 
 from store.acts import plain
@@ -64,12 +64,14 @@ def search(
         numbers = _by_event(session, words)
         if numbers is None:
             numbers = _by_index(session, [word for word in words if len(word) >= _SHORTEST])
+        # Inside a case no index answers what is asked: either these rows are looked at, or all, the newest first.
+        asked = [case((and_(*wanted), 1), else_=0) == 1]
         if numbers is not None:
-            wanted.append(col(IncidentRow.id).in_(numbers))
+            asked.append(col(IncidentRow.id).in_(numbers))
         statement = (
             select(IncidentRow.id)
             .outerjoin(TextRow, and_(col(TextRow.incident_id) == col(IncidentRow.id)))
-            .where(*wanted)
+            .where(*asked)
             .order_by(col(IncidentRow.last_seen).desc())
         )
         return [f"INC-{number}" for number in session.exec(statement.limit(limit))]

@@ -168,11 +168,9 @@ class IncidentRow(Row, table=True):
 
 
 class TextRow(Row, table=True):
-    """What an incident can be found by: `store.searching` makes it of what else is kept. On both databases an index of
-    trigrams, which no table here shows, is over it."""
+    """What an incident can be found by, made by `store.searching` and indexed by trigrams (in its migration)."""
 
     __tablename__ = "incident_texts"
-
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True, ondelete="CASCADE")
     words: str = ""
 

@@ -15,7 +15,7 @@ from server.lookup import incident_by_id
 from server.policy import Action
 from server.web.sessions import FORM_HEADERS, local_path
 from server.web.visiting import Visit, number
-from store import journal, labels, queries
+from store import journal, labels, overview, queries
 from store.errors import BadPayload, NotAllowed, NotFound
 from store.incident import Incident, Lane, Status
 from store.regrouping import SPLIT_BY
@@ -43,7 +43,7 @@ def act(visit: Visit) -> Response:
 def undo(visit: Visit) -> Response:
     """Take an act back. Raises NotFound, NotAllowed, BadPayload."""
     wanted = number(visit.field("act"))
-    found = queries.act(visit.house.database, wanted)
+    found = overview.act(visit.house.database, wanted)
     if found is None or not found.subject.startswith("INC-"):
         raise NotFound("There is no such act.")
     incident = incident_by_id(visit.house, found.subject)

@@ -142,7 +142,7 @@ def done(visit: Visit) -> dict[str, Any] | None:
     told = visit.request.query_params.get("act", "")
     if not (told.isdigit() and len(told) < 16):
         return None
-    act = queries.act(visit.house.database, int(told))
+    act = overview.act(visit.house.database, int(told))
     if act is None or not act.subject.startswith("INC-"):
         return None
     try:

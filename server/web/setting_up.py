@@ -18,7 +18,7 @@ from server.redaction import load_rules, rules_file
 from server.repository_part import validate
 from server.web.sessions import FORM_HEADERS, LARGEST
 from server.web.visiting import Visit, number
-from store import accounts, journal, logins, queries, tasks
+from store import accounts, journal, logins, overview, queries, tasks
 from store.errors import BadPayload, NotAllowed, NotFound, Unavailable
 from store.people import Role, Scope, User
 from store.project import Act, RepositoryConfig
@@ -229,7 +229,7 @@ def _resume(visit: Visit) -> str:
 def _undo(visit: Visit) -> str:
     """Put back what an act has changed; that is an act of its own. Raises NotFound, BadPayload where it was changed
     again since."""
-    act = queries.act(visit.house.database, number(visit.field("act")))
+    act = overview.act(visit.house.database, number(visit.field("act")))
     if act is None or act.what not in UNDOABLE:
         raise NotFound("There is no such act.")
     same = [one for one in queries.acts(visit.house.database, act.subject) if one.what == act.what]

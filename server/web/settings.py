@@ -17,7 +17,7 @@ from server.redaction import RULES_FILE, load_rules
 from server.web.formats import shown
 from server.web.setting_up import LISTS, UNDOABLE
 from server.web.visiting import Visit
-from store import accounts, queries, tasks
+from store import accounts, overview, queries, tasks
 from store.errors import NightdeskError
 from store.git import without_credentials
 from store.people import Role, Scope
@@ -66,7 +66,7 @@ def page(visit: Visit, shown_once: tuple[str, str] | None = None) -> Response:
         tokens=[one for one in accounts.tokens(house.database) if one.revoked_at is None and one.expires_at > now]
         if admin else [],
         scopes=list(Scope), shown_once=shown_once, lists=LISTS, operator=visit.name == OPERATOR.name, undoable=UNDOABLE,
-        acts=queries.latest_acts(house.database, ("repository:", "user:", "redaction"), _ACTS) if admin else [],
+        acts=overview.latest_acts(house.database, ("repository:", "user:", "redaction"), _ACTS) if admin else [],
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pytest
 from server import redaction
 from server.app import make_app
 from server.house import House
-from store import accounts, journal, logins, queries
+from store import accounts, journal, logins, overview, queries
 from store.people import Role, Scope
 from tests.journeys import mcp_samples as samples
 from tests.journeys.histories import History
@@ -39,17 +39,17 @@ async def settings(house: House, name: str | None = None) -> AsyncIterator[Any]:
             link = logins.create_link(house.database, name, datetime.now(UTC))
             assert (await http.get("/login", params={"link": link})).status_code == 303
 
-        async def press(act: str, **fields: str) -> httpx.Response:
+        async def press(button: str, **fields: str) -> httpx.Response:
             page = (await http.get("/settings")).text
             mark = re.search(r'/settings/do/[^>]*><input type="hidden" name="csrf" value="([0-9a-f]*)"', page)
             given = {"csrf": mark[1] if mark else "", **fields}
-            return await http.post(f"/settings/do/{act}", data=given, headers=OWN)
+            return await http.post(f"/settings/do/{button}", data=given, headers=OWN)
 
         yield press
 
 
 def last_act(house: House, prefix: str) -> str:
-    return str(queries.latest_acts(house.database, (prefix,), 1)[0].id)
+    return str(overview.latest_acts(house.database, (prefix,), 1)[0].id)
 
 
 async def test_a_repository_is_connected_changed_disconnected_and_each_is_taken_back(
