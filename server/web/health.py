@@ -1,4 +1,5 @@
-"""The health page: what `nightdesk doctor` says, what waits, what was heard last, and how long things take."""
+"""The health page: what `nightdesk doctor` says, what waits, what was heard last, how long things take, and the
+product's own figures."""
 
 from __future__ import annotations
 
@@ -14,12 +15,14 @@ from server.checks import Check, State, examine
 from server.incident_json import compose
 from server.moments import ago
 from server.policy import Action
+from server.product import Product, product, product_rows
 from server.quoting import Quoter
 from server.web.formats import shown
 from server.web.visiting import Visit
 from store import overview, queries, tasks
 from store.figures import figures
 from store.tasks import TaskKind
+from store.tracks import tracks
 
 _GOOD = timedelta(minutes=1)  # how long what was found is shown before it is looked anew
 _REPAIRS = 50  # latest repairs whose times are told
@@ -36,6 +39,7 @@ class Health:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: tuple[datetime, Sequence[Check]] | None = None
+        self._product: tuple[datetime, Product] | None = None
 
     def page(self, visit: Visit) -> Response:
         """The page; with `?look=1` it waits until every part was looked at."""
@@ -48,7 +52,9 @@ class Health:
             "checked_at": at.isoformat() if at else None,
             "checks": [{"part": one.part, "state": one.state.value, "said": one.said} for one in checks],
             **_figures(visit),
+            "product": self._of_the_product(visit).model_dump(mode="json"),
         }
+        rows = product_rows(self._of_the_product(visit))
 
         def lines(quoter: Quoter) -> Iterator[str]:
             yield "# Health"
@@ -60,6 +66,8 @@ class Health:
             for name, seen in values["last_events"].items():
                 yield f"- {quoter.name(name)}: {ago(seen) if seen else 'none yet'}"
             yield f"Waiting: {values['waiting']}"
+            yield "## Figures of the product"
+            yield from (f"- {name}: {value}" for name, value in rows)
 
         plain = {
             **values, "last_events": {name: seen.isoformat() if seen else None for name, seen in
@@ -67,7 +75,7 @@ class Health:
         }  # fmt: skip
         return shown(
             visit, "health.html", plain, lines, last=values["last_events"], at=at, stale=self._stale(),
-            broken=[one for one in checks if one.state is State.BROKEN],
+            product_rows=rows, broken=[one for one in checks if one.state is State.BROKEN],
         )  # fmt: skip
 
     def checks(self, visit: Visit) -> Response:
@@ -77,6 +85,13 @@ class Health:
         at, checks = self._found or (None, ())
         rows = [{"part": one.part, "state": one.state.value, "said": one.said} for one in checks]
         return visit.page("health_checks.html", checks=rows, at=at)
+
+    def _of_the_product(self, visit: Visit) -> Product:
+        """The figures, which walk through everything, once a minute for everybody."""
+        with self._lock:
+            if self._product is None or datetime.now(UTC) - self._product[0] > _GOOD:
+                self._product = datetime.now(UTC), product(tracks(visit.house.database))
+            return self._product[1]
 
     def _stale(self) -> bool:
         return self._found is None or datetime.now(UTC) - self._found[0] > _GOOD
