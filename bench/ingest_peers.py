@@ -124,7 +124,8 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _clean() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of ours and of Python."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith(("NIGHTDESK_", "PYTHON"))
     }
@@ -154,11 +155,11 @@ def product(folder: Path, checkout: Path = ROOT) -> Iterator[Server]:
         "select count(*) from events",
         "select count(*) from incidents",
     )
-    env = _clean() | {"NIGHTDESK_MAX_WAITING": "1000", "PYTHONPATH": str(checkout)}
+    env = clean_environment() | {"NIGHTDESK_MAX_WAITING": "1000", "PYTHONPATH": str(checkout)}
     with running(server, command, folder=folder, env=env):
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             key = connection.execute("select key from keys").fetchone()[0]
-        server.headers = _sentry_headers(key)
+        server.headers = sentry_headers(key)
         yield server
 
 
@@ -170,13 +171,13 @@ def bare(folder: Path) -> Iterator[Server]:
         "bare",
         port,
         "/",
-        _sentry_headers("none"),
+        sentry_headers("none"),
         folder / "bare.sqlite",
         "select count(*) from bodies",
         None,
     )
     command = [sys.executable, "-m", "bench.ingest_bare", str(port), str(folder / "bare.sqlite")]
-    with running(server, command, folder=folder, env=_clean() | {"PYTHONPATH": str(ROOT)}):
+    with running(server, command, folder=folder, env=clean_environment() | {"PYTHONPATH": str(ROOT)}):
         yield server
 
 
@@ -190,14 +191,14 @@ def bugsink(folder: Path) -> Iterator[Server]:
                         ["uv", "pip", "install", "-q", "--python", str(python), "bugsink"]):  # fmt: skip
             subprocess.run(command, check=True, timeout=600)
     port = free_port()
-    env = _clean() | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(folder)}
+    env = clean_environment() | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(folder)}
     _set_up_bugsink(home, folder, port, env)
     key = subprocess.run(
         [str(home / "bin" / "bugsink-manage"), "shell", "-c", _PROJECT], cwd=folder, env=env, check=True,
         capture_output=True, text=True, timeout=300,
     ).stdout.split()[-1]  # fmt: skip
     server = Server(
-        "bugsink", port, "/api/1/envelope/", _sentry_headers(key), folder / "db.sqlite3",
+        "bugsink", port, "/api/1/envelope/", sentry_headers(key), folder / "db.sqlite3",
         "select count(*) from events_event", "select count(*) from issues_issue",
     )  # fmt: skip
     web = [
@@ -241,7 +242,8 @@ BUGSINK["MAX_EVENTS_PER_PROJECT_PER_HOUR"] = 10**7
 """
 
 
-def _sentry_headers(key: str) -> dict[str, str]:
+def sentry_headers(key: str) -> dict[str, str]:
+    """What the SDK sends with an envelope."""
     return {
         "Content-Type": "application/x-sentry-envelope",
         "Content-Encoding": "gzip",

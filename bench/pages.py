@@ -141,6 +141,10 @@ def make_busy(house: House, numbers: list[int]) -> None:
                     ),
                 )
         base.execute(
+            "INSERT OR IGNORE INTO incident_texts SELECT id, title || ' ' || culprit || ' ' || why || ' of order ' || id || "
+            "' in shop/part_' || (id % 977) || '.py step_' || (id % 89) || ' ' || lower(hex(id * 2654435761)) FROM incidents"
+        )
+        base.execute(
             "UPDATE attempts SET body = json_object('id', id, 'incident_id', 'INC-' || incident_id, 'ended', "
             "'not_reproduced', 'started_at', '2026-11-20T11:00:00Z')"
         )
@@ -187,7 +191,17 @@ def main() -> None:
             "Now": ["/"],
             "Incident, busy": [f"/incidents/INC-{number}" for number in numbers],
             "Incident, others": [f"/incidents/INC-{number}" for number in range(2, given.incidents, 997)],
-            "Search": ["/search?q=needle", "/search?q=keyerror", "/search?q=nowhere-to-be-found"],
+            "Search": [
+                f"/search?q={words}"
+                for words in (
+                    "needle",
+                    "keyerror",
+                    "nowhere-to-be-found",
+                    "part_33.py",
+                    "keyerror+step_7+shop",
+                    "er",
+                )
+            ],
         }
         took = anyio.run(timed, house, paths, given.calls)
     text = report(took, given.incidents, given.events, "page", 95)

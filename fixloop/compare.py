@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fixloop.oracle import Meaning, Reading, read
+from fixloop.oracle import Meaning, Reading, ended_well, read
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.runner import Outcome
@@ -29,16 +29,6 @@ def told(
     reading = read(recipe, signature, outcome, modules)
     given_none = outcome.status == "ok" and outcome.value is None and recipe.entry != "http"
     return replace(reading, expected=NONE) if reading.meaning == Meaning.GOOD and given_none else reading
-
-
-def ended_well(recipe: Recipe, outcome: Outcome) -> bool:
-    """Whether the call came back with an answer instead of an error."""
-    if outcome.status != "ok":
-        return False
-    pair = outcome.value.get("$tuple") if isinstance(outcome.value, dict) else None
-    if recipe.entry != "http" or not isinstance(pair, list) or not pair:
-        return recipe.entry != "http"
-    return isinstance(pair[0], int) and pair[0] < 500
 
 
 def fault(before: Reading, parent: Reading | None, after: Reading) -> str | None:

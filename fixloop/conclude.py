@@ -29,13 +29,17 @@ _STATUS = {
 
 
 def choose(judged: Sequence[tuple[Patch, Validation]]) -> tuple[Patch, Validation] | None:
-    """The patch to offer: proven before weak; then what keeps features, then the smaller diff."""
+    """The patch to offer: proven before weak; then what keeps features, what goes forward instead of back, and
+    the smaller diff."""
     fit = [pair for pair in judged if pair[1].verdict in _RANK]
     if not fit:
         return None
     return min(
-        fit, key=lambda pair: (_RANK[pair[1].verdict], len(pair[0].loses), _size(pair[0]), pair[0].fixer)
-    )
+        fit,
+        key=lambda pair: (
+            _RANK[pair[1].verdict], len(pair[0].loses), pair[0].kind == "revert", _size(pair[0]), pair[0].fixer,
+        ),
+    )  # fmt: skip
 
 
 def _size(patch: Patch) -> int:

@@ -38,9 +38,18 @@ def contradicted(
         if now.meaning != Meaning.GOOD:
             continue
         then = read(neighbour, signature, parents.run(source, preload=neighbour.preload)[0], modules)
-        if then.meaning == Meaning.GOOD and not keeps(then.expected, now.expected):
+        if then.meaning != Meaning.GOOD or (_refusal(then.expected) or 0) == _refusal(now.expected):
+            continue
+        if not keeps(then.expected, now.expected):
             return True
     return False
+
+
+def _refusal(answer: Any) -> int | None:
+    """The status of an HTTP answer that refuses; the words of a refusal are for people, and no contract."""
+    pair = answer.get("$tuple") if isinstance(answer, dict) else None
+    status = pair[0] if isinstance(pair, list) and pair and isinstance(pair[0], int) else 0
+    return status if status >= 400 else None
 
 
 def raised_in(line: str, texts: Iterable[str]) -> bool:
@@ -83,6 +92,25 @@ def filled_once(inputs: dict[str, Any], name: str, value: Any) -> Iterator[dict[
         places = _lacking(item, name, ()) if part != "kwargs" else _lacking_words(item, name)
         for path in places:
             yield {**inputs, part: _put(item, path, name, value)}
+
+
+def moved_back(inputs: Any, name: str, path: Sequence[str]) -> Iterator[Any]:
+    """The input with the value that stands under `path` put under `name` as well, in all records that have it."""
+    changed = _moved_back(inputs, name, path)
+    if changed != inputs:
+        yield changed
+
+
+def _moved_back(value: Any, name: str, path: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_moved_back(item, name, path) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _moved_back(item, name, path) for key, item in value.items()}
+    here: Any = value
+    for step in path:
+        here = here.get(step) if isinstance(here, dict) else None
+    return {**inner, name: here} if here is not None and name not in value else inner
 
 
 def _lacking(value: Any, name: str, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:

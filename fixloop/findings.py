@@ -35,6 +35,9 @@ class Findings(Value):
     validation: Validation | None = None
     proof: Proof | None = None
     rejected: tuple[tuple[Patch, Validation], ...] = ()
+    tests: tuple[Reproducer, ...] = ()  # of the libraries that the patch changes
+    closes: tuple[str, ...] = ()
+    siblings: tuple[Reproducer, ...] = ()
     ended: Ended | None = None
     said: str = ""
     spent: float = 0.0

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from store.repair import Reproducer
+from store.shapes import Presence
+
 
 @dataclass(frozen=True)
 class Document:
@@ -44,4 +47,6 @@ class Knowledge:
     documents: tuple[Document, ...] = ()
     lines: tuple[LogLine, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    tests: tuple[tuple[str, Reproducer], ...] = ()  # of other incidents that are open: (incident, its test)
+    presences: tuple[Presence, ...] = ()  # of the fields that the messages name as missing
     hints: tuple[str, ...] = ()  # what whoever started the repair thinks

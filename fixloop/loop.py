@@ -19,20 +19,24 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
+from fixloop.beyond import beyond
 from fixloop.changes.clues import missing_names
 from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
 from fixloop.contract import contradicted, raised_in
 from fixloop.findings import Findings, input_hash
 from fixloop.fixers import FixCase, Fixer, Reviser
+from fixloop.fixers.moving import moved_to, versions
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
 from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
+from fixloop.investigate.experiments import experiment
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
-from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
+from fixloop.investigate.settle import about, settled, suspected_first, unlisted, untested
 from fixloop.judge import Judge, Trial
+from fixloop.library_tests import library_tests
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Cause, Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
@@ -197,7 +201,12 @@ class Repair:
 
     def _ranked(self) -> tuple[CandidateChange, ...]:
         bench = self._bench
-        return tuple(rank(self._situation, bench.repositories, bench.exposed, asked=bench.asked))
+        presences = bench.knowledge.presences
+        return tuple(
+            rank(
+                self._situation, bench.repositories, bench.exposed, asked=bench.asked, presences=presences
+            )
+        )  # fmt: skip
 
     def _causes(self, known: Findings) -> Landed:
         ranked = known.candidates
@@ -211,11 +220,12 @@ class Repair:
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
-        after = known.model_copy(update={"search": search})
-        if search.yesterday:
-            reproduced = _reproduced(known)
-            recipe = reproduced.recipe.model_copy(update={"yesterday": True})
-            after = after.model_copy(update={"reproduction": replace(reproduced, recipe=recipe)})
+        modules = frozenset(self._situation.modules)
+        shown = experiment(known.hypotheses, _reproduced(known), self._bench, modules)
+        after = known.model_copy(update={"search": search, "hypotheses": shown})
+        if search.recipe is not None:
+            reproduction = replace(_reproduced(known), recipe=search.recipe)
+            after = after.model_copy(update={"reproduction": reproduction})
         details = {"candidates": len(candidates), "runs": search.runs}
         if search.cause is not None:
             change = search.cause.change
@@ -240,10 +250,11 @@ class Repair:
             expected = reading.expected if reading.meaning == Meaning.GOOD else None
         if parents is not None and (
             self._no_longer_refused(recipe, expected, parents)
-            or self._meant_to_change(reproduction, recipe, parents)
+            or self._meant_to_change(reproduction, recipe, self._without(cause) or parents)
         ):
             expected = None
-        right = self._right(reproduction, recipe, cause, expected)
+        changes = known.search.changes if known.search else ()
+        right = self._right(reproduction, recipe, cause, expected, changes)
         expected = right.expected if right is not None else expected
         test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench)
         after = known.model_copy(
@@ -259,18 +270,18 @@ class Repair:
         return after, said, {"size_before": test.size_before, "size_after": test.size_after}
 
     def _right(
-        self, reproduction: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any
-    ) -> Stated | None:
+        self, reproduction: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any,
+        changes: Sequence[CandidateChange],
+    ) -> Stated | None:  # fmt: skip
         """What the call has to give: the proven cause's parent's answer, else what the release's own runs state."""
         if cause is not None and expected is not None and assertable(expected):
             before = f"{cause.change.repo} {cause.change.commit[:9]}"
             why = f"Right (oracle parent_value) is what the code gave before {before}, the proven cause."
             return Stated(Oracle.PARENT_VALUE, expected, why)
+        names, repositories = missing_names(self._situation), self._bench.repositories
+        moved = {name: moved_to(name, versions(name, changes, repositories)) for name in names}
         with self._bench.runner(self._bench.world()) as release:
-            return stated(
-                recipe, reproduction.signature, release, self._situation.modules,
-                missing_names(self._situation),
-            )  # fmt: skip
+            return stated(recipe, reproduction.signature, release, self._situation.modules, moved)
 
     def _no_longer_refused(self, recipe: Recipe, expected: Any, parents: World) -> bool:
         """Whether the parent refused the input by a line that the change, or one after it, has taken away: nobody
@@ -282,9 +293,17 @@ class Repair:
         texts = (text for _, text in self._situation.modules.values())
         return error is not None and not raised_in(str(error.last.get("text", "")), texts)
 
-    def _meant_to_change(self, reproduction: Reproduction, recipe: Recipe, parents: World) -> bool:
-        """Whether the cause changed answers on purpose: then its parent's answer is not what is right now."""
-        with self._bench.runner(self._bench.world()) as release, self._bench.runner(parents) as before:
+    def _without(self, cause: Cause | None) -> World | None:
+        """The running release without the culprit's hunks: what came after the change stays as it is."""
+        if cause is None or not cause.diff:
+            return None
+        repo, trees = cause.change.repo, self._bench.trees
+        tree = trees.patched(repo, trees.at(repo, self._bench.layout.repo(repo).commit), cause.diff)
+        return self._bench.world().with_tree(repo, tree) if tree is not None else None
+
+    def _meant_to_change(self, reproduction: Reproduction, recipe: Recipe, without: World) -> bool:
+        """Whether the cause changed answers on purpose: then what was right before it is not what is right now."""
+        with self._bench.runner(self._bench.world()) as release, self._bench.runner(without) as before:
             return contradicted(
                 recipe, reproduction.signature, missing_names(self._situation), release, before,
                 frozenset(self._situation.modules),
@@ -295,8 +314,9 @@ class Repair:
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
         cause = known.search.cause if known.search else None
         case = FixCase(
-            self._situation, _reproduced(known), cause, self._bench, _hypotheses(known), trial.reproducer
-        )
+            self._situation, _reproduced(known), cause, self._bench, _hypotheses(known), trial.reproducer,
+            tuple(known.search.changes) if known.search else (),
+        )  # fmt: skip
         judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
         for fixer in self._fixers:
@@ -315,11 +335,15 @@ class Repair:
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
             raise _End(Ended.NEEDS_DECISION, said, after)
         patch, validation = best
-        after = after.model_copy(update={"patch": patch, "validation": validation})
+        closes, siblings = beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        after = after.model_copy(
+            update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
+        )
         if validation.verdict != ValidationVerdict.PROVEN:
             raise _End(Ended.NEEDS_DECISION, validation.said, after)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
-        after = after.model_copy(update={"proof": proof})
+        tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
+        after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
 
 
@@ -344,7 +368,8 @@ def recorded(attempt: Attempt, known: Findings, now: datetime) -> Attempt:
             "said": known.said,
             "changes": tuple(known.search.changes) if known.search else (), "reproducer": known.reproducer,
             "hypotheses": _hypotheses(known), "patch": known.patch, "validation": known.validation,
-            "proof": known.proof, "rejected": known.rejected,
+            "proof": known.proof, "rejected": known.rejected, "tests": known.tests,
+            "closes": known.closes, "siblings": known.siblings,
         }
     )  # fmt: skip
 
@@ -364,8 +389,8 @@ def _hypotheses(known: Findings) -> tuple[Hypothesis, ...]:
     """Those that were proposed, as the runs leave them, then the changes that were run and that nobody proposed."""
     changes = known.search.changes if known.search else ()
     proposed = settled(known.hypotheses, changes, known.ended, known.said)
-    about = {(one.test.repo, one.test.commit) for one in proposed if one.test}
-    rest = [change for change in changes if (change.repo, change.commit) not in about]
+    told = {about(one) for one in proposed}
+    rest = [change for change in changes if (change.repo, change.commit) not in told]
     return (*proposed, *hypotheses_of(rest))
 
 

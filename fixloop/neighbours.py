@@ -81,7 +81,7 @@ def _kept(node: ast.AST) -> Iterator[str]:
 def neighbours(recipe: Recipe, words: Words | None = None, most: int = MOST) -> list[Recipe]:
     """Recipes beside this one, each different in one place, spread over the places."""
     words, http = words or Words(), recipe.entry == "http"
-    kept = {"method", "path", "query", "headers", "uploads", "rows"} if http else {"argv"}
+    kept = {"method", "path", "query", "headers", "uploads", "rows", "world"} if http else {"argv", "world"}
     varied = {key: value for key, value in recipe.inputs.items() if key not in kept}
     inner = 1 if http else 2  # what stands less deep is the call's own shape
     plain = _in_turn([*(_of(varied, path, inner) for path in _paths(varied)), _queries(recipe)])

@@ -7,7 +7,7 @@ parent that refused an input properly has shown the right behaviour, too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,8 @@ class Reading:
 
 def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: frozenset[str]) -> Reading:
     """What one outcome of a recipe means."""
+    if signature.escapes and ended_well(recipe, outcome):
+        outcome = replace(outcome, raised=())  # it was raised, caught, and answered
     if signature.matches(outcome) or any(_same_in_older_words(signature, raised) for raised in outcome.seen):
         return Reading(Meaning.SAME, "fails the same way")
     if outcome.status in ("died", "timeout"):
@@ -56,6 +58,16 @@ def read(recipe: Recipe, signature: Signature, outcome: Outcome, own_modules: fr
     if not assertable(outcome.value):
         return Reading(Meaning.GOOD, "gives a value that cannot be written down", None)
     return Reading(Meaning.GOOD, "gives a value", outcome.value)
+
+
+def ended_well(recipe: Recipe, outcome: Outcome) -> bool:
+    """Whether the call came back with an answer instead of an error."""
+    if outcome.status != "ok":
+        return False
+    pair = outcome.value.get("$tuple") if isinstance(outcome.value, dict) else None
+    if recipe.entry != "http" or not isinstance(pair, list) or not pair:
+        return recipe.entry != "http"
+    return isinstance(pair[0], int) and pair[0] < 500
 
 
 def _same_in_older_words(signature: Signature, raised: Raised) -> bool:

@@ -9,7 +9,7 @@ in another way is `fails_otherwise`, and the search goes on behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixloop.bench import Bench
@@ -18,8 +18,9 @@ from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
+from fixloop.reproduce.writing import minimal
 from fixloop.reproduce.yesterday import speaks_of
-from fixloop.reverting import moves, take_out
+from fixloop.reverting import moves, put_back, take_out
 from fixloop.runner import Outcome
 from fixloop.situation import Situation, is_test
 from fixloop.worlds import World
@@ -28,18 +29,33 @@ from store.repair import CandidateChange, ChangeVerdict
 TRIED = 14  # candidates that are run before the search goes over to bisection
 BISECTED = 16  # further commits that bisection may run
 TAKEN_OUT = 40  # sets of hunks that are tried at the release
+_BOUNDARY = frozenset(  # in a repository where one was found nothing is bisected; another may have its own
+    {ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE}
+)
 
 
 @dataclass(frozen=True)
 class Cause:
     """The change that did it. `expected` is what its parent gave; `reverted` are the release's files without the
-    smallest set of its hunks (path -> text, None: deleted), absent where that could not be made."""
+    smallest set of its hunks (path -> text, None: deleted), absent where that could not be made. `whole`: they only
+    came out together with what was done to their functions since, so that this is evidence and no repair."""
 
     change: CandidateChange
     expected: Any
     parent: str
     reverted: dict[str, str | None] | None = None
     diff: str = ""
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The release without hunks of a change: its files, the hunks, the diff, and whether more than those went."""
+
+    texts: dict[str, str | None]
+    blocks: list[Block]
+    diff: str
+    whole: bool = False
 
 
 @dataclass
@@ -49,7 +65,9 @@ class Search:
     changes: list[CandidateChange]
     cause: Cause | None = None
     runs: int = 0
-    yesterday: bool = False  # the runs needed names that newer Pythons have removed, on both sides
+    recipe: Recipe | None = (
+        None  # the call as it was run in the end, where that is not the one that was given
+    )
 
 
 @dataclass
@@ -84,14 +102,17 @@ class Prover:
             if cause and cause.change.verdict == ChangeVerdict.PROVEN:
                 return self._result(candidates, judged, cause)
             supported = supported or cause
+        settled = {repo for repo, _ in (pair for pair, c in judged.items() if c.verdict in _BOUNDARY)}
         for repo in sorted(
             {change.repo for change in candidates}, key=lambda name: self._best(name, candidates)
         ):
-            if supported is not None or self._introduced(judged) or self._bench.budget.tight:
-                break
+            if repo in settled or self._bench.budget.tight:
+                continue
             boundary = self._bisect(repo, candidates)
-            if boundary is not None:
-                supported = self._judge(boundary, judged)
+            cause = self._judge(boundary, judged) if boundary is not None else None
+            if cause and cause.change.verdict == ChangeVerdict.PROVEN:
+                return self._result(candidates, judged, cause)
+            supported = supported or cause
         return self._result(candidates, judged, supported)
 
     def test(self, search: Search, wanted: Sequence[CandidateChange]) -> Search:
@@ -107,9 +128,6 @@ class Prover:
     def _best(self, repo: str, candidates: Sequence[CandidateChange]) -> float:
         return -max((change.score for change in candidates if change.repo == repo), default=0.0)
 
-    def _introduced(self, judged: dict[tuple[str, str], CandidateChange]) -> bool:
-        return any(change.verdict == ChangeVerdict.INTRODUCED_WITH_FEATURE for change in judged.values())
-
     def _result(
         self,
         candidates: Sequence[CandidateChange],
@@ -121,7 +139,8 @@ class Prover:
         order = {ChangeVerdict.PROVEN: 0, ChangeVerdict.SUPPORTED: 1, ChangeVerdict.INTRODUCED_WITH_FEATURE: 2,
                  ChangeVerdict.REFUTED: 9}  # fmt: skip
         changes = sorted(listed.values(), key=lambda change: (order.get(change.verdict, 5), -change.score))
-        return Search(changes, cause, self._runs, self._recipe.yesterday)
+        changed = self._recipe if self._recipe != self._reproduction.recipe else None
+        return Search(changes, cause, self._runs, changed)
 
     # --- one candidate -----------------------------------------------------------------------------------------
 
@@ -130,7 +149,7 @@ class Prover:
         settled = change.model_copy(update={"verdict": verdict, "said": said})
         if cause is not None:
             settled = settled.model_copy(update={"hunks": cause.change.hunks})
-            cause = Cause(settled, cause.expected, cause.parent, cause.reverted, cause.diff)
+            cause = replace(cause, change=settled)
         judged[(change.repo, change.commit)] = settled
         return cause
 
@@ -186,15 +205,16 @@ class Prover:
                 "the parent works, but does not reach the function that fails",
                 cause,
             )
-        taken = self._without(change, before)
+        before, taken = self._taken(change, parent, before)
         if taken is None:
             return ChangeVerdict.SUPPORTED, (
                 f"the parent {before.said} and the change fails; its hunks do not come out of the running release"
             ), cause  # fmt: skip
-        reverted, chosen, diff = taken
-        proven = change.model_copy(update={"hunks": self._hunks(change, chosen)})
-        said = f"the parent {before.said}, the change fails, and the running release without its hunks works again"
-        return ChangeVerdict.PROVEN, said, Cause(proven, before.expected, parent, reverted, diff)
+        proven = change.model_copy(update={"hunks": self._hunks(change, taken.blocks)})
+        less = "without its hunks" if not taken.whole else "with the functions as they were before it"
+        said = f"the parent {before.said}, the change fails, and the running release {less} works again"
+        cause = Cause(proven, before.expected, parent, taken.texts, taken.diff, taken.whole)
+        return ChangeVerdict.PROVEN, said, cause
 
     def _reaches(self, outcome: Outcome) -> bool:
         wanted = self._reproduction.signature.function
@@ -266,10 +286,26 @@ class Prover:
 
     # --- the release without the change ------------------------------------------------------------------------
 
-    def _without(
-        self, change: CandidateChange, before: Reading
-    ) -> tuple[dict[str, str | None], list[Block], str] | None:
-        """The smallest set of the change's hunks without which the running release gives the parent's answer."""
+    def _taken(self, change: CandidateChange, parent: str, before: Reading) -> tuple[Reading, _Taken | None]:
+        """The release without the change, and what the parent gives for the call by which that was seen. What came
+        after the change may have changed what the rest of an input gives; then the smallest that fails is used."""
+        taken, kept = self._without(change, before), self._recipe
+        if taken is not None or self._bench.budget.tight:
+            return before, taken
+        reproduction = replace(self._reproduction, recipe=kept)
+        smaller = minimal(reproduction, self._bench, self._bench.at(change.repo, parent), self._modules)
+        if smaller != kept:
+            self._go_by(smaller)
+            reading, _ = self._run(self._bench.at(change.repo, parent))
+            taken = self._without(change, reading) if reading.meaning == Meaning.GOOD else None
+            if taken is not None:
+                return reading, taken
+            self._go_by(kept)
+        return before, None
+
+    def _without(self, change: CandidateChange, before: Reading) -> _Taken | None:
+        """The smallest set of the change's hunks without which the running release gives the parent's answer; where
+        none comes out, the functions that it changed as they were before it."""
         mirror = self._bench.repositories.get(change.repo)
         release = self._bench.layout.repo(change.repo).commit
         blocks = [b for b in parse(mirror.diff(change.commit, context=0)) if not is_test(b.path)]
@@ -277,18 +313,18 @@ class Prover:
         moved = moves(mirror.renamed(change.commit, release), touched, mirror.paths(release))
         tries = 0
 
-        def works(chosen: Sequence[Block]) -> tuple[dict[str, str | None], str] | None:
+        def at_change(path: str) -> str | None:
+            return mirror.text(change.commit, path)
+
+        def at_release(path: str) -> str | None:
+            return mirror.text(release, path)
+
+        def gives(texts: dict[str, str | None] | None) -> tuple[dict[str, str | None], str] | None:
             nonlocal tries
             tries += 1
-            if tries > TAKEN_OUT or self._bench.budget.tight:
+            if texts is None or tries > TAKEN_OUT or self._bench.budget.tight:
                 return None
-            texts = take_out(
-                blocks, chosen,
-                lambda path: mirror.text(change.commit, path), lambda path: mirror.text(release, path), moved,
-            )  # fmt: skip
-            if texts is None:
-                return None
-            diff = unified({path: mirror.text(release, path) for path in texts}, texts)
+            diff = unified({path: at_release(path) for path in texts}, texts)
             tree = self._bench.trees.patched(change.repo, self._bench.trees.at(change.repo, release), diff)
             if tree is None:
                 return None
@@ -296,8 +332,11 @@ class Prover:
             good = reading.meaning == Meaning.GOOD and reading.expected == before.expected
             return (texts, diff) if good else None
 
-        chosen = _smallest(blocks, works)
-        return (chosen[1][0], chosen[0], chosen[1][1]) if chosen else None
+        chosen = _smallest(blocks, lambda some: gives(take_out(blocks, some, at_change, at_release, moved)))
+        if chosen is not None:
+            return _Taken(chosen[1][0], chosen[0], chosen[1][1])
+        back = gives(put_back(blocks, at_change, at_release, moved))
+        return _Taken(back[0], blocks, back[1], whole=True) if back is not None else None
 
     def _hunks(self, change: CandidateChange, chosen: Sequence[Block]) -> str:
         """The culprit hunks as the change made them."""
@@ -379,7 +418,12 @@ def _smallest(blocks: Sequence[Block], works: object) -> tuple[list[Block], Any]
             if smaller is not None:
                 best, got = fewer, smaller
         return best, got
-    for block in blocks:  # the whole does not come out, but a single piece may
+    for block in blocks:  # the whole does not come out, but without one, or one by itself, it may
+        others = [other for other in blocks if other is not block]
+        got = check(others) if len(blocks) > 2 else None  # type: ignore[operator]
+        if got is not None:
+            return others, got
+    for block in blocks:
         got = check([block]) if len(blocks) > 1 else None  # type: ignore[operator]
         if got is not None:
             return [block], got

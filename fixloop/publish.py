@@ -62,10 +62,12 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"user(s) since {incident.first_seen:%Y-%m-%d %H:%M} UTC{_where(incident)}.",
         _cause(attempt.changes),
         _test(attempt.reproducer),
+        _further(attempt),
         f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _linked(incident, attempt),
         f"## Proof\n\n{_table(attempt.validation)}\n\n{_recheck(incident, attempt)}",
+        _beyond(attempt),
         _refuted(attempt),
         _tried(attempt),
         f"## Risks\n\n{_risks(attempt)}",
@@ -95,6 +97,16 @@ def _test(test: Reproducer | None) -> str:
         f"## The test\n\n`{test.test_path}` fails {test.failures} of {test.runs} times on the running release. How it "
         f"knows what is right: `{test.oracle}`.\n\n    {test.command}"
     )
+
+
+def _further(attempt: Attempt) -> str:
+    """The tests of the libraries that change."""
+    rows = [
+        f"- `{_quiet(test.repo)}`: `{test.test_path}` fails {test.failures} of {test.runs} times without the fix, and "
+        "passes as often with it."
+        for test in attempt.tests
+    ]
+    return "The libraries that change have tests of their own:\n\n" + "\n".join(rows) if rows else ""
 
 
 def _where(incident: Incident) -> str:
@@ -137,6 +149,20 @@ def _refuted(attempt: Attempt) -> str:
         if one.status in {"refuted", "undetermined"}
     ]
     return "## What else was thought of\n\n" + "\n".join(rows[:8]) if rows else ""
+
+
+def _beyond(attempt: Attempt) -> str:
+    """The incidents that this closes as well, and where the same defect is left."""
+    rows = [
+        f"- it closes {_quiet(incident)} as well: its own test passes with this fix"
+        for incident in attempt.closes
+    ]
+    rows += [
+        f"- the same defect is left in `{_quiet(str(test.recipe.get('target', {}).get('qualname')))}` of "
+        f"`{_quiet(test.repo)}`: a test that fails there is kept with the incident"
+        for test in attempt.siblings
+    ]
+    return "## Beyond this incident\n\n" + "\n".join(rows) if rows else ""
 
 
 def _risks(attempt: Attempt) -> str:

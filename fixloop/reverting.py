@@ -98,6 +98,65 @@ def swap_functions(ours: str, base: str, theirs: str) -> str | None:
     return text if parse(text) is not None else None
 
 
+def put_back(
+    blocks: Sequence[Block], at_change: Read, at_release: Read, moved: Mapping[str, str]
+) -> dict[str, str | None] | None:
+    """The release's files with the functions that a change changed as they were before it, and with the imports,
+    constants and functions that it removed. What was done to those functions since is thrown away: this shows what a
+    change did where its blocks do not come out any more, and is no repair. None where nothing can be put back."""
+    result: dict[str, str | None] = {}
+    for path, everything in by_file(blocks).items():
+        now = moved.get(path, path)
+        ours, base = at_release(now), at_change(path)
+        theirs = undo(base, everything, everything) if base is not None else None
+        if ours is None or base is None or theirs is None or not path.endswith(".py"):
+            continue
+        text = _put_back(ours, base, theirs)
+        if text is not None and text != ours:
+            result[now] = text
+    return result or None
+
+
+def _put_back(ours: str, base: str, theirs: str) -> str | None:
+    trees = [parse(text) for text in (ours, base, theirs)]
+    if trees[0] is None or trees[1] is None or trees[2] is None:
+        return None
+    mine, before, after = ({f.qualname: f for f in functions(tree) if not f.nested} for tree in trees if tree)
+    changed = [
+        name
+        for name in after
+        if name in before and name in mine and ast.dump(after[name].node) != ast.dump(before[name].node)
+    ]
+    lines = split(ours)
+    for name in sorted(changed, key=lambda name: -_first(mine[name])):
+        lines[_first(mine[name]) - 1 : mine[name].node.end_lineno] = split(_segment(theirs, after[name]))
+    present = {ast.dump(node) for tree in trees[:2] if tree for node in tree.body}
+    gone = [node for node in trees[2].body if ast.dump(node) not in present and _kept_out(node, mine)]
+    rows = split(theirs)
+    back = [line for node in gone for line in (*rows[node.lineno - 1 : node.end_lineno], "\n")]
+    place = _after_imports("".join(lines))
+    text = "".join([*lines[:place], *back, *lines[place:]])
+    return text if parse(text) is not None else None
+
+
+def _kept_out(node: ast.stmt, mine: Mapping[str, Function]) -> bool:
+    """Whether a statement of a module is one that only a removal can have taken away."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return node.name not in mine
+    return isinstance(node, (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign))
+
+
+def _after_imports(text: str) -> int:
+    """The row behind the docstring and the imports of a module."""
+    tree, row = parse(text), 0
+    for node in tree.body if tree else ():
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not docstring and not isinstance(node, (ast.Import, ast.ImportFrom)):
+            break
+        row = node.end_lineno or row
+    return row
+
+
 def _segment(text: str, function: Function) -> str:
     """The lines of a function, its decorators included."""
     return "".join(split(text)[_first(function) - 1 : function.node.end_lineno])

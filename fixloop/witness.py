@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.compare import ended_well, told
+from fixloop.compare import told
 from fixloop.neighbours import Words, neighbours, words_of
-from fixloop.oracle import Meaning, Reading
+from fixloop.oracle import Meaning, Reading, ended_well
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import call_source
@@ -25,7 +25,7 @@ from fixloop.runner import Outcome, Runner
 from fixloop.worlds import SOURCES, World
 from store.repair import Reproducer
 
-PATIENCE, LEAST, MOST = 30, 6.0, 20.0  # a run may take so many times as long as the release's call; seconds
+PATIENCE, LEAST, MOST = 30, 6.0, 60.0  # a run may take so many times as long as the release's call; seconds
 AGAIN = 2  # further calls in the same run: state that a patch keeps between calls shows
 
 # What a run can look like from the inside. Code that answers differently knows that it is tested.

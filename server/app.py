@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from server.answers import refused
 from server.api.serving import Api
+from server.ending import Ending
 from server.house import House
 from server.ingest import Ingest
 from server.metrics import Metrics
@@ -30,7 +31,7 @@ from store.errors import NightdeskError
 def make_app(house: House, clock: Clock = utc_now) -> Starlette:
     """The application over an open house. A worker runs as long as the application does. `clock` is what logins and
     grants end by."""
-    worker = Worker(house)
+    worker, ending = Worker(house), Ending()
     mcp = import_module("server.mcp_http").McpDoors(
         house, clock
     )  # the SDK takes a second: not before it is served
@@ -39,8 +40,9 @@ def make_app(house: House, clock: Clock = utc_now) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await to_thread.run_sync(worker.__enter__)
         try:
-            async with mcp.running():
-                yield
+            with ending.heard():
+                async with mcp.running():
+                    yield
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(worker.__exit__, None, None, None)
@@ -54,7 +56,7 @@ def make_app(house: House, clock: Clock = utc_now) -> Starlette:
             *mcp.routes(),
             *OAuthDoors(house, clock).routes(),
             *Api(house).routes(),
-            *Pages(house, clock).routes(),
+            *Pages(house, clock, ending).routes(),
         ],
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={NightdeskError: refused},

@@ -161,9 +161,10 @@ def _opened(
     asked = _reviewers(forge, mirror, attempt, repo, list(by_file(parse(patch.diffs[repo]))))
     draft = opened(proposal.model_copy(update={"reviewers": asked}), by or "policy", datetime.now(UTC))
     commits = [fix_commit(draft.title, draft.body, mirror, base, patch.diffs[repo])]
-    test = attempt.reproducer
-    if test is not None and test.repo == repo:
-        commits.insert(0, test_commit(incident.id, {test.test_path: test.source}))
+    tests = [*attempt.tests, *([attempt.reproducer] if attempt.reproducer else [])]
+    files = {test.test_path: test.source for test in tests if test.repo == repo}
+    if files:
+        commits.insert(0, test_commit(incident.id, files))
     return _pushed(forge, draft, commits, incident, by)
 
 

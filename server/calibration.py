@@ -92,11 +92,10 @@ def _label(house: House, incident_id: str, matters: bool) -> Label | None:
     events = queries.events(house.database, incident.id, limit=1)
     if not events:
         return None
-    before = past(house.database, incident, events[0])
-    done = triage(
-        events[0], History(past=before), house.sources_for(events[0]), Rules(), lambda: incident.last_seen
-    )
-    return Label(incident.id, team_view(events[0], before, done.verdict), matters)
+    event = house.as_triaged(incident, events[0])
+    before = past(house.database, incident, event)
+    done = triage(event, History(past=before), house.sources_for(event), Rules(), lambda: incident.last_seen)
+    return Label(incident.id, team_view(event, before, done.verdict), matters)
 
 
 def _lanes(house: House, incident: Incident, classifiers: Sequence[Classifier]) -> list[Lane]:
@@ -104,8 +103,9 @@ def _lanes(house: House, incident: Incident, classifiers: Sequence[Classifier]) 
     events = queries.events(house.database, incident.id, limit=1)
     if not events:
         return []
-    history, sources = house.history(incident, events[0]), house.sources_for(events[0])
+    event = house.as_triaged(incident, events[0])
+    history, sources = house.history(incident, event), house.sources_for(event)
     return [
-        triage(events[0], history, sources, classifier, lambda: incident.last_seen).lane
+        triage(event, history, sources, classifier, lambda: incident.last_seen).lane
         for classifier in classifiers
     ]

@@ -9,7 +9,9 @@ from typing import Any
 from store.artifacts import Artifacts
 from store.errors import NightdeskError
 from store.event import Capsule, Event
+from triage.capsule_walk import WORLD
 
+PARTS = tuple(sorted(WORLD))  # of what the request met
 _SHOWN = 400  # characters of one value
 
 
@@ -40,6 +42,44 @@ def capsule_lines(capsule: Capsule | None) -> Iterator[str]:
     for place, frame in enumerate(content["frames"]):
         yield f"frame {place}: {frame.get('module', '')}:{frame['line']} in {frame['function']}"
         yield from (f"    {name} = {_written(node)}" for name, node in frame["vars"].items())
+    for part in PARTS:
+        yield from _world(part, content.get(part))
+
+
+def contents(capsule: Capsule | None) -> list[tuple[str, str]]:
+    """What a capsule has, part by part: the part's name, and how much of it there is."""
+    content = capsule.content if capsule else None
+    if capsule is None or content is None:
+        return []
+    told = [("came in", str(content["entry"].get("kind", ""))), ("frames", str(capsule.frames))]
+    for part in PARTS:
+        if content.get(part):
+            said = (
+                f"{len(content[part]):,}"
+                if isinstance(content[part], list)
+                else ", ".join(_mapping(content[part]))
+            )
+            told.append((part, said))
+    return [pair for pair in told if pair[1]] + [
+        (name, f"{count:,}")
+        for name, count in (("cut", capsule.cut), ("redacted", len(capsule.redacted)))
+        if count
+    ]
+
+
+def _world(part: str, value: Any) -> Iterator[str]:
+    """A part of what a request met, a line for each piece."""
+    if isinstance(value, dict):
+        yield from (f"{part} {name} = {_written(node)}" for name, node in value.items())
+    for one in _list(value):
+        if part == "exchanges" and isinstance(one, dict):
+            came = one.get("status") or _mapping(one.get("error")).get("class", "nothing")
+            yield f"exchange {one.get('method')} {one.get('url')}: {came} {_written(one.get('body'))}"
+        elif part == "statements" and isinstance(one, dict):
+            rows = _list(one.get("rows"))
+            yield f"statement {one.get('sql')}: {len(rows)} rows {_written(rows)}"
+        else:
+            yield f"{part} {_written(one)}"
 
 
 def _written(node: Any) -> str:

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -164,6 +165,11 @@ class Config(BaseModel):
         default="anthropic",
         description="What speaks to the model: `anthropic`, a plug-in of the group `nightdesk.models`, or `none`.",
     )
+    model_triage: bool = Field(
+        default=True,
+        description="Whether a model, where there is one, summarises each triage and gives a second opinion, which may "
+        "raise an incident's lane and never lower it.",
+    )
     model_tokens: int = Field(default=400_000, ge=0, description="Tokens that one repair may use.")
     model_money: float = Field(default=2.0, ge=0, description="US dollars that one repair may use.")
     model_requests: int = Field(
@@ -225,6 +231,32 @@ class Config(BaseModel):
         default="text", description="Lines on standard error: `text`, or `json` with one object a line."
     )
 
+    oidc_issuer: str = Field(
+        default="",
+        description="Address of an OpenID Connect provider by which people log in, too.",
+    )
+    oidc_client: str = Field(default="", description="What the provider calls this server (client id).")
+    oidc_secret: str = Field(
+        default="", description="The secret that goes with it; empty for a public client."
+    )
+    oidc_claim: str = Field(
+        default="email",
+        description="What people are known by: `email`, `preferred_username`, `sub` or another claim.",
+    )
+    proxy_header: str = Field(
+        default="",
+        description="Header in which a proxy in front of this server names whoever it has let in (`X-Forwarded-User`); "
+        "it has to take it out of what browsers send. Nobody is the operator by being at this machine then.",
+    )
+    proxy_addresses: tuple[str, ...] = Field(
+        default=("127.0.0.1", "::1"),
+        description="From where that proxy connects; the header counts from nowhere else.",
+    )
+    sign_on_role: Literal["", "viewer", "responder", "admin"] = Field(
+        default="",
+        description="Role of somebody whom the provider or the proxy vouches for and nobody has added: `viewer`, "
+        "`responder`, `admin`. Empty: they stay out.",
+    )
     client_documents: bool = Field(
         default=True,
         description="Whether the description that an assistant's client id points to is fetched, when a person who is "
@@ -237,7 +269,7 @@ class Config(BaseModel):
         description="Where each value came from: set by `load`, not a setting.",
     )
 
-    @field_validator("notify", "notify_about", "webhooks", mode="before")
+    @field_validator("notify", "notify_about", "webhooks", "proxy_addresses", mode="before")
     @classmethod
     def _words(cls, given: object) -> object:
         """In the environment it is text: addresses with blanks between them."""
@@ -249,6 +281,15 @@ class Config(BaseModel):
         known = [kind.value for kind in Telling]
         if unknown := [name for name in given if name not in known]:
             raise ValueError(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
+        return given
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, given: str) -> str:
+        """What it says is believed, so nobody in between may say it."""
+        split = urlsplit(given)
+        if given and split.scheme != "https" and split.hostname not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("a provider is reached by https")
         return given
 
     @field_validator("quiet_hours")
@@ -291,7 +332,9 @@ class Config(BaseModel):
         return self.drafts or ("ask" if remote else "proven")
 
 
-SECRETS = frozenset({"notify", "webhooks", "webhook_secret"})  # their values are shown to nobody
+SECRETS = frozenset(
+    {"notify", "webhooks", "webhook_secret", "oidc_secret"}
+)  # their values are shown to nobody
 SETTINGS = tuple(name for name in Config.model_fields if name not in {"data", "sources"})
 
 

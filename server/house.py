@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from fixloop import Sandbox
-from server import plugins
+from server import alerts, plugins
 from server.bundles import Bundles
 from server.config import Config
 from server.guidance import guidance
@@ -27,16 +27,16 @@ from server.sources import ProjectSources
 from server.spikes import spike
 from server.surroundings import around
 from server.teams import past, teams
-from store import journal, queries, tasks
+from store import journal, queries, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
-from store.event import Event, Served
+from store.event import Event, Over, Served
 from store.incident import Incident, Status, Step, Triage
 from store.journal import Recorded
 from store.mirrors import Mirror, Mirrors
 from store.postgres import Postgres
-from store.project import RepositoryConfig
+from store.project import Project, RepositoryConfig
 from store.rates import count_served, forget
 from store.recording import SHOWN_VALUES
 from store.tasks import Task, TaskKind
@@ -112,6 +112,10 @@ class House:
         if told:
             count_served(self.database, self._intake.clean_names(told))
 
+    def end(self, project: Project, over: Sequence[Over]) -> list[str]:
+        """Keep that alerts are over; when this returns it is on disk. The incidents that want triage for it."""
+        return alerts.end(self.database, self.redaction, project, over)
+
     def receive(self, events: Iterable[Event]) -> list[Recorded]:
         """Keep events, then triage the incidents that are new or new in their release."""
         recorded = self.keep(events)
@@ -128,7 +132,7 @@ class House:
         if not events:
             raise NotFound(f"No event of {incident.id} is kept with its body, so it cannot be triaged.")
         self._tidy(datetime.now(UTC))
-        event = self.bundles.restored(events[0])  # a map may have come after the event
+        event = self.as_triaged(incident, events[0])
         connected = self._connected(event.project)
         sources = self._sources(event, connected)
         history = self._history(incident, event, connected)
@@ -140,6 +144,11 @@ class House:
         if owner is not None:
             journal.suggest_owner(self.database, incident.id, owner.owner, owner.why)
         return result
+
+    def as_triaged(self, incident: Incident, event: Event) -> Event:
+        """A kept event as triage sees it: a source map may have come since, an alert has behaved in some way. Raises
+        NotFound."""
+        return alerts.behaving(self.database, incident, self.bundles.restored(event))
 
     def history(self, incident: Incident, event: Event) -> History:
         """What triage is told of an incident: its past, and what is around its event. Raises NotFound."""
@@ -158,6 +167,7 @@ class House:
         if now - self._tidied > _TIDY:
             self._tidied = now
             forget(self.database, now)
+            sketches.forget(self.database, now)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

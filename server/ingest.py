@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
+from urllib.parse import parse_qsl
 
 from anyio import to_thread
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server import forge_hooks
 from server.answers import Full, NoKey, refusal
+from server.asking import Asking
 from server.bodies import Incoming, inflate
 from server.house import House, needs_triage
 from server.keyring import Keyring
@@ -28,7 +31,7 @@ from server.sns import SnsSignatures
 from server.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from store import queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
-from store.event import Event, Served, Trust
+from store.event import Event, Over, Served, Trust
 from store.project import Key, Project
 from triage.formats.sentry_sessions import may_have_sessions, served_of
 
@@ -43,6 +46,7 @@ _CORS = {
     "Access-Control-Expose-Headers": "retry-after, x-sentry-rate-limits",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+_RAW_CORS = [(name.lower().encode(), value.encode()) for name, value in _CORS.items()]
 _PREFLIGHT = {
     **_CORS,
     "Access-Control-Allow-Methods": "POST",
@@ -75,6 +79,7 @@ class Taken:
     events: Sequence[Event]
     answer: Callable[[], Response]
     served: tuple[int, Sequence[Served]] | None = None  # requests that ended, of the project with this number
+    over: tuple[Project, Sequence[Over]] | None = None  # alerts of a project that are over
 
 
 Read: TypeAlias = Callable[[Parcel], Taken]
@@ -88,6 +93,7 @@ class Ingest:
         self._on_change = on_change
         self._keyring = Keyring(house.database)
         self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        self._asking = Asking(house.database)
         self._sns = SnsSignatures()
         self._room = Room(house.config.data, house.config.min_free)
         self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
@@ -114,41 +120,30 @@ class Ingest:
         self,
         read: Read,
         refused: Callable[[NightdeskError, Mapping[str, str]], Response] | None = None,
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
+    ) -> ASGIApp:
+        """An application that reads a bounded body and has it accepted in a thread; what is wrong is said, in the words
         of the sender's protocol where that has its own."""
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await answered(request)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
-
-        async def answered(request: Request) -> Response:
-            if request.method == "OPTIONS":
-                return Response(status_code=204, headers=_PREFLIGHT)
-            incoming = Incoming(request.receive)
+        async def answered(scope: Scope, incoming: Incoming) -> Response:
             self._inside += 1
             try:
-                parcel = await self._take(request, incoming)
+                parcel = await self._take(scope, incoming)
                 line = self._large if len(parcel.body) > _LARGE else self._small
-                answer = await line.through((read, parcel))
+                return await line.through((read, parcel))
             except NightdeskError as error:
                 await incoming.drain(self._house.config.max_body)
-                answer = refused(error, _lower(request)) if refused else refusal(error)
+                return refused(error, _headers(scope)) if refused else refusal(error)
             finally:
                 self._inside -= 1
-            answer.headers.update(_CORS)
-            return answer
 
-        return endpoint
+        return _Door(answered)
 
-    async def _take(self, request: Request, incoming: Incoming) -> Parcel:
+    async def _take(self, scope: Scope, incoming: Incoming) -> Parcel:
         """Read the request. A key in its head is checked first: strangers cannot make us hold much."""
         if self._inside > self._house.config.max_waiting:
             raise Full("Too many requests at the same time; send this one again in a few seconds.")
-        headers = _lower(request)
-        query = dict(request.query_params)
+        headers = _headers(scope)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         limit = self._house.config.max_body
         self._room.check()
         if secret := _key_in_head(headers, query):
@@ -160,8 +155,8 @@ class Ingest:
         elif "x-nightdesk-signature" not in headers:
             limit = min(limit, _UNKNOWN_SENDER)
         body = await incoming.read(limit)
-        path = request.path_params
-        return Parcel(path.get("project", ""), headers, query, body, path.get("source", ""), request.url.path)
+        named = scope["path_params"]
+        return Parcel(named.get("project", ""), headers, query, body, named.get("source", ""), scope["path"])
 
     def _work(self, waiting: Sequence[tuple[Read, Parcel]]) -> list[Response | BaseException]:
         """Read what several senders sent, keep it in one go, and answer each; what is wrong with one is its own."""
@@ -175,7 +170,7 @@ class Ingest:
         recorded = iter(self._house.keep_all([each.events for each in taken]))
         self._house.count_served([each.served for each in taken if each.served])
         answers: list[Response | BaseException] = []
-        changed: list[str] = []
+        changed = [name for each in taken if each.over for name in self._house.end(*each.over)]
         for each in found:
             if isinstance(each, NightdeskError):
                 answers.append(each)
@@ -206,7 +201,10 @@ class Ingest:
             counted = [(one.release, one.environment, "", one.started, one.count) for one in rows]
             recurring.expose(self._house.database, project.id, counted)
         answer = {"id": told.event_id} if told.event_id else {}
-        return self._taken(told.events, key, lambda: JSONResponse(answer), project, told.served)
+        asked = self._asking.headers(project.name)
+        return self._taken(
+            told.events, key, lambda: JSONResponse(answer, headers=asked), project, told.served
+        )
 
     def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
@@ -226,8 +224,8 @@ class Ingest:
             raise NoKey(f"No key came with this: send a project's key in {door.key_said}.")
         key = self._keyring.key(secret)
         headers = {**parcel.headers, "x-otlp-signal": "logs" if "logs" in parcel.path else "traces"}
-        events = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
-        return self._taken(events, key, lambda: door.accepted(events, parcel.headers))
+        told = named_events(door.format, body, headers, project=key.project, received_at=datetime.now(UTC))
+        return self._taken(told.events, key, lambda: door.accepted(told.events, parcel.headers))
 
     def _hook(self, parcel: Parcel) -> Taken:
         """What another service tells about itself, signed in its way or with a key of the project."""
@@ -250,8 +248,9 @@ class Ingest:
         if parcel.source == "sns":
             self._sns.check(body)
         name = HOOKS[parcel.source]
-        events = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
-        return self._taken(events, key, lambda: HOOK.accepted(events, parcel.headers))
+        told = named_events(name, body, parcel.headers, project=project.name, received_at=datetime.now(UTC))
+        taken = self._taken(told.events, key, lambda: HOOK.accepted(told.events, parcel.headers))
+        return replace(taken, over=(project, told.over)) if told.over else taken
 
     def _forge(self, parcel: Parcel) -> Taken:
         """What a forge tells of drafts and deployments: signed, or with the secret, by a key that senders of events in
@@ -311,8 +310,28 @@ class Ingest:
         return Taken(events, answer, (project.id, served) if project and served else None)
 
 
-def _lower(request: Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
+class _Door:
+    """The ASGI application of one address. Starlette hands it what was asked as it is: its own requests and
+    answers cost more than an event does."""
+
+    def __init__(self, answered: Callable[[Scope, Incoming], Awaitable[Response]]) -> None:
+        self._answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] == "OPTIONS":
+            answer = Response(status_code=204, headers=_PREFLIGHT)
+        else:
+            try:
+                answer = await self._answered(scope, Incoming(receive))
+            except ClientDisconnect:
+                answer = Response(status_code=400)  # nobody reads it
+            answer.raw_headers += _RAW_CORS
+        await answer(scope, receive, send)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _key_in_head(headers: dict[str, str], query: dict[str, str]) -> str | None:

@@ -10,14 +10,17 @@ from itertools import chain
 from pathlib import Path
 
 from fixloop import Repository
+from fixloop.changes.clues import quoted
 from fixloop.knowledge import Document, Earlier, Knowledge, LogLine
 from server.house import House
 from server.log_files import near
 from server.repository_part import RepositoryPart
-from store import queries
+from store import queries, sketches
 from store.event import Event
-from store.incident import Incident
+from store.incident import Incident, Status
 from store.nearby import around
+from store.repair import Reproducer
+from store.shapes import Presence, entry_of
 
 DOCUMENTS = 40  # of a project
 LONGEST = 20_000  # characters of one
@@ -40,7 +43,38 @@ def knowledge_of(
         :DOCUMENTS
     ]
     lines = [replace(one, text=clean(one.text)) for one in _lines(house, incident, events)]
-    return Knowledge(tuple(documents), tuple(lines), tuple(_earlier(house, incident))[:EARLIER])
+    return Knowledge(
+        tuple(documents),
+        tuple(lines),
+        tuple(_earlier(house, incident))[:EARLIER],
+        _tests(house, incident),
+        tuple(_presences(house, incident, events)),
+    )
+
+
+def _tests(house: House, incident: Incident) -> tuple[tuple[str, Reproducer], ...]:
+    """Of other open incidents of the project: those in the same repository, the latest first."""
+    repo = incident.location.repo if incident.location else None
+    others = queries.incidents(
+        house.database, project=incident.project, repo=repo, status=Status.OPEN, limit=50
+    )
+    attempts = (
+        (one.id, queries.latest_attempt(house.database, one.id)) for one in others if one.id != incident.id
+    )
+    found = [
+        (name, last.reproducer) for name, last in attempts if last is not None and last.reproducer is not None
+    ]
+    return tuple(found[:EARLIER])
+
+
+def _presences(house: House, incident: Incident, events: Sequence[Event]) -> Iterator[Presence]:
+    """What the payloads of the entries of these events have of the fields that their messages name."""
+    names = quoted(event.exception.value for event in events[:5] if event.exception)
+    project = queries.project(house.database, incident.project).id
+    for entry in dict.fromkeys(filter(None, map(entry_of, events[:5]))) if names else ():
+        for one in sketches.presences(house.database, project, entry, names):
+            if any(day.present < day.of for day in one.days):
+                yield one
 
 
 def _documents(

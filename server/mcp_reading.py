@@ -133,6 +133,12 @@ def get_fix(house: House, ref: str) -> str:
         return _nothing_yet(view, "No fix is proposed")
     parts = [f"**Fix:** {fix_words(attempt.patch, attempt.validation, quoter)}."]
     parts += _listed("It takes away", attempt.patch.loses, quoter)
+    parts += _listed("It closes as well", attempt.closes, quoter)
+    parts += _listed(
+        "The same defect is left in",
+        [str(each.recipe["target"]["qualname"]) for each in attempt.siblings],
+        quoter,
+    )
     if attempt.hypotheses:
         lines = list(evidence.hypothesis_lines(view))
         parts.append(quoter.block("why, with citations that were opened", lines, 2400, source="run").text)

@@ -50,6 +50,12 @@ def _model(house: House, environ: Mapping[str, str]) -> Model | None:
     return found
 
 
+def is_asked(house: House, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a model is asked at all, by the settings and the key that is there."""
+    source = house.config.model_from
+    return bool(environ.get(KEY)) if source == "anthropic" else source != "none"
+
+
 def roles() -> tuple[Role, ...]:
     """The roles in force: ours, and those of plug-ins."""
     return cast(plugins.parts("roles"))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from store.errors import BadPayload, NightdeskError
-from store.event import Event, Served
-from triage import Format, formats
+from store.event import Event, Over, Served
+from triage import Alarms, Format, formats
 from triage.formats.sentry import receive
 from triage.formats.served import of_log
 
@@ -30,6 +30,7 @@ class Told:
     events: list[Event]
     event_id: str | None = None
     served: Sequence[Served] = ()
+    over: Sequence[Over] = ()  # alerts
 
 
 def sentry_events(body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime) -> Told:
@@ -58,9 +59,12 @@ def own_events(body: bytes, headers: Mapping[str, str], *, project: str, receive
 
 def named_events(
     name: str, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
-) -> list[Event]:
-    """The events of a body in the format of that name; there may be none. Raises BadPayload."""
-    return _parsed(formats.by_name(name), body, headers, project, received_at)
+) -> Told:
+    """What a body in the format of that name tells; there may be no event. Raises BadPayload."""
+    chosen = formats.by_name(name)
+    events = _parsed(chosen, body, headers, project, received_at)
+    over = chosen.over(body, received_at=received_at) if isinstance(chosen, Alarms) else []
+    return Told(events, events[0].event_id if events else None, over=over)
 
 
 def file_events(body: bytes, name: str, *, project: str, received_at: datetime) -> list[Event]:

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 
 from store.errors import BadPayload, Unavailable
 from store.event import Capsule, Event
@@ -21,24 +23,29 @@ from triage.redaction_rules import NO_RULES, Rules, read_rules
 
 KEY_FILE = "redaction.key"
 RULES_FILE = "redaction.json"
+_LOOK = 1.0  # seconds between two looks at the file of rules
 
 
 class Redaction:
-    """Safe to use from several threads."""
+    """Safe to use from several threads. With a `folder`, rules that are written there count within a second, in every
+    process: what the team adds must not wait for a restart."""
 
-    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
-        def own(project: str) -> bytes:
-            return hashlib.blake2b(project.encode("utf-8", "replace"), key=key, digest_size=32).digest()
-
-        self.of_project = lru_cache(maxsize=256)(lambda project: Redactor(own(project), rules))
-        self._capsules = lru_cache(maxsize=256)(
-            lambda project: CapsuleRedactor(own(project), rules, renews=True)
-        )
+    def __init__(
+        self, key: bytes, rules: Rules = NO_RULES, folder: Path | None = None, named: str = ""
+    ) -> None:
+        self._key, self._folder, self._named = key, folder, named
+        self._lock = threading.Lock()
+        self._stamp, self._looked = self._as_written(), monotonic()
+        self._made = _Redactors(key, rules)
 
     @classmethod
     def of_folder(cls, folder: Path, rules: str = "") -> Redaction:
         """With the key of a data folder, and the rules of a file. Raises Unavailable."""
-        return cls(redaction_key(folder), load_rules(folder, rules))
+        return cls(redaction_key(folder), load_rules(folder, rules), folder, rules)
+
+    def of_project(self, project: str) -> Redactor:
+        """The redactor of a project, by the rules in force. Raises Unavailable where they cannot be read."""
+        return self._now().of_project(project)
 
     def redact(self, event: Event) -> Event:
         """The event without secrets and personal data, under the key of its project."""
@@ -51,7 +58,7 @@ class Redaction:
         """The capsule under the project's key: what its sender took out gets other tokens, the same for the same."""
         if capsule.content is None:
             return capsule
-        content, rows = self._capsules(project).redact(capsule.content)
+        content, rows = self._now().of_capsules(project).redact(capsule.content)
         content["redacted"] = [*content["redacted"], *map(list, rows)]
         pointers = tuple(dict.fromkeys(row[0] for row in content["redacted"]))
         return capsule.model_copy(update={"content": content, "redacted": pointers})
@@ -60,13 +67,51 @@ class Redaction:
         """A short text without secrets and personal data; the tokens in it are of the project's number."""
         return self.of_project(str(project)).text(text)
 
+    def _now(self) -> _Redactors:
+        if self._folder is not None and monotonic() - self._looked > _LOOK:
+            with self._lock:
+                stamp = self._as_written()
+                if stamp != self._stamp:
+                    self._made = _Redactors(self._key, load_rules(self._folder, self._named))
+                    self._stamp = stamp
+                self._looked = monotonic()
+        return self._made
+
+    def _as_written(self) -> tuple[int, int, int] | None:
+        """What tells one state of the file of rules from another; None where there is none."""
+        if self._folder is None:
+            return None
+        try:
+            found = rules_file(self._folder, self._named).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class _Redactors:
+    """One redactor for each project, by one set of rules."""
+
+    def __init__(self, key: bytes, rules: Rules) -> None:
+        def own(project: str) -> bytes:
+            return hashlib.blake2b(project.encode("utf-8", "replace"), key=key, digest_size=32).digest()
+
+        self.of_project = lru_cache(maxsize=256)(lambda project: Redactor(own(project), rules))
+        self.of_capsules = lru_cache(maxsize=256)(
+            lambda project: CapsuleRedactor(own(project), rules, renews=True)
+        )
+
+
+def rules_file(folder: Path, named: str = "") -> Path:
+    """Where the rules of an installation stand, whether or not there are any."""
+    return Path(named).expanduser() if named else folder / RULES_FILE
+
 
 def load_rules(folder: Path, named: str = "") -> Rules:
     """The rules in the file that is named, else in `redaction.json` of the data folder, else none.
 
     Raises Unavailable: an installation whose rules cannot be read must not take events without them.
     """
-    path = Path(named).expanduser() if named else folder / RULES_FILE
+    path = rules_file(folder, named)
     if not named and not path.exists():
         return NO_RULES
     try:

@@ -41,7 +41,7 @@ def around(
         past=alike,
         outcomes={one.id: surroundings.outcome(db, one.id) for one in alike},
         seen=[
-            Seen(one.at, one.user, one.environment, one.release, one.endpoint, one.service)
+            Seen(one.at, one.user, one.environment, one.release, one.endpoint, one.service, one.over)
             for one in surroundings.course(db, incident.id)
         ],
         runbooks=[book for guide in guides for book in guide.runbooks],

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, delete, select
 
 from store.acts import note_act
 from store.database import Database
-from store.errors import BadPayload, NotFound
+from store.errors import BadPayload, NotAllowed, NotFound
 from store.people import Role, Scope, Token, User
 from store.queries import project_row
 from store.tables import (
@@ -69,6 +69,20 @@ def add_user(db: Database, name: str, role: Role, project: str | None = None, by
         after = user_value(session, row)
         note_act(session, by, "user", f"user:{name}", before, after.model_dump(mode="json"))
         return after
+
+
+def admit(db: Database, name: str, role: Role | None) -> User:
+    """Somebody for whom another door has vouched. Who is new gets `role` everywhere.
+
+    Raises NotAllowed for somebody who was removed, and where whoever is new has to be added first (no `role`);
+    BadPayload for a name that cannot be one."""
+    with db.read() as session:
+        row = session.exec(select(UserRow).where(UserRow.name == name)).first()
+        if row is not None and row.removed_at is None:
+            return user_value(session, row)
+    if row is not None or role is None:
+        raise NotAllowed(f"{name[:100]!r} may not come in here yet: an admin adds them in the settings.")
+    return add_user(db, name, role, by="single sign-on")
 
 
 def remove_user(db: Database, name: str, project: str | None = None, by: str = _OPERATOR) -> User:

@@ -11,7 +11,9 @@ import json
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 import zstandard
 from pydantic_core import PydanticSerializationError
@@ -60,27 +62,34 @@ def entity_of(event: Event, user_key: str | None) -> str | None:
     return f"key:{json.dumps(key, sort_keys=True)}"[:200] if key else user_key
 
 
+class Passing(NamedTuple):
+    """An event whose body was not kept, and what makes that body."""
+
+    event: Event
+    whole: Callable[[], Event]
+
+
 class Passed:
     """The newest events whose bodies were not kept: what comes within a second may be the other half of a race.
 
     Of one process, in memory: nothing that was promised is in here. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._events: OrderedDict[tuple[int, str], list[Event]] = OrderedDict()
+        self._events: OrderedDict[tuple[int, str], list[Passing]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, incident: int, entity: str, event: Event) -> None:
+    def add(self, incident: int, entity: str, one: Passing) -> None:
         """Remember an event; the oldest are forgotten."""
         with self._lock:
-            self._events.setdefault((incident, entity), []).append(event)
+            self._events.setdefault((incident, entity), []).append(one)
             while len(self._events) > REMEMBERED:
                 self._events.popitem(last=False)
 
-    def near(self, incident: int, entity: str, event: Event) -> list[Event]:
+    def near(self, incident: int, entity: str, event: Event) -> list[Passing]:
         """Those of the same incident and entity that are within a second of it. All of the entity are forgotten."""
         with self._lock:
             found = self._events.pop((incident, entity), ())
-        return [other for other in found if together(event, other)]
+        return [other for other in found if together(event, other.event)]
 
 
 def together(one: Event, other: Event) -> bool:

@@ -106,6 +106,24 @@ class Served(Value):
     bad: int = 0
 
 
+class Over(Value):
+    """A sender's word that something it had reported is over. `fingerprint` is the one that its report came with."""
+
+    fingerprint: tuple[str, ...]
+    at: datetime
+
+    @property
+    def as_event(self) -> Event:
+        """An event that would be grouped with what is over; nothing else of it is meant."""
+        return Event(
+            event_id="",
+            project="",
+            received_at=self.at,
+            timestamp=self.at,
+            client_fingerprint=self.fingerprint,
+        )
+
+
 class Event(Value):
     """One report. `exceptions` are in the order of raising: the outermost (what the sender saw) is last."""
 

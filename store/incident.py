@@ -54,6 +54,8 @@ class Fingerprint(Value):
     key: str
     mechanism: str
     parts: tuple[str, ...]
+    # Keys by which earlier versions of the mechanism knew it: an incident that has one of them goes on under `key`.
+    earlier: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 class CodeLocation(Value):

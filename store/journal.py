@@ -32,6 +32,7 @@ from store.queries import (
 from store.recording import Recorded, record, record_all
 from store.regrouping import merge, split
 from store.repair import Attempt, Ended
+from store.searching import note_texts
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -61,6 +62,8 @@ __all__ = [
     "note_step",
     "record",
     "record_all",
+    "remember",
+    "remove_repository",
     "revoke_key",
     "set_lane",
     "set_status",
@@ -97,6 +100,7 @@ def keep_triage(db: Database, incident_id: str, triage: Triage, task: Task | Non
         if row.lane == Lane.FOCUS and row.status not in (Status.MUTED, Status.RESOLVED):
             key = f"focus:{row.id}"
             note(session, Telling.FOCUS, row.id or 0, key, row.why, datetime.now(UTC))
+        note_texts(session, row)
         if task is not None:
             drop(session, task)
 
@@ -140,6 +144,8 @@ def keep_attempt(db: Database, attempt: Attempt, holder: str | None = None) -> b
             return False
         row.body = attempt.model_dump_json(exclude={"steps"})
         _add_steps(session, row, attempt.steps)
+        session.flush()
+        note_texts(session, session.get_one(IncidentRow, row.incident_id))
         follow(session, attempt, now)
         if attempt.proof is not None and attempt.ended in (Ended.PROVEN, Ended.DRAFTED):
             note(session, Telling.PROVEN, row.incident_id, f"proven:{attempt.id}", attempt.said, now)
@@ -277,6 +283,30 @@ def add_repository(db: Database, repository: RepositoryConfig, by: str = _OPERAT
         after = {"url": row.url, "root": row.root, "config": row.config}
         if before != after:
             note_act(session, by, "repository", f"repository:{owner.name}/{repository.name}", before, after)
+
+
+def remember(db: Database, by: str, what: str, subject: str, before: Any, after: Any) -> None:
+    """Remember something that was done outside the database."""
+    with db.write() as session:
+        note_act(session, by, what, subject, before, after)
+
+
+def remove_repository(db: Database, project: str, name: str, by: str = _OPERATOR) -> RepositoryConfig:
+    """Take a repository away from its project; its mirror stays. Returns what it was. Raises NotFound."""
+    with db.write() as session:
+        owner = project_row(session, project)
+        row = session.exec(
+            select(RepositoryRow).where(RepositoryRow.project_id == owner.id, RepositoryRow.name == name)
+        ).first()
+        if row is None:
+            raise NotFound(
+                f"{owner.name} has no repository {name[:100]!r}; `nightdesk repo list` shows them."
+            )
+        gone = RepositoryConfig(name=name, project=owner.name, url=row.url, root=row.root, config=row.config)
+        before = gone.model_dump(include={"url", "root", "config"})
+        note_act(session, by, "repository", f"repository:{owner.name}/{name}", before, None)
+        session.delete(row)
+        return gone
 
 
 def add_release(db: Database, release: Release, by: str = _OPERATOR) -> Release:

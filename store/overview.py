@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, String, and_, cast, or_
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, func, select
 
 from store.database import Database
@@ -109,12 +109,6 @@ def attempts_naming(db: Database, commit: str, limit: int = 100) -> list[Attempt
         )
 
 
-def recent_attempts(db: Database, limit: int) -> list[Attempt]:
-    """The repairs that were started last, newest first, one of an incident."""
-    with db.read() as session:
-        return _latest(session, [], limit)
-
-
 def _latest(session: Session, wanted: Sequence[ColumnElement[bool]], limit: int) -> list[Attempt]:
     rows = session.exec(
         select(AttemptRow)
@@ -128,37 +122,3 @@ def _latest(session: Session, wanted: Sequence[ColumnElement[bool]], limit: int)
         value = attempt_value(session, row).model_copy(update={"incident_id": answering})
         found.setdefault(answering, value)
     return sorted(found.values(), key=lambda attempt: attempt.started_at, reverse=True)
-
-
-def search(
-    db: Database, words: Sequence[str], limit: int, projects: Collection[str] | None = None
-) -> list[str]:
-    """The ids of the incidents, the one seen last first, in whose title, message, culprit, place in the code (file,
-    function, commit) or reason every word stands, or of whose repair a word is a commit."""
-    place = cast(col(IncidentRow.location), String)  # its JSON: file, function, commit
-    texts = (col(IncidentRow.title), col(IncidentRow.culprit), col(IncidentRow.why), place)
-    with db.read() as session:
-        wanted: list[ColumnElement[bool]] = [col(IncidentRow.merged_into).is_(None)]
-        if projects is not None:
-            names = select(ProjectRow.id).where(col(ProjectRow.name).in_(list(projects)))
-            wanted.append(col(IncidentRow.project_id).in_(names))
-        for word in words:
-            places = [text.icontains(word, autoescape=True) for text in texts]
-            if _SHA.fullmatch(word.lower()):
-                places.append(col(IncidentRow.id).in_(_with_commit(word.lower())))
-            if len(word) == 32:
-                places.append(col(IncidentRow.id).in_(_with_event(word.lower())))
-            wanted.append(or_(*places))
-        statement = select(IncidentRow.id).where(*wanted).order_by(col(IncidentRow.last_seen).desc())
-        return [f"INC-{number}" for number in session.exec(statement.limit(limit))]
-
-
-def _with_commit(sha: str) -> ColumnElement[int]:
-    found = select(AttemptRow.incident_id).where(
-        col(AttemptRow.body).contains(f'"commit":"{sha}', autoescape=True)
-    )
-    return found  # type: ignore[return-value]
-
-
-def _with_event(event_id: str) -> ColumnElement[int]:
-    return select(EventRow.incident_id).where(EventRow.event_id == event_id)  # type: ignore[return-value]

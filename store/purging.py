@@ -14,13 +14,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlmodel import Session, col, func
+from sqlmodel import select as find
 
 from store.acts import note_act
 from store.artifacts import Artifacts
 from store.bodies import unpacked
 from store.database import Database
-from store.spending import artifacts_of_repairs
-from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow
+from store.searching import note_texts
+from store.spending import artifacts_referred_to
+from store.tables import EventRow, FacetRow, IncidentRow, MoveRow, SourceMapRow, TextRow
 
 BATCH = 500  # events of one transaction: others write in between
 _REFERENCE = re.compile(
@@ -97,6 +99,10 @@ def _some(db: Database, which: ColumnElement[bool]) -> int:
             gone = delete(table).where(col(column).in_(ids))
             session.execute(gone.execution_options(synchronize_session=False))
         _forget_users(session, {(row.incident_id, row.user_key) for row in rows if row.user_key})
+        for kept in session.exec(
+            find(TextRow).where(col(TextRow.incident_id).in_({row.incident_id for row in rows}))
+        ):
+            note_texts(session, session.get_one(IncidentRow, kept.incident_id))
         return len(ids)
 
 
@@ -123,7 +129,7 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
 def _unreferenced(db: Database, artifacts: Artifacts) -> tuple[int, int]:
     """Remove payloads that no kept event and no repair refers to; how many, and their bytes on disk."""
     settled = [kept for kept in artifacts.all() if kept.age > SETTLED]
-    referred = {*_references(db), *artifacts_of_repairs(db)} if settled else set()
+    referred = {*_references(db), *artifacts_referred_to(db)} if settled else set()
     gone = freed = 0
     for kept in settled:
         if kept.digest not in referred:

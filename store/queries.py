@@ -121,7 +121,9 @@ def incidents_with(db: Database, fingerprint: Fingerprint) -> list[Incident]:
         statement = (
             select(IncidentRow)
             .join(FingerprintRow, col(FingerprintRow.incident_id) == col(IncidentRow.id))
-            .where(FingerprintRow.mechanism == fingerprint.mechanism, FingerprintRow.key == fingerprint.key)
+            .where(FingerprintRow.mechanism == fingerprint.mechanism)
+            .where(col(FingerprintRow.key).in_((fingerprint.key, *fingerprint.earlier)))
+            .distinct()
             .order_by(col(IncidentRow.last_seen), col(IncidentRow.id))
         )
         return _values(session, session.exec(statement).all())
@@ -342,6 +344,21 @@ def acts(db: Database, subject: str | None = None) -> list[Act]:
         statement = select(ActRow).order_by(col(ActRow.id))
         if subject is not None:
             statement = statement.where(ActRow.subject == subject)
+        return [Act(**row.model_dump()) for row in session.exec(statement)]
+
+
+def act(db: Database, number: int) -> Act | None:
+    """What was done under this number; None where nothing was."""
+    with db.read() as session:
+        row = session.get(ActRow, number)
+        return None if row is None else Act(**row.model_dump())
+
+
+def latest_acts(db: Database, prefixes: Sequence[str], limit: int) -> list[Act]:
+    """What was done last to subjects that begin so (`repository:`), newest first."""
+    with db.read() as session:
+        about = or_(*(col(ActRow.subject).startswith(prefix, autoescape=True) for prefix in prefixes))
+        statement = select(ActRow).where(about).order_by(col(ActRow.id).desc()).limit(limit)
         return [Act(**row.model_dump()) for row in session.exec(statement)]
 
 

@@ -9,18 +9,19 @@ Which bodies are kept is said in `bodies`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlmodel import Session, col
 
+from store import sketches
 from store.acts import act_values, plain, request_triage
 from store.artifacts import Artifacts
-from store.bodies import NEARBY, TOGETHER, Passed, entity_of, is_sampled, packed, together
+from store.bodies import NEARBY, TOGETHER, Passed, Passing, entity_of, is_sampled, packed, together
 from store.database import Database
 from store.errors import NotFound
 from store.event import Event
@@ -39,6 +40,7 @@ from store.tables import (
     ReleaseRow,
     Row,
 )
+from store.user_counts import EXACT, ManyUsers
 
 SHOWN_VALUES = 50  # distinct releases and environments that an incident's own row lists
 SPIKE_AFTER = 30  # minutes that an incident is known for before a minute of it can be called a spike
@@ -48,7 +50,19 @@ _MILESTONES = frozenset(
     10**power for power in range(2, 10)
 )  # counts at which how it spreads is looked at again
 
-Report: TypeAlias = tuple[Event, Fingerprint, str, str]  # with title and culprit
+
+class Outlined(NamedTuple):
+    """An event of which only what groups and rows are made of is there; `whole` makes the rest, redacted, should its
+    body be kept. It may raise BadPayload: then the event is not kept."""
+
+    event: Event
+    fingerprint: Fingerprint
+    title: str
+    culprit: str
+    whole: Callable[[], Event]
+
+
+Report: TypeAlias = tuple[Event, Fingerprint, str, str] | Outlined  # with title and culprit
 Part: TypeAlias = tuple[Artifacts, Passed, Sequence[Report]]
 
 
@@ -63,6 +77,7 @@ class Recorded:
     first_in_release: bool
     regressed: bool = False
     grown: bool = False  # its incident has just reached a hundred events, ten times as many, …, or a spike
+    number: int = field(default=0, compare=False)  # of its incident's events, from 1; 0 for a duplicate
 
     @property
     def wants_triage(self) -> bool:
@@ -129,9 +144,10 @@ class _Counted:
 
 @dataclass(slots=True)
 class _Arrival:
-    """An event on its way into its incident."""
+    """An event on its way into its incident. `whole` makes it with all that its body has."""
 
     event: Event
+    whole: Callable[[], Event]
     event_id: str
     project: int
     print_id: int
@@ -159,7 +175,10 @@ class _Batch:
     acts: list[dict[str, Any]] = field(default_factory=list)
     minutes: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict)
     had: dict[tuple[int, str, int], int] = field(default_factory=dict)
-    races: list[tuple[int, Event]] = field(default_factory=list)  # what passed, and is one half of a race
+    races: list[tuple[int, Passing]] = field(default_factory=list)  # what passed, and is one half of a race
+
+    def __post_init__(self) -> None:
+        self.users = ManyUsers(self.connection)
 
     def record(self, reports: Sequence[Report]) -> list[Recorded]:
         """Count the events in, each unless it was counted before."""
@@ -172,6 +191,7 @@ class _Batch:
             if place not in known and place not in arrivals:
                 arrivals[place] = self._place(*place, report)
         self._read_facets(arrivals.values())
+        self.users.read({one.incident.id for one in arrivals.values() if one.incident.user_count >= EXACT})
         self._read_minutes(arrivals.values())
         counted = {place: self._absorb(arrival) for place, arrival in arrivals.items()}
         self._write(list(arrivals.values()))
@@ -201,7 +221,9 @@ class _Batch:
         return {(project, event_id): incident for project, event_id, incident in found}
 
     def _read_prints(self, projects: Collection[int], reports: Sequence[Report]) -> None:
-        prints = {(report[1].mechanism, report[1].key) for report in reports}
+        prints = {
+            (report[1].mechanism, key) for report in reports for key in (report[1].key, *report[1].earlier)
+        }
         found = self.connection.execute(
             _PRINTS,
             {
@@ -246,8 +268,11 @@ class _Batch:
     def _place(self, project: int, event_id: str, report: Report) -> _Arrival:
         """The fingerprint's row and its incident; a new one, in the backlog until its triage, where there is
         none. Where a person has split the incident, the part that the event belongs to."""
-        event, fingerprint, title, culprit = report
+        event, fingerprint, title, culprit = report[:4]
+        whole = report.whole if isinstance(report, Outlined) else lambda: event
         place = (project, fingerprint.mechanism, fingerprint.key)
+        if place not in self.prints and (known := self._earlier(project, fingerprint)) is not None:
+            self.prints[place] = self._new_print(project, fingerprint, known), known
         if new := place not in self.prints:
             incident = self._new_incident(project, event, title, culprit)
             self.prints[place] = self._new_print(project, fingerprint, incident.id), incident.id
@@ -255,8 +280,21 @@ class _Batch:
             incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
         user = _user_key(event)
         return _Arrival(
-            event, event_id, project, self.prints[place][0], incident, new, user, entity_of(event, user)
+            event,
+            whole,
+            event_id,
+            project,
+            self.prints[place][0],
+            incident,
+            new,
+            user,
+            entity_of(event, user),
         )
+
+    def _earlier(self, project: int, fingerprint: Fingerprint) -> int | None:
+        """The incident that an earlier version of the mechanism has made of the same: it goes on."""
+        places = ((project, fingerprint.mechanism, key) for key in fingerprint.earlier)
+        return next((self.prints[place][1] for place in places if place in self.prints), None)
 
     def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
         """Follow the rules by which incidents were split; a value that was not seen before gets a part of its
@@ -310,7 +348,8 @@ class _Batch:
         incident.first_seen = min(incident.first_seen, event.timestamp)
         incident.last_seen = max(incident.last_seen, event.timestamp)
         first = {kind: value for kind, value in _facets(arrival) if self._is_new(incident.id, kind, value)}
-        incident.user_count += "user" in first
+        if "user" in first:
+            self._count_user(incident, first["user"])
         if "environment" in first:
             incident.environments = [*incident.environments, first["environment"]][-SHOWN_VALUES:]
         if "release" in first:
@@ -318,8 +357,17 @@ class _Batch:
         regressed = incident.status == Status.RESOLVED and self._reopened(arrival)
         return Recorded(
             f"INC-{incident.id}", event.event_id, arrival.new, False, "release" in first, regressed,
-            grown=self._counts_up(arrival) or incident.event_count in _MILESTONES,
+            grown=self._counts_up(arrival) or incident.event_count in _MILESTONES, number=arrival.number,
         )  # fmt: skip
+
+    def _count_user(self, incident: _Counted, user: str) -> None:
+        """Count in a user who was not seen before: by name, or only that there was one more."""
+        if incident.user_count < EXACT:
+            incident.user_count += 1
+            self.new_facets.append({"incident_id": incident.id, "kind": "user", "value": user})
+            return
+        mine = (one for one in self.new_facets if one["kind"] == "user" and one["incident_id"] == incident.id)
+        self.users.add(incident.id, user, [one["value"] for one in mine])
 
     def _counts_up(self, arrival: _Arrival) -> bool:
         """Count the event in its minute. Returns whether just now that became a spike: many times what a minute
@@ -352,7 +400,8 @@ class _Batch:
         if (incident, kind, value) in self.facets:
             return False
         self.facets.add((incident, kind, value))
-        self.new_facets.append({"incident_id": incident, "kind": kind, "value": value})
+        if kind != "user":
+            self.new_facets.append({"incident_id": incident, "kind": kind, "value": value})
         return True
 
     # --- writing ---
@@ -363,12 +412,17 @@ class _Batch:
         touched = {arrival.incident.id: arrival.incident for arrival in arrivals}
         self._choose_bodies(arrivals)
         self.connection.execute(insert(_table(EventRow)), [self._row(arrival) for arrival in arrivals])
+        for number, users in self.users.write().items():
+            touched[number].user_count = max(touched[number].user_count, users)
         self.connection.execute(_COUNT, [_counts(incident) for incident in touched.values()])
         if self.new_facets:
             self.connection.execute(insert(_table(FacetRow)), self.new_facets)
         if self.acts:
             self.connection.execute(insert(_table(ActRow)), self.acts)
         count(self.connection, self.minutes)
+        sketches.count(
+            self.connection, [(one.project, one.event) for one in arrivals if is_sampled(one.number)]
+        )
         self._drop_bodies(arrivals)
         self._keep_races()
         if any(facet["kind"] == "release" for facet in self.new_facets):
@@ -387,10 +441,10 @@ class _Batch:
                 last[place] = arrival
                 if passed := self.passed.near(*place, arrival.event):
                     arrival.body = True
-                    self.races += [(arrival.incident.id, event) for event in passed]
+                    self.races += [(arrival.incident.id, one) for one in passed]
         for arrival in arrivals:
             if not arrival.body and arrival.entity is not None:
-                self.passed.add(arrival.incident.id, arrival.entity, arrival.event)
+                self.passed.add(arrival.incident.id, arrival.entity, Passing(arrival.event, arrival.whole))
 
     def _row(self, arrival: _Arrival) -> dict[str, Any]:
         event = arrival.event
@@ -401,7 +455,7 @@ class _Batch:
             "environment": event.environment and plain(event.environment),
             "service": event.service and plain(event.service), "user_key": arrival.user_key,
             "transaction": event.transaction and plain(event.transaction), "fingerprint_id": arrival.print_id,
-            "entity": arrival.entity, "body": self._body(event) if arrival.body else None,
+            "entity": arrival.entity, "body": self._body(arrival.whole()) if arrival.body else None,
         }  # fmt: skip
 
     def _drop_bodies(self, arrivals: Sequence[_Arrival]) -> None:
@@ -425,8 +479,9 @@ class _Batch:
 
     def _keep_races(self) -> None:
         """Write the bodies of what passed within the last second, now that its other half has come."""
-        for incident, event in self.races:
-            kept = {"incident": incident, "event": plain(event.event_id), "kept": self._body(event)}
+        for incident, one in self.races:
+            body = self._body(one.whole())
+            kept = {"incident": incident, "event": plain(one.event.event_id), "kept": body}
             self.connection.execute(_ADD_BODY, kept)
 
     def _note_releases(self, arrivals: Sequence[_Arrival]) -> None:

@@ -18,7 +18,17 @@ from store.database import Database
 from store.errors import BadPayload, OverLimit
 from store.queries import incident_name, incident_row
 from store.recording import SHOWN_VALUES
-from store.tables import BranchRow, EventRow, FacetRow, FingerprintRow, IncidentRow, MoveRow
+from store.hyperloglog import Sketch
+from store.tables import (
+    BranchRow,
+    EventRow,
+    FacetRow,
+    FingerprintRow,
+    IncidentRow,
+    MoveRow,
+    UserSketchRow,
+)  # fmt: skip
+from store.user_counts import EXACT
 
 MOST_PARTS = 100  # incidents that one split may make
 _COLUMNS: dict[str, Any] = {
@@ -124,6 +134,7 @@ def recount(session: Session, row: IncidentRow) -> None:
     ranked = order.where(mine).subquery()
     _update(session, EventRow, col(EventRow.id) == ranked.c.id, number=ranked.c.place)
     session.execute(delete(FacetRow).where(col(FacetRow.incident_id) == row.id))
+    session.execute(delete(UserSketchRow).where(col(UserSketchRow.incident_id) == row.id))
     seen: dict[str, list[str]] = {}
     for kind, column in _FACETS.items():
         found = session.execute(
@@ -131,11 +142,14 @@ def recount(session: Session, row: IncidentRow) -> None:
             .order_by(func.min(col(EventRow.id)))
         )  # fmt: skip
         seen[kind] = list(found.scalars())
-        session.add_all(FacetRow(incident_id=row.id or 0, kind=kind, value=value) for value in seen[kind])
+        named = seen[kind][:EXACT] if kind == "user" else seen[kind]
+        session.add_all(FacetRow(incident_id=row.id or 0, kind=kind, value=value) for value in named)
     count, first, last = session.execute(
         select(func.count(), func.min(col(EventRow.seen_at)), func.max(col(EventRow.seen_at))).where(mine)
     ).one()
     row.event_count, row.user_count = count, len(seen["user"])
+    if row.user_count > EXACT:
+        session.add(UserSketchRow(incident_id=row.id or 0, registers=bytes(Sketch.of(seen["user"]))))
     row.environments = seen["environment"][-SHOWN_VALUES:]
     row.releases = seen["release"][-SHOWN_VALUES:]
     row.first_seen, row.last_seen = first or row.first_seen, last or row.last_seen

@@ -76,11 +76,16 @@ class Evidence(Value):
 
 
 class Prediction(Value):
-    """What has to be seen if a hypothesis is right, so that it can be run: the reproducer passes on the parent of
-    `commit` and fails on it, and passes on the running release without what it changed."""
+    """What has to be seen if a hypothesis is right, so that it can be run. `kind` "change": the reproducer passes on
+    the parent of `commit` and fails on it, and passes on the running release without what it changed. "value": the same
+    call works with `name` in its record; "setting": with `name` in the environment; "schedule": with one call after the
+    other.
+    """
 
-    repo: str
-    commit: str
+    repo: str = ""
+    commit: str = ""
+    kind: str = "change"
+    name: str = ""
 
 
 class Hypothesis(Value):
@@ -262,4 +267,11 @@ class Attempt(Value):
     proof: Proof | None = None
     proof_file: str | None = None  # the artifact that has the proof's file
     rejected: tuple[tuple[Patch, Validation], ...] = ()
+    tests: tuple[
+        Reproducer, ...
+    ] = ()  # of the libraries that the patch changes, each smaller than the incident's own
+    closes: tuple[str, ...] = ()  # other incidents, whose tests pass with the patch as well
+    siblings: tuple[
+        Reproducer, ...
+    ] = ()  # failing tests of the same defect elsewhere, which the patch leaves
     drafts: tuple[DraftPullRequest, ...] = ()

@@ -20,6 +20,7 @@ from store.database import Database
 from store.errors import BadPayload
 from store.regrouping import recount
 from store.rows_out import TABLES
+from store.searching import note_texts
 from store.tables import (
     ActRow,
     AttemptRow,
@@ -82,6 +83,8 @@ class _Import:
         for name in TABLES:
             getattr(self, f"_{name}_in")()
             self._session.flush()
+        for number in sorted(set(self._incidents.values())):
+            note_texts(self._session, self._session.get_one(IncidentRow, number))
         advance(self._session.connection(), TABLES["incidents"].metadata.tables["incidents"])
         return self._taken
 

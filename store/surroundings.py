@@ -44,6 +44,7 @@ class Moment:
     release: str | None
     endpoint: str | None
     service: str | None
+    over: datetime | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def course(db: Database, incident_id: str) -> list[Moment]:
     """The newest events of an incident, newest first. Raises NotFound."""
     with db.read() as session:
         number = incident_row(session, incident_id).id
-        told = ("seen_at", "user_key", "environment", "release", "transaction", "service")
+        told = ("seen_at", "user_key", "environment", "release", "transaction", "service", "over_at")
         statement = columns(*(col(getattr(EventRow, name)) for name in told)).where(
             col(EventRow.incident_id) == number
         )

@@ -16,8 +16,7 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one
-    raises."""
+    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
 
     impl = DateTime
     cache_ok = True
@@ -168,6 +167,16 @@ class IncidentRow(Row, table=True):
     split_by: str | None = None
 
 
+class TextRow(Row, table=True):
+    """What an incident can be found by: `store.searching` makes it of what else is kept. On both databases an index of
+    trigrams, which no table here shows, is over it."""
+
+    __tablename__ = "incident_texts"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True, ondelete="CASCADE")
+    words: str = ""
+
+
 class FingerprintRow(Row, table=True):
     __tablename__ = "fingerprints"
     __table_args__ = (UniqueConstraint("project_id", "mechanism", "key"),)
@@ -205,6 +214,9 @@ class EventRow(Row, table=True):
     transaction: str | None = None
     fingerprint_id: int | None = None
     entity: str | None = None  # the key or the user that a race would be about
+    over_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime
+    )  # an alert that its sender called over
     body: bytes | None = None
 
 
@@ -230,6 +242,15 @@ class FacetRow(Row, table=True):
     incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
     kind: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
+
+
+class UserSketchRow(Row, table=True):
+    """How many users an incident has had, once they are more than are kept by name: `user_counts`."""
+
+    __tablename__ = "user_sketches"
+
+    incident_id: int = Field(foreign_key="incidents.id", primary_key=True)
+    registers: bytes
 
 
 class TriageRow(Row, table=True):
@@ -534,6 +555,20 @@ class MinuteRow(Row, table=True):
     minute: int = Field(primary_key=True)
     good: int = 0
     bad: int = 0
+
+
+class SketchRow(Row, table=True):
+    """How many sampled events of an entry point looked so on a day (since 1970): names and kinds of fields, no values;
+    `digest` stands for `shapes`, a line for each field."""
+
+    __tablename__ = "sketches"
+
+    project_id: int = Field(foreign_key="projects.id", primary_key=True)
+    entry: str = Field(primary_key=True)
+    day: int = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    shapes: str
+    count: int
 
 
 class ClientRow(Row, table=True):

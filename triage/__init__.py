@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from store.event import Event, ExceptionValue
+    from store.event import Event, ExceptionValue, Over
     from store.incident import Verdict
     from triage.analyse import Analysis
 
@@ -30,6 +30,15 @@ class Format(Protocol):
         self, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
     ) -> list[Event]:
         """All events in the body, oldest first; not yet redacted."""
+        ...
+
+
+@runtime_checkable
+class Alarms(Protocol):
+    """A `Format` whose senders also say when what they reported is over."""
+
+    def over(self, body: bytes, *, received_at: datetime) -> list[Over]:
+        """What a body says is over; raises `BadPayload` as `parse` does."""
         ...
 
 

@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Kind
-from triage import families, foreign
-from triage.browser import third_party
+from triage import callers, families, foreign
+from triage.browser import agent_of, third_party
 from triage.learning.alerts import NO_PAST, Past, is_alert
 from triage.locate import Located
 from triage.surroundings import NOTHING_AROUND, Looked, Surroundings
 from triage.words import words
 
-_RAISE = re.compile(r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b")
+_RAISE = re.compile(
+    r"^\s*(?:raise\b|abort\(|(?:self|ctx|cls)\.fail\()|\braise\s+\w+.*\bfrom\b|:\s*raise\b|^\s*throw\b"
+)
 _ENVIRON = re.compile(r"\bos\.environ\[|\benviron\[|\bgetenv\(")
 _MISSING_FILE = frozenset({"FileNotFoundError", "PermissionError", "IsADirectoryError", "NotADirectoryError"})
 
@@ -65,6 +67,7 @@ class Analysis:
     interrupt: bool
     cli_usage: bool
     validation: bool
+    unreadable: bool  # what came is no request, as a framework's parser says
     foreign_input: bool  # own code asked a validation library to judge input from outside
     infrastructure: bool
     programming: bool
@@ -97,7 +100,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
     raised = event.exception or ExceptionValue(type="", value=event.message or "")
     own_frames = sum(located.own)
     innermost = raised.frames[-1] if raised.frames else None
-    path, agent = _path(event), _agent(event)
+    path, agent = _path(event), agent_of(event)
     wrapped = _wrapped(event, raised)
     return Analysis(
         type=raised.type,
@@ -110,7 +113,7 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         own_frames=own_frames,
         frames=len(raised.frames),
         own_share=round(own_frames / len(raised.frames), 3) if raised.frames else 0.0,
-        http_status=families.http_status(raised),
+        http_status=families.http_status(raised, in_request=event.request is not None),
         upstream_status=_upstream_status(raised),
         errno=families.errno_of(raised),
         is_http=event.request is not None,
@@ -119,12 +122,14 @@ def analyse(event: Event, located: Located, history: History) -> Analysis:
         scanner=event.request is not None and families.is_scanner(path, agent),
         health_check=event.request is not None and families.is_health_check(path, agent),
         disconnect=_is_disconnect(raised, in_request=event.request is not None),
-        broken_pipe=raised.type == "BrokenPipeError" and not families.talks_outwards(raised),
+        broken_pipe=_is_broken_pipe(raised),
         interrupt=families.is_interrupt(raised) or foreign.is_interrupt(raised),
         cli_usage=families.is_cli_usage(raised),
         validation=families.is_validation(raised),
+        unreadable=callers.unreadable_request(raised),
         foreign_input=_asks_for_validation(raised, located),
-        infrastructure=any(families.is_infrastructure(one, families.errno_of(one)) for one in wrapped),
+        infrastructure=not _own_decision(raised, wrapped, located)
+        and any(families.is_infrastructure(one, families.errno_of(one)) for one in wrapped),
         programming=raised.type in families.PROGRAMMING,
         malformed_input=raised.type in families.MALFORMED,
         configuration=_is_configuration(raised),
@@ -193,11 +198,6 @@ def _path(event: Event) -> str:
         return event.request.url
 
 
-def _agent(event: Event) -> str:
-    headers = event.request.headers if event.request else {}
-    return next((value for name, value in headers.items() if name.lower() == "user-agent"), "")
-
-
 def _wrapped(event: Event, raised: ExceptionValue) -> tuple[ExceptionValue, ...]:
     """The exception and, where it was raised on purpose around others, those: a wrapper has its cause's
     kind."""
@@ -211,10 +211,26 @@ def _is_disconnect(raised: ExceptionValue, *, in_request: bool) -> bool:
     serving = any((frame.module or "").startswith(_SERVERS) for frame in raised.frames[-8:])
     if raised.type in families.EITHER_SIDE:
         return serving or in_request
-    if raised.type in families.DISCONNECTS or foreign.is_disconnect(raised):
+    if raised.type in families.DISCONNECTS or callers.client_gone(raised, in_request=in_request):
         return True
     lost = raised.type in ("ConnectionResetError", "ConnectionAbortedError")
     return lost and serving and not families.talks_outwards(raised)
+
+
+def _is_broken_pipe(raised: ExceptionValue) -> bool:
+    """Whoever read our output went away; a pipe that own code had opened itself is another matter."""
+    return (
+        raised.type == "BrokenPipeError"
+        and not families.talks_outwards(raised)
+        and not callers.own_pipe(raised.frames)
+    )
+
+
+def _own_decision(raised: ExceptionValue, wrapped: tuple[ExceptionValue, ...], located: Located) -> bool:
+    """Own code raised it for a reason of its own: nothing beneath it failed, and its text is no system's."""
+    innermost = raised.frames[-1] if raised.frames else None
+    alone = len(wrapped) == 1 and not foreign.says_system(raised) and families.errno_of(raised) is None
+    return alone and _is_raise(innermost) and _raised_in(innermost, located) == "own"
 
 
 _SERVERS = words(
@@ -235,6 +251,8 @@ def _asks_for_validation(raised: ExceptionValue, located: Located) -> bool:
 
 
 def _upstream_status(raised: ExceptionValue) -> int | None:
+    if (told := foreign.upstream_status(raised)) is not None:
+        return told
     if (raised.module, raised.type) not in families.UPSTREAM_ANSWERS:
         return None
     match = re.search(r"\b([45]\d\d)\b", raised.value)

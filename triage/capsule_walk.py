@@ -19,6 +19,11 @@ from triage.tokens import Tokens, is_stand_in
 ROWS = 1000  # of the audit of one capsule; beyond it values are still taken out
 ROUNDS = 4  # a text is read again until nothing more is found
 DEEPEST = 200  # nested nodes
+# What a request met, and what stood around it: parts of a capsule beside its entry and its frames.
+WORLD = frozenset({
+    "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints",
+    "together", "memory",
+})  # fmt: skip
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names
 _WORDS = frozenset({"$", "why", "class", "module", "name", "how"})  # parts that say what a node is
@@ -57,6 +62,12 @@ class CapsuleRedactor:
             }
         if isinstance(frames, list):
             found["frames"] = [self._frame(frame, place, walk) for place, frame in enumerate(frames)]
+        for part in WORLD.intersection(content):
+            value = content[part]
+            if part == "statements" and isinstance(value, list):
+                found[part] = [walk.statement(one, place) for place, one in enumerate(value)]
+            else:
+                found[part] = walk.at((part,), value, None)
         rows = list(walk.rows)
         for part in ("cut", "redacted"):  # places in the values: keys may be people
             if part in content:
@@ -113,6 +124,26 @@ class _Walk:
         """A part of the capsule at its place, under the schema that is for it."""
         self._path, self._schema = list(path), schema
         return self._node(node, self._strength(name) if name else 0, schema.start if schema else [])
+
+    def statement(self, statement: Any, place: int) -> Any:
+        """A statement with the rows that were read: each value under the name of its column."""
+        rows, columns = (
+            statement.get(part) if isinstance(statement, dict) else None for part in ("rows", "columns")
+        )
+        if not isinstance(rows, list) or not isinstance(columns, list):
+            return self.at(("statements", str(place)), statement, None)
+        found = self.at(("statements", str(place)), {**statement, "rows": []}, None)
+        at = ("statements", str(place), "rows")
+        found["rows"] = [self._row(row, columns, (*at, str(number))) for number, row in enumerate(rows)]
+        return found
+
+    def _row(self, row: Any, columns: list[Any], at: tuple[str, ...]) -> Any:
+        if not isinstance(row, list) or len(row) != len(columns):
+            return self.at(at, row, None)
+        return [
+            self.at((*at, str(name)), item, None, str(name))
+            for name, item in zip(columns, row)  # noqa: B905 - also runs on 3.9
+        ]
 
     def plain(self, value: Any) -> Any:
         """JSON in which no name tells anything, only shapes do."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from store.event import Event, Frame
 from store.incident import Kind, Verdict
+from triage import families
 from triage.analyse import Analysis
 
 THRESHOLD = 0.5  # below it: noise
@@ -80,6 +81,15 @@ def cli_usage(event: Event, facts: Analysis) -> Judged | None:
     return None
 
 
+def unreadable_request(event: Event, facts: Analysis) -> Judged | None:
+    """Bytes that are no request."""
+    if facts.unreadable:
+        return Judged(
+            Kind.CALLER, 0.05, "what the caller sent could not be read as a request, and was refused"
+        )
+    return None
+
+
 def rejected_request(event: Event, facts: Analysis) -> Judged | None:
     """The server framework answered 4xx."""
     if facts.http_status is not None and 400 <= facts.http_status < 500:
@@ -91,7 +101,9 @@ def rejected_input(event: Event, facts: Analysis) -> Judged | None:
     """A validation library turned input down."""
     if not facts.validation:
         return None
-    if (facts.module or "").startswith("pydantic") and not (facts.foreign_input or facts.handled):
+    raised = event.exception
+    own = raised is not None and families.may_be_own_input(raised)
+    if own and not (facts.foreign_input or facts.handled):
         return Judged(Kind.APP_BUG, 0.6, "own code built a model from values that do not fit it")
     return Judged(Kind.CALLER, 0.08, "validation turned the input down, as it should")
 
@@ -157,7 +169,7 @@ def logged_message(event: Event, facts: Analysis) -> Judged | None:
 
 RULES: tuple[Rule, ...] = (
     client_disconnect, interrupt, broken_pipe, third_party_script, scanner, health_check, cli_usage, rejected_request,
-    rejected_input,
+    unreadable_request, rejected_input,
     upstream_answer, infrastructure, configuration, argument_file, malformed_input, raised_on_purpose, crash,
     logged_message,
 )  # fmt: skip

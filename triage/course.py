@@ -23,15 +23,17 @@ class Seen:
     release: str | None = None
     endpoint: str | None = None
     service: str | None = None
+    over: datetime | None = None  # when its sender said that it was over
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A run of events without a longer silence."""
+    """A run of events without a longer silence, or until its sender said that it was over."""
 
     start: datetime
     end: datetime
     count: int
+    over: bool = False
 
     @property
     def lasted(self) -> timedelta:
@@ -39,14 +41,16 @@ class Episode:
         return self.end - self.start
 
 
-def episodes(times: Sequence[datetime], quiet: timedelta = QUIET) -> tuple[Episode, ...]:
+def episodes(seen: Sequence[Seen], quiet: timedelta = QUIET) -> tuple[Episode, ...]:
     """The episodes, oldest first."""
     found: list[Episode] = []
-    for at in sorted(times):
-        if found and at - found[-1].end < quiet:
-            found[-1] = Episode(found[-1].start, at, found[-1].count + 1)
+    for one in sorted(seen, key=lambda one: one.at):
+        ended, end = one.over is not None, max(one.at, one.over or one.at)
+        last = found[-1] if found else None
+        if last is not None and (one.at <= last.end if last.over else one.at - last.end < quiet):
+            found[-1] = Episode(last.start, max(last.end, end), last.count + 1, ended or last.over)
         else:
-            found.append(Episode(at, at, 1))
+            found.append(Episode(one.at, end, 1, ended))
     return tuple(found)
 
 

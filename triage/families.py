@@ -7,10 +7,10 @@ Types are asked for with the module that they come from wherever a name alone co
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 
 from store.event import ExceptionValue
 from triage import foreign
+from triage.statuses import PHRASES, status_named
 from triage.words import words
 
 HTTP_MODULES = words(
@@ -20,20 +20,6 @@ HTTP_MODULES = words(
     ninja. cherrypy webob.exc apiflask. flask_limiter. slowapi. robyn. blacksheep. emmett
     """
 )
-_PHRASES = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
-_CLASSES = """
-    BadRequestKeyError 400, SecurityError 400, HTTPBadRequest 400, ValidationError 400, ParseError 400,
-    MissingArgumentError 400, NotAuthenticated 401, AuthenticationFailed 401, HTTPUnauthorized 401,
-    PermissionDenied 403, HTTPForbidden 403, Http404 404, HTTPNotFound 404, HTTPMethodNotAllowed 405,
-    NotAcceptable 406, RequestEntityTooLarge 413, UnsupportedMediaType 415, ImATeapot 418,
-    RequestValidationError 422, WebSocketRequestValidationError 422, Throttled 429,
-    RateLimitExceeded 429, TooManyRequests 429, UnprocessableEntity 422, UnprocessableContent 422,
-    ContentTooLarge 413, PayloadTooLarge 413, InvalidUsage 400, InvalidHeader 400, MethodNotSupported 405,
-    NotAuthorized 401, PermissionDenied 403, Validation 400, ClientDisconnected 400
-"""
-_STATUS_OF = {"".join(part for part in phrase if part.isalnum()): code for phrase, code in _PHRASES.items()}
-_ENDINGS = re.compile(r"(?:exception|error|problem)$")
-_STATUS_OF.update((name.lower(), int(code)) for name, code in map(str.split, _CLASSES.split(",")))
 _STATUS_IN_VALUE = re.compile(r"^(?:HTTP )?(?P<status>[1-5]\d\d)\b")
 _STATUS_IN_SOURCE = re.compile(
     r"(?:HTTPException|HTTPError|abort)\(\s*(?:status_code\s*=\s*|code\s*=\s*)?(?:[\w.]*HTTP_)?"
@@ -49,12 +35,14 @@ DISCONNECTS = frozenset(
     """
     )
 )
-_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
-_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio")
+_INTERRUPTS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError", "Cancelled"})
+_INTERRUPTED_BY = words("builtins asyncio concurrent.futures anyio trio twisted.internet.defer")
+_NO_TERMINAL = "EOF when reading a line"  # of `input()`: whoever was to answer has gone
 EITHER_SIDE = frozenset({"StreamClosedError", "ConnectionClosedOK"})  # a server and its clients raise these
 CLI_MODULES = words(
     """
-    click typer argparse optparse docopt cyclopts fire
+    click typer argparse optparse docopt cyclopts fire cleo plac absl.flags traitlets.config tyro
+    configargparse clize invoke.exceptions knack
     """
 )
 CLI_TYPES = frozenset(
@@ -62,7 +50,9 @@ CLI_TYPES = frozenset(
         """
     UsageError BadParameter BadOptionUsage BadArgumentUsage MissingParameter NoSuchOption
     NoSuchCommand ArgumentError ArgumentTypeError OptionError BadOptionError OptionValueError
-    DocoptExit ClickException Abort NoArgsIsHelpError CoercionError
+    DocoptExit ClickException Abort Exit NoArgsIsHelpError CoercionError FileError NoSuchOptionError
+    UnrecognizedArgsError MissingArgumentError UnknownOptionError IllegalFlagValueError FireExit
+    UnrecognizedFlagError
     """
     )
 )
@@ -70,7 +60,9 @@ VALIDATION_MODULES = words(
     """
     marshmallow jsonschema django.core.exceptions django.forms wtforms voluptuous colander cerberus
     rest_framework fastapi.exceptions webargs schema cattrs msgspec trafaret schematics
-    pydantic_core pydantic ninja.errors connexion validators email_validator
+    pydantic_core pydantic ninja.errors connexion validators email_validator fastjsonschema jsonschema_rs
+    xmlschema strictyaml yamale pykwalify openapi_core flask_smorest phonenumbers apischema oauthlib.oauth2
+    graphql.error flask_wtf.csrf rest_framework_simplejwt.exceptions
     """
 )
 VALIDATION_TYPES = frozenset(
@@ -78,13 +70,21 @@ VALIDATION_TYPES = frozenset(
         """
     ValidationError RequestValidationError WebSocketRequestValidationError Invalid MultipleInvalid
     DocumentError SchemaError ClassValidationError DataError EmailNotValidError StopValidation
-    ParseError
+    ParseError JsonSchemaValueException XMLSchemaValidationError YAMLValidationError YamaleError
+    EmailSyntaxError EmailUndeliverableError NumberParseException SchemaMissingKeyError
+    SchemaWrongKeyError SchemaForbiddenKeyError SchemaOnlyOneAllowedError InvalidGrantError
+    InvalidClientError InvalidRequestError GraphQLSyntaxError CSRFError InvalidToken DataConversionError
+    DataclassValidationError ForbiddenExtraKeysError BaseValidationError IterableValidationError
     """
     )
 )
 FOREIGN_INPUT = re.compile(
-    r"\b(?:model_validate\w*|parse_obj\w*|parse_raw\w*|parse_file|validate_(?:python|json|strings)|TypeAdapter)\b"
+    r"\b(?:model_validate\w*|parse_obj\w*|parse_raw\w*|parse_file|validate_(?:python|json|strings)"
+    r"|TypeAdapter)\b"
+    r"|\b(?:parse|parseAsync|validate\w*|decode)\(\s*(?:await )?(?:req|request|ctx|c\.req|event|body"
+    r"|formData)\b"
 )
+_EITHER_INPUT = frozenset({"ZodError", "$ZodError", "ValiError"})  # names of JavaScript have no module
 _SUSPICIOUS = frozenset(
     words(
         """
@@ -138,30 +138,39 @@ _INFRA_TYPES = frozenset(
     """
     )
 )
-_SCHEMA_TROUBLE = re.compile(
-    r"no such (?:table|column|function)|syntax error|does not exist|unknown column|has no column", re.I
+_OWN_TROUBLE = re.compile(  # a database says it, and the statements or their order are ours
+    r"deadlock|could not serialize|no such (?:table|column|function)|syntax error|does not exist"
+    r"|unknown column|has no column",
+    re.I,
 )
 UPSTREAM_ANSWERS = {
     ("requests.exceptions", "HTTPError"),
     ("httpx", "HTTPStatusError"),
     ("urllib.error", "HTTPError"),
     ("aiohttp.client_exceptions", "ClientResponseError"),
-    ("botocore.exceptions", "ClientError"),
 }
 _OUTBOUND = re.compile(
-    r"^(?:requests|urllib3|httpx|http\.client|urllib\.request|redis|pymysql|MySQLdb|psycopg2?|asyncpg|smtplib|ftplib"
-    r"|kombu|amqp|pika|boto|botocore|grpc|pymongo|elasticsearch|paramiko|subprocess|multiprocessing|concurrent|ssl|kafka"
+    r"^(?:requests|urllib3|httpx|http\.client|urllib\.request|redis|pymysql|MySQLdb|psycopg2?|asyncpg"
+    r"|smtplib|ftplib"
+    r"|kombu|amqp|pika|boto|botocore|grpc|pymongo|elasticsearch|paramiko|subprocess|multiprocessing"
+    r"|concurrent|ssl|kafka"
     r"|aiohttp\.(?:client|connector))(?:\.|$)"
 )
 _SCANNER_PATH = re.compile(
-    r"(?i)/(?:wp-(?:login|admin|content|includes|json|config)|xmlrpc\.php|\.env\b|\.git(?:/|$)|\.aws/|\.ssh/|\.svn/"
-    r"|\.DS_Store|phpmyadmin|pma/|myadmin|adminer|cgi-bin/|vendor/phpunit|boaform|HNAP1|solr/admin|actuator(?:/|$)"
-    r"|owa/|autodiscover|ecp/|manager/html|server-status|config\.(?:json|php|yml)\b|telescope/requests|_ignition/"
-    r"|containers/json|druid/|struts|\.well-known/security\.txt|[\w-]+\.(?:php\d?|aspx?|jsp|cgi)(?:$|\?))|\.\./\.\./|etc/passwd"
+    r"(?i)/(?:wp-(?:login|admin|content|includes|json|config)|xmlrpc\.php|\.env\b|\.git(?:/|$)|\.aws/"
+    r"|\.ssh/|\.svn/"
+    r"|\.DS_Store|phpmyadmin|pma/|myadmin|adminer|cgi-bin/|vendor/phpunit|boaform|HNAP1|solr/admin"
+    r"|actuator(?:/|$)"
+    r"|owa/|autodiscover|ecp/|manager/html|server-status|config\.(?:json|php|yml)\b|telescope/requests"
+    r"|_ignition/"
+    r"|containers/json|druid/|struts|\.well-known/security\.txt|[\w-]+\.(?:php\d?|aspx?|jsp|cgi)(?:$|\?))"
+    r"|\.\./\.\./|etc/passwd"
 )
 _SCANNER_AGENT = re.compile(
-    r"(?i)zgrab|nikto|sqlmap|masscan|nmap|nuclei|wpscan|dirbuster|gobuster|feroxbuster|acunetix|nessus|censys|shodan"
-    r"|netsystemsresearch|expanse|l9explore|l9tcpid|paloalto|internet-measurement|leakix|jorgee|zmeu|morfeus|openvas|qualys"
+    r"(?i)zgrab|nikto|sqlmap|masscan|nmap|nuclei|wpscan|dirbuster|gobuster|feroxbuster|acunetix|nessus"
+    r"|censys|shodan"
+    r"|netsystemsresearch|expanse|l9explore|l9tcpid|paloalto|internet-measurement|leakix|jorgee|zmeu"
+    r"|morfeus|openvas|qualys"
 )
 _HEALTH_PATH = re.compile(
     r"(?i)^/(?:-/)?(?:_?health(?:z|[_-]?check)?|livez?|liveness|readyz?|readiness|ping|heartbeat|alive)/?$"
@@ -171,16 +180,15 @@ _HEALTH_AGENT = re.compile(
 )
 
 
-def http_status(raised: ExceptionValue) -> int | None:
+def http_status(raised: ExceptionValue, *, in_request: bool) -> int | None:
     """The status that a server framework's HTTP exception stands for; None for every other exception."""
     if not (raised.module or "").startswith(HTTP_MODULES):
-        return foreign.http_status(raised)
+        return foreign.http_status(raised, in_request=in_request)
     name = raised.type.lower()
     innermost = raised.frames[-1] if raised.frames else None
     if match := _STATUS_IN_VALUE.match(raised.value):
         return int(match["status"])
-    plain = _ENDINGS.sub("", name.removeprefix("http"))
-    if (known := _STATUS_OF.get(name, _STATUS_OF.get(plain))) is not None:
+    if (known := status_named(name)) is not None:
         return known
     if raised.type in _SUSPICIOUS:
         return 413 if raised.type == "RequestDataTooBig" else 400
@@ -190,7 +198,7 @@ def http_status(raised: ExceptionValue) -> int | None:
         if match := _STATUS_IN_SOURCE.search(frame.context_line or ""):
             return int(match["status"] or match["named"])
     local = str(innermost.vars.get("status_code", "")) if innermost else ""
-    return int(local) if re.fullmatch(r"[1-5]\d\d", local) else _PHRASES.get(raised.value.strip().lower())
+    return int(local) if re.fullmatch(r"[1-5]\d\d", local) else PHRASES.get(raised.value.strip().lower())
 
 
 def is_validation(raised: ExceptionValue) -> bool:
@@ -198,11 +206,20 @@ def is_validation(raised: ExceptionValue) -> bool:
     module = raised.module or ""
     if module.startswith("django.core.exceptions") and raised.type in _SUSPICIOUS:
         return True
+    if raised.type in _EITHER_INPUT and not module:
+        return True
     return raised.type in VALIDATION_TYPES and _within(module, VALIDATION_MODULES)
+
+
+def may_be_own_input(raised: ExceptionValue) -> bool:
+    """Whether a library judges what own code builds as it judges what comes from outside."""
+    return (raised.module or "").startswith("pydantic") or raised.type in _EITHER_INPUT
 
 
 def is_interrupt(raised: ExceptionValue) -> bool:
     """Stopped on purpose, by the language's own exception for it (others have a CancelledError, too)."""
+    if raised.type == "EOFError" and raised.value == _NO_TERMINAL:
+        return True
     return raised.type in _INTERRUPTS and (not raised.module or _within(raised.module, _INTERRUPTED_BY))
 
 
@@ -213,7 +230,7 @@ def is_cli_usage(raised: ExceptionValue) -> bool:
 
 def is_infrastructure(raised: ExceptionValue, errno: int | None) -> bool:
     """Disk, memory, network, name resolution, a database or broker that does not answer."""
-    if raised.type in ("OperationalError", "InterfaceError") and _SCHEMA_TROUBLE.search(raised.value):
+    if raised.type in ("OperationalError", "InterfaceError") and _OWN_TROUBLE.search(raised.value):
         return False
     if raised.type in ("SSLError", "ReadError", "ProtocolError", "ConnectionError") and not (
         raised.module or raised.type == "ConnectionError"

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Fingerprint
 
 MECHANISM = "v1"
+Shape: TypeAlias = Callable[[str], str]  # a message without what changes from one occurrence to the next
 CHAIN_LIMIT = 30  # innermost in-app calls that are key
 _DEFAULT = re.compile(r"^\{\{\s*default\s*\}\}$")
-_TEMPLATE = re.compile(
+_KINDS = (
     r"(?P<quoted>\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`)"
     r"|(?P<url>\b[a-z][a-z0-9+.-]*://\S+)"
     r"|(?P<uuid>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"
@@ -25,22 +27,43 @@ _TEMPLATE = re.compile(
     r"|(?P<path>(?<![\w.])(?:/[\w.@~+-]+){2,}/?)"
     r"|(?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)"
     r"|(?P<hex>\b0x[0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b)"
-    r"|(?P<id>\b(?=\w*\d)(?=\w*[A-Za-z_])\w{6,}\b)"
+    r"|(?P<id>{id})"
     r"|(?P<number>(?<![A-Za-z_])[+-]?\d+(?:[.,:]\d+)*)"
 )
+_WORD = r"\b(?=\w*\d)(?=\w*[A-Za-z_])\w{6,}\b"
+_NAMED = r"\b[A-Za-z]\w*_-?\d+\b"  # an id by its prefix, with a sign or short: blk_-123, req_7
+_HOST = (  # by its ending: names of packages have dots as well
+    r"|(?P<host>\b(?:[\w-]+\.){2,}(?:com|net|org|edu|gov|info|io|de|uk|fr|it|es|nl|be|ch|at|pl|ru|cn|jp|kr|tw|in|br"
+    r"|mx|ar|au|ca|us|se|no|fi|dk|cz|ro|tr|local|localdomain|lan|internal|intranet|corp|home)\b(?![.(]\w))"
+)
+_ADDRESS = (  # of a network card, of a host
+    r"|(?P<address>\b(?:[0-9a-fA-F]{1,2}[:-]){5}[0-9a-fA-F]{1,2}\b|(?<![\w:])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\b"
+    r"|(?<![\w:])(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}\b)"
+)
+_TEMPLATE = re.compile(_KINDS.replace("{id}", _WORD))
+_GROUPED = re.compile(_KINDS.replace("|(?P<id>{id})", f"{_ADDRESS}{_HOST}|(?P<id>{_WORD}|{_NAMED})"))
+_MAY_DIFFER = re.compile(r"_-?\d|\w\.[\w-]+\.[a-z]{2}|[0-9a-fA-F]:[0-9a-fA-F:]")  # without it both give the same
 _MODULE_TAIL = re.compile(r"(\.py[co]?)$")
 _GENERATED = re.compile(r"0x[0-9a-fA-F]+|\b\d{3,}\b")
 
 
 def fingerprint(event: Event) -> Fingerprint:
     """Why this event is one with others. A fingerprint that the client sent wins; `{{ default }}` in it is
-    ours."""
+    ours. Where an earlier version of the mechanism would have made another key of it, that is told beside it."""
+    now = _keyed(event, grouped)
+    if not _MAY_DIFFER.search(_text_of(event)[:500]):
+        return now
+    before = _keyed(event, template)
+    return now if before.key == now.key else now.model_copy(update={"earlier": (before.key,)})
+
+
+def _keyed(event: Event, shape: Shape) -> Fingerprint:
     if event.client_fingerprint:
         parts: list[str] = []
         for part in event.client_fingerprint:
-            parts.extend(_own(event) if _DEFAULT.match(part) else [f"client: {part}"])
+            parts.extend(_own(event, shape) if _DEFAULT.match(part) else [f"client: {part}"])
         return _made(parts)
-    return _made(_own(event))
+    return _made(_own(event, shape))
 
 
 def template(text: str) -> str:
@@ -48,6 +71,13 @@ def template(text: str) -> str:
     addresses."""
     first = text.strip().split("\n", 1)[0][:500]
     return _TEMPLATE.sub(lambda match: f"<{match.lastgroup}>", first)
+
+
+def grouped(text: str) -> str:
+    """The template by which messages are one group: names and addresses of hosts and ids by their prefixes are
+    left out, too."""
+    first = text.strip().split("\n", 1)[0][:500]
+    return _GROUPED.sub(lambda match: f"<{match.lastgroup}>", first)
 
 
 def collapsed(calls: Sequence[str]) -> list[str]:
@@ -78,11 +108,11 @@ def module_of(frame: Frame) -> str:
     return ".".join(part for part in path.split("/")[-2:] if part and part != "__init__")
 
 
-def _own(event: Event) -> list[str]:
+def _own(event: Event, shape: Shape) -> list[str]:
     raised = event.exception
     if raised is None or (not raised.type and not raised.frames):
-        return _of_message(event)
-    parts = [f"type: {raised.type}" if raised.type else f"message: {_message_template(event)}"]
+        return _of_message(event, shape)
+    parts = [f"type: {raised.type}" if raised.type else f"message: {_message_template(event, shape)}"]
     root = event.exceptions[0]
     if len(event.exceptions) > 1 and root.type != raised.type:
         parts.append(f"root cause: {root.type}")
@@ -91,20 +121,24 @@ def _own(event: Event) -> list[str]:
         chain = collapsed([*chain, *(call for call in _calls(root) if call not in chain)])
     if chain:
         return parts + [f"call: {call}" for call in chain[-CHAIN_LIMIT:]]
-    return [*parts, f"message: {template(raised.value)}"]
+    return [*parts, f"message: {shape(raised.value)}"]
 
 
-def _of_message(event: Event) -> list[str]:
+def _of_message(event: Event, shape: Shape) -> list[str]:
     logger = [f"logger: {event.logger}"] if event.logger else []
-    return [*logger, f"message: {_message_template(event)}"]
+    return [*logger, f"message: {_message_template(event, shape)}"]
 
 
-def _message_template(event: Event) -> str:
+def _text_of(event: Event) -> str:
+    return event.message or (event.exception.value if event.exception else "") or ""
+
+
+def _message_template(event: Event, shape: Shape) -> str:
     entry = event.contexts.get("logentry")
     sent = entry.get("template") if isinstance(entry, dict) else None
     if isinstance(sent, str) and "%" in sent:
         return sent[:500]
-    return template(event.message or (event.exception.value if event.exception else "") or "")
+    return shape(_text_of(event))
 
 
 def _calls(raised: ExceptionValue) -> list[str]:

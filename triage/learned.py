@@ -23,6 +23,8 @@ from triage.learning.logistic import Model, sigmoid
 from triage.learning.text import level_prior
 
 WEIGHTS = "weights.json"
+SHIPPED_NAMES = {Domain.ALERT: "alerts, as shipped", Domain.MESSAGE: "logged messages, as shipped"}
+SHIPPED = frozenset(SHIPPED_NAMES.values())
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,19 @@ class Learned:
         self._rules = Rules()
         self._teams = dict(teams or {})
 
+    def measured(self) -> dict[str, str]:
+        """What each model was measured to keep and to cut, in words: by what the shipped ones judge (`SHIPPED`), and by
+        the name of each project that has one of its own."""
+        told = {SHIPPED_NAMES[kind]: part.said for kind, part in shipped().items()}
+        return told | {project: part.said for project, part in self._teams.items()}
+
     def classify(self, event: Event, analysis: Analysis) -> Verdict:
         """The rules' verdict; where they set nothing aside, with the model's score. Never raises."""
         verdict = self._rules.classify(event, analysis).model_copy(update={"classifier": self.name})
-        if not verdict.signal:
-            return verdict
+        if not verdict.signal or (analysis.http_status or 0) >= 500:
+            return (
+                verdict  # a 5xx that a framework caught is no message that was logged: a request failed by it
+            )
         past = Past(analysis.alerts_before, analysis.farthest_before)
         team = self._teams.get(event.project)
         if team is not None:

@@ -56,6 +56,8 @@ def _lane(verdict: Verdict, facts: Analysis) -> tuple[Lane, str]:
         return Lane.FOCUS, "it was resolved and has come back"
     if verdict.kind is Kind.CONFIGURATION:
         return Lane.FOCUS, "a setting or module is missing"
+    if (facts.http_status or 0) >= 500:
+        return Lane.FOCUS, f"the request was answered with {facts.http_status}{_touching(facts)}"
     if not facts.handled:
         return Lane.FOCUS, f"unhandled {facts.type}{_touching(facts)}"
     if facts.programming and not facts.deliberate and facts.own_frames:

@@ -11,7 +11,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -24,11 +24,12 @@ from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
-# Texts in which nothing can have to go are remembered: names, paths and lines of source come with each event again.
-CALM_TEXTS, CALM_LENGTH = 20_000, 200
+# What became of a text is remembered: names, paths, headers and lines of source come with each event again.
+KNOWN_TEXTS, KNOWN_LENGTH = 20_000, 400
 SEEN_PARTS = 1024  # frames and tables of modules that are known again by identity (`formats.sentry_json`)
 LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
+Reading: TypeAlias = tuple[str, list[Hit]]  # what is left of a text, and what was taken out of it
 _PERSON_FIELDS = frozenset({"username", "name", "first_name", "last_name", "full_name"})
 
 
@@ -40,11 +41,9 @@ class Redactor:
         self._rules = rules
         self._tokens = Tokens(key, rules)
         self._detectors = detectors(rules)
-        self._calm: set[str] = set()
         self._seen = Seen()
-        self._read: set[tuple[str, bool]] = (
-            set()
-        )  # texts with a trigger in which nothing was found; of source or not
+        self._chosen: dict[str, list[Detector]] = {}  # which detectors have to read a text that came before
+        self._read: dict[tuple[str, bool], Reading] = {}  # and what they found in it; of source or not
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
@@ -62,21 +61,27 @@ class Redactor:
         return self._walk([value]).text(value)
 
     def _walk(self, texts: list[str], parts: _Texts | None = None) -> _Walk:
-        walk = _Walk(
-            self._tokens,
-            self._rules,
-            self._detectors,
-            [text for text in texts if text not in self._calm],
-            parts,
-            self._seen,
-            self._read,
+        for known in (self._chosen, self._read):
+            if len(known) > KNOWN_TEXTS:
+                known.clear()
+        return _Walk(
+            self._tokens, self._rules, self._detectors, self._wanted(texts), parts, self._seen, self._read
         )
-        if len(self._calm) > CALM_TEXTS:
-            self._calm = set()
-        if len(self._read) > CALM_TEXTS:
-            self._read = set()
-        self._calm.update(walk.calm)
-        return walk
+
+    def _wanted(self, texts: list[str]) -> dict[str, list[Detector]]:
+        """`wanted`, which looks only at what did not come before."""
+        found, chosen, new = {}, self._chosen, []
+        for text in texts:
+            known = chosen.get(text)
+            if known:
+                found[text] = known
+            elif known is None:
+                new.append(text)
+        if new:
+            wants = wanted(new, self._detectors)
+            found |= wants
+            chosen.update((text, wants.get(text, [])) for text in new if len(text) <= KNOWN_LENGTH)
+        return found
 
 
 def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
@@ -171,23 +176,20 @@ class _Walk:
         tokens: Tokens,
         rules: Rules,
         every: list[Detector],
-        texts: list[str],
+        wanted: dict[str, list[Detector]],
         parts: _Texts | None,
         seen: Seen,
-        read: set[tuple[str, bool]],
+        known: dict[tuple[str, bool], Reading],
     ) -> None:
-        self._seen, self._nothing_in = seen, read
+        self._seen, self._known = seen, known
+        self._long: dict[tuple[str, bool], Reading] = {}  # known for this event only
         self._tokens = tokens
         self._rules = rules
         self._every = every
         self._rows: list[Redaction] = []
         self._path: list[str] = []
-        self._wanted = wanted(texts, every)
-        self.calm = [text for text in texts if text not in self._wanted and len(text) <= CALM_LENGTH]
+        self._wanted = wanted
         self._parts = parts
-        self._known: dict[
-            tuple[str, bool], tuple[str, list[Hit]]
-        ] = {}  # locals and lines repeat from frame to frame
 
     def _quiet(self, part: object) -> bool:
         """Whether nothing in a part of the event may have to go: a telling name would be among the wanted texts."""
@@ -217,18 +219,15 @@ class _Walk:
         first = self._wanted.get(value)
         if first is None or len(value) < 6:
             return value
-        if (value, source) in self._nothing_in:
-            return value
-        found = self._known.get((value, source))
+        known = self._known if len(value) <= KNOWN_LENGTH else self._long
+        found = known.get((value, source))
         if found is None:
-            found = self._known[(value, source)] = self._read(value, first, source)
-            if found == (value, []) and len(value) <= CALM_LENGTH:
-                self._nothing_in.add((value, source))
+            found = known[(value, source)] = self._read(value, first, source)
         for kind, rule in found[1]:
             self._note(kind, rule)
         return found[0]
 
-    def _read(self, value: str, chosen: list[Detector], source: bool) -> tuple[str, list[Hit]]:
+    def _read(self, value: str, chosen: list[Detector], source: bool) -> Reading:
         """The text without what the detectors find, again and again until they find nothing more."""
         hits: list[Hit] = []
         for _ in range(ROUNDS):
@@ -237,7 +236,7 @@ class _Walk:
                 value = detector.replace(value, self._tokens, hits, source)
             if value == before:
                 break
-            chosen = self._every
+            chosen = wanted([value], self._every).get(value, [])
         return value, hits
 
     # --- structures ---

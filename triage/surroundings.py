@@ -131,7 +131,8 @@ class Looked:
             "changes_before": list(self.changes),
             "similar": [{"incident": one.id, "score": one.score, "title": one.title, "because": one.because,
                          "outcome": self.outcomes.get(one.id)} for one in self.similar],
-            "episodes": [{"start": one.start.isoformat(), "seconds": one.lasted.total_seconds(), "events": one.count}
+            "episodes": [{"start": one.start.isoformat(), "seconds": one.lasted.total_seconds(), "events": one.count,
+                          **({"over": True} if one.over else {})}
                          for one in self.episodes[-_EPISODES:]] if self.flapping else None,
             "runbooks": [{"repo": one.runbook.repo, "path": one.runbook.path, "title": one.runbook.title,
                           "because": one.because, "steps": list(one.runbook.steps)} for one in self.runbooks],
@@ -145,7 +146,7 @@ def look(
 ) -> Looked:
     """What of the surroundings concerns an event. Never raises; the same input gives the same answer."""
     began = first_seen or event.timestamp
-    runs = episodes([one.at for one in around.seen])
+    runs = episodes(around.seen)
     globs = [
         glob
         for repo, glob in around.critical

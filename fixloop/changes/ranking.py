@@ -5,19 +5,21 @@ No model of language and no window in time: a change of seven months ago counts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fixloop import Repositories
+from fixloop import Repositories, Repository
 from fixloop.changes import model
 from fixloop.changes.clues import Clues, clues_of
-from fixloop.changes.evidence import Scene, Suspect, look
+from fixloop.changes.evidence import Scene, Suspect, look, names_changed
 from fixloop.changes.features import vectors
 from fixloop.changes.pull_requests import Asked, Brought, brought, completed, nobody
 from fixloop.changes.words import reasons, timeline, touching
+from fixloop.drift import records_in_tests, sentence
 from fixloop.situation import Situation
 from store.repair import CandidateChange
+from store.shapes import Presence
 
 LISTED = 30  # candidates that are kept
 Exposed = Mapping[tuple[str, str], datetime]
@@ -51,10 +53,12 @@ def rank(
     exposed: Exposed,
     since: datetime | None = None,
     asked: Asked = nobody,
+    presences: Sequence[Presence] = (),
 ) -> list[CandidateChange]:
     """The candidate changes, likeliest first. `exposed`: (repository, commit) -> when a release with it first ran;
-    `since` narrows to what was committed after it; `asked` is what a forge knows of a commit, by which nothing is
-    ranked. Raises Unavailable for a history that is not complete."""
+    `since` narrows to what was committed after it; `asked` is what a forge knows of a commit and `presences` how often
+    the missing fields were there, by neither of which anything is ranked. Raises Unavailable for a history that is not
+    complete."""
     clues = clues_of(situation)
     places = [(repositories.get(one.name), one.commit) for one in situation.layout.repositories]
     scenes = look(clues, places, None if since is None else int(since.timestamp()))
@@ -69,14 +73,46 @@ def rank(
     }
     came = completed(came, [(one.repo, one.suspect.change.sha) for one in listed], asked)
     failed = [event.timestamp for event in situation.events]
+    drifts = _drifts(
+        listed, clues, presences, {repository.name: (repository, at) for repository, at in places}
+    )
     return [
-        _candidate(one, by_repo[one.repo], clues, came[one.repo, one.suspect.change.sha], exposed, failed)
+        _candidate(
+            one, by_repo[one.repo], clues, came[one.repo, one.suspect.change.sha], exposed, failed,
+            drifts.get((one.repo, one.suspect.change.sha), ()),
+        )
         for one in listed
-    ]
+    ]  # fmt: skip
+
+
+def _drifts(
+    listed: Sequence[Ranked],
+    clues: Clues,
+    presences: Sequence[Presence],
+    places: Mapping[str, tuple[Repository, str]],
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What the payloads have of the fields that a change began to read: said of the likeliest change of each field."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for presence in presences:
+        name = presence.field.rpartition(".")[2]
+        for one in listed:
+            added, removed = names_changed(one.suspect, clues.names)
+            if name in added - removed:
+                records = records_in_tests(*places[one.repo], name, presence.siblings)
+                place = (one.repo, one.suspect.change.sha)
+                found[place] = (*found.get(place, ()), sentence(name, presence, records))
+                break
+    return found
 
 
 def _candidate(
-    one: Ranked, scene: Scene, clues: Clues, how: Brought, exposed: Exposed, failed: list[datetime]
+    one: Ranked,
+    scene: Scene,
+    clues: Clues,
+    how: Brought,
+    exposed: Exposed,
+    failed: list[datetime],
+    drift: Sequence[str],
 ) -> CandidateChange:
     change = one.suspect.change
     committed = datetime.fromtimestamp(change.committed, UTC)
@@ -87,6 +123,6 @@ def _candidate(
         authored_at=datetime.fromtimestamp(change.authored, UTC), pull_request=how.pull_request,
         merged_at=merged or committed, first_exposed_at=first, files=one.suspect.files[:50],
         score=round(one.share, 4),
-        reasons=(*reasons(one.suspect, scene, clues), timeline(committed, merged, first, failed)),
+        reasons=(*drift, *reasons(one.suspect, scene, clues), timeline(committed, merged, first, failed)),
         hunks=touching(one.suspect, scene, clues),
     )  # fmt: skip

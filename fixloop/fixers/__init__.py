@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fixloop.prove import Cause
     from fixloop.reproduce.ladder import Reproduction
     from fixloop.situation import Situation
-    from store.repair import Hypothesis, Patch, Reproducer, Validation
+    from store.repair import CandidateChange, Hypothesis, Patch, Reproducer, Validation
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class FixCase:
     bench: Bench
     hypotheses: tuple[Hypothesis, ...] = ()  # checked, with what the runs made of them
     reproducer: Reproducer | None = None
+    changes: tuple[CandidateChange, ...] = ()  # that may have caused it, with their verdicts
 
 
 class Fixer(Protocol):

@@ -27,11 +27,11 @@ def _stated(node: ast.AST, key: str) -> str | None:
         case ast.Call(
             func=ast.Attribute(attr="get" | "setdefault" | "pop"), args=[ast.Constant(value=k), default]
         ) if k == key:
-            return _plain(default)
+            return literal(default)
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as default) if name == key:
-            return _plain(default)
+            return literal(default)
         case ast.BoolOp(op=ast.Or(), values=[first, default]) if _reads(first, key):
-            return _plain(default)
+            return literal(default)
         case _:
             return None
 
@@ -40,19 +40,36 @@ def _reads(node: ast.expr, key: str) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=k), *_]):
             return bool(k == key)
-        case ast.Subscript(slice=ast.Constant(value=k)):
+        case ast.Subscript(slice=ast.Constant(value=k)) | ast.Attribute(attr=k):
             return bool(k == key)
         case _:
             return False
 
 
-def _plain(default: ast.expr) -> str | None:
-    """Only defaults that say something: a literal other than None."""
+def default_for_name(name: str, nodes: Iterable[ast.AST]) -> str | None:
+    """What the team's code takes where a key or a field of that name has no value, as source: `x.get(name) or D`,
+    `x.name if x.name is not None else D`. None where nobody says, or where they do not agree."""
+    votes: Counter[str] = Counter()
+    for node in nodes:
+        match node:
+            case ast.BoolOp(op=ast.Or(), values=[first, default]) if _reads(first, name):
+                votes.update(filter(None, [literal(default)]))
+            case ast.IfExp(test=ast.Compare(left=left, ops=[ast.IsNot()]), body=body, orelse=default) if (
+                _reads(left, name) and ast.dump(left) == ast.dump(body)
+            ):
+                votes.update(filter(None, [literal(default)]))
+            case _:
+                continue
+    return next(iter(votes)) if len(votes) == 1 else None
+
+
+def literal(node: ast.expr, *, none: bool = False) -> str | None:
+    """The source of a literal; None says nothing, but with `none`."""
     try:
-        value = ast.literal_eval(default)
+        value = ast.literal_eval(node)
     except (ValueError, SyntaxError, TypeError):
         return None
-    return None if value is None else ast.unparse(default)
+    return None if value is None and not none else ast.unparse(node)
 
 
 def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> str | None:
@@ -66,7 +83,7 @@ def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> str | N
                     if word.arg == "default":
                         votes[ast.unparse(word.value)] += 1
             case ast.IfExp(body=ast.Subscript(), test=ast.Name(), orelse=default) if call == "[]":
-                plain = _plain(default)
+                plain = literal(default)
                 if plain:
                     votes[plain] += 1
             case _:

@@ -19,7 +19,7 @@ class RevertFixer:
 
     def propose(self, case: FixCase) -> Sequence[Patch]:
         cause = case.cause
-        if cause is None or cause.change.verdict != ChangeVerdict.PROVEN or not cause.diff:
+        if cause is None or cause.change.verdict != ChangeVerdict.PROVEN or not cause.diff or cause.whole:
             return ()
         change = cause.change
         base = case.bench.layout.repo(change.repo).commit

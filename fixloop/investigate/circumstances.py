@@ -40,6 +40,7 @@ def race(pack: Pack) -> Iterator[Guess]:
         kind="race", score=0.6 if checked and (telling or close) else 0.35,
         statement=f"two at once: what was looked at had changed when it was acted on{together}",
         evidence=tuple(evidence),
+        predicts="one call after the other works", test=Prediction(kind="schedule"),
         missing=() if close else (
             "what else ran at that moment: access log lines of the same second (setting `logs`)",),
     )  # fmt: skip
@@ -232,5 +233,7 @@ def configuration(pack: Pack) -> Iterator[Guess]:
         kind="configuration", score=0.5,
         statement=f"the setting {name or 'that the message names'} is absent or has another form{where}",
         evidence=(told(pack, "what is missed"), line(pack, "reads it")),
+        predicts=f"with {name} in the environment the same call works" if name else "",
+        test=Prediction(kind="setting", name=name) if name else None,
         missing=(f"the environment of that process{where}: is {name or 'it'} set there, and since which deployment",),
     )  # fmt: skip

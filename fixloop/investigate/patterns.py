@@ -44,6 +44,7 @@ def missing_shape(pack: Pack) -> Iterator[Guess]:
         kind="missing_shape", score=0.3,
         statement=f"the record has no {key!r}, and the code takes it for granted{share}",
         evidence=(told(pack, "the key that is missing"), at),
+        predicts=f"with {key!r} in the record the same call works", test=Prediction(kind="value", name=key),
         missing=(f"a record that has {key!r}: which sender leaves it out, and since when",),
     )  # fmt: skip
 

@@ -21,12 +21,17 @@ _HASH = re.compile(r"\b[0-9a-f]{7,40}\b")
 _UNTESTED = "a run of that change: `nightdesk causes INC-n --prove` runs the likeliest first"
 
 
+def about(one: Hypothesis) -> tuple[str, str] | None:
+    """(repository, commit) of the change that a hypothesis predicts something of."""
+    return (one.test.repo, one.test.commit) if one.test is not None and one.test.kind == "change" else None
+
+
 def suspected_first(
     candidates: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis], hints: Sequence[str] = ()
 ) -> list[CandidateChange]:
     """The candidates, with those first that a hint or a hypothesis of somebody other than the patterns is about: who
     reads the code may know better than the ranking, and to be wrong costs one run."""
-    named = {(one.test.repo, one.test.commit) for one in hypotheses if one.test and one.by != "patterns"}
+    named = {pair for one in hypotheses if one.by != "patterns" and (pair := about(one)) is not None}
     told = [word for hint in hints for word in _HASH.findall(hint)]
 
     def suspected(change: CandidateChange) -> bool:
@@ -40,13 +45,13 @@ def unlisted(
 ) -> list[tuple[str, str]]:
     """(repository, commit) of hypotheses about changes that the ranking does not list."""
     known = {(change.repo, change.commit) for change in candidates}
-    named = dict.fromkeys((one.test.repo, one.test.commit) for one in hypotheses if one.test)
+    named = dict.fromkeys(pair for one in hypotheses if (pair := about(one)) is not None)
     return [pair for pair in named if pair not in known]
 
 
 def untested(changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]) -> list[CandidateChange]:
     """The changes that a hypothesis is about and that nothing has run."""
-    named = {(one.test.repo, one.test.commit) for one in hypotheses if one.test}
+    named = {pair for one in hypotheses if (pair := about(one)) is not None}
     waiting = (change for change in changes if change.verdict is ChangeVerdict.UNTESTED)
     return [change for change in waiting if (change.repo, change.commit) in named]
 
@@ -63,12 +68,15 @@ def settled(
 def _settled(
     one: Hypothesis, known: dict[tuple[str, str], CandidateChange], ended: Ended | None, said: str
 ) -> Hypothesis:
-    change = known.get((one.test.repo, one.test.commit)) if one.test else None
+    if one.status in ("supported", "refuted") and about(one) is None:
+        return one  # an experiment has settled it
+    pair = about(one)
+    change = known.get(pair) if pair is not None else None
     if change is not None and change.verdict is not ChangeVerdict.UNTESTED:
         status = _STATUS.get(change.verdict, "undetermined")
         return one.model_copy(update={"status": status, "shown": change.said or str(change.verdict)})
     if ended is None:
         return one
-    lacks = _CANNOT_RUN.get(ended, _UNTESTED if one.test else "").format(said=said)
+    lacks = _CANNOT_RUN.get(ended, _UNTESTED if pair is not None else "").format(said=said)
     missing = tuple(dict.fromkeys((*one.missing, lacks))) if lacks else one.missing
     return one.model_copy(update={"status": "undetermined", "missing": missing})

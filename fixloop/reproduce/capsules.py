@@ -41,7 +41,7 @@ def enriched(event: Event) -> Event:
     content = event.capsule.content if event.capsule else None
     if not content or event.exception is None:
         return event
-    shared = dict(_shared(content))
+    shared = dict(shared_nodes(content))
     circular = _parts_of_themselves(shared)
     redacted = [row[0] for row in content["redacted"]]
     frames = _matched(
@@ -56,7 +56,7 @@ def enriched(event: Event) -> Event:
     })  # fmt: skip
 
 
-def _shared(node: Any) -> Iterator[tuple[int, Any]]:
+def shared_nodes(node: Any) -> Iterator[tuple[int, Any]]:
     """The nodes that others refer to."""
     pending = [node]
     while pending:

@@ -86,11 +86,13 @@ class Catalogue:
                 if isinstance(node, ast.ClassDef) and node.name == last:
                     yield OwnClass(module, node)
 
-    def class_of(self, name: str) -> str | None:
-        """The dotted name of the one class of that name, or None: for values that name their class."""
+    def class_of(self, name: str, near: str = "") -> str | None:
+        """The dotted name of the one class of that name, or of the one in the module `near`; None where that is not
+        said: for values that name their class."""
         found = self.classes(name)
         if found or not name.replace(".", "").isidentifier():
-            return found[0].dotted if len(found) == 1 else None
+            close = [one for one in self._classes.get(name, ()) if one.module == near]
+            return (close or found)[0].dotted if len(found) == 1 or close else None
         return self._assigned(name.rpartition(".")[2])
 
     def _assigned(self, name: str) -> str | None:
@@ -176,6 +178,26 @@ class Catalogue:
         bases = {ast.unparse(base).rpartition(".")[2] for base in own.node.bases}
         return bool(decorators & _FIELDS or bases & _RECORDS)
 
+    def is_record(self, own: OwnClass) -> bool:
+        """Whether a class is a tuple with named fields."""
+        return any(name == own.name for name, _, _ in _records(ast.Module([own.node], [])))
+
+    def records(self, attributes: set[str], size: int, near: str) -> list[str]:
+        """Tuples of so many named fields that have these attributes, by their dotted names: first those of `near` and
+        its package, and of modules that speak of the attributes."""
+        package = near.partition(".")[0]
+        found = []
+        for module in sorted(
+            self.texts, key=lambda name: (name != near, name.partition(".")[0] != package, name)
+        ):
+            text = self.texts[module]
+            if "namedtuple" not in text.lower():
+                continue
+            for name, fields, others in _records(self.tree(module) or ast.Module([], [])):
+                if len(fields) == size and attributes <= {*fields, *others}:
+                    found.append(f"{module}.{name}")
+        return found[:MOST]
+
     # --- functions and instances ---------------------------------------------------------------------------------
 
     def original(self, module: str, name: str) -> str:
@@ -250,6 +272,41 @@ class Catalogue:
             if len(found) >= MOST:
                 break
         return found[:MOST]
+
+
+def _records(tree: ast.Module) -> Iterator[tuple[str, list[str], set[str]]]:
+    """Tuples with named fields at the top level of a module: name, fields, what else they have."""
+    for node in _top(tree):
+        if isinstance(node, ast.ClassDef):
+            others = {
+                one.name for one in node.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))
+            }
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            made = next((base for base in node.bases if isinstance(base, ast.Call)), None)
+            if "NamedTuple" in bases:
+                yield node.name, [field.name for field in _field_parameters(node)], others
+            elif made is not None and _named_fields(made):
+                yield node.name, _named_fields(made), others
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+            and (fields := _named_fields(node.value))
+        ):
+            yield node.targets[0].id, fields, set()
+
+
+def _named_fields(call: ast.Call) -> list[str]:
+    """The fields in `namedtuple("Point", "x y")`, `namedtuple("Point", ["x", "y"])`; empty for other calls."""
+    if ast.unparse(call.func).rpartition(".")[2] not in ("namedtuple", "NamedTuple") or len(call.args) < 2:
+        return []
+    match call.args[1]:
+        case ast.Constant(value=str(text)):
+            return text.replace(",", " ").split()
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            firsts = [item.elts[0] if isinstance(item, ast.Tuple) and item.elts else item for item in items]
+            return [str(one.value) for one in firsts if isinstance(one, ast.Constant)]
+    return []
 
 
 def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:

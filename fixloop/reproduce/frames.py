@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fixloop.reproduce.catalogue import OwnClass
+from fixloop.reproduce.nested import decorated, given_by
 from fixloop.reproduce.objects import Filler
+from fixloop.reproduce.observed import Seen, answering, first_state, observations
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.reprs import class_name
 from fixloop.reproduce.scene import Scene
-from fixloop.reproduce.syntax import Function, function_at, parse, required, spoiled
+from fixloop.reproduce.syntax import Function, FunctionNode, function_at, parse, required, spoiled
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
@@ -23,7 +26,9 @@ from store.event import Frame
 from store.incident import CodeLocation
 
 CALLS = 70  # calls that are made of one frame
+KINDS = 3  # classes that a method's object is taken for
 STATES = 6  # of which so many are also made after earlier calls of the same method
+SEEN = 8  # the cost of a stand-in that answers as it was seen
 _LEFT_OUT = Way({"$left_out": True})
 
 
@@ -62,10 +67,16 @@ def frame_calls(own: OwnFrame, filler: Filler, settings: str | None = None) -> l
     slots = _slots(function, own, filler)
     if isinstance(slots, NoCall):
         return slots
-    receivers = _receivers(function, own, filler)
+    target = _target(function, own, settings)
+    if function.nested and function.kind != "method":
+        reached = _inside(function, target, own, filler)
+        if reached is None:
+            return NoCall(f"{function.qualname} is defined inside another function")
+        target, receivers = reached
+    else:
+        receivers = _receivers(function, own, filler)
     if not receivers:
         return NoCall(f"{function.classes[-1].name} cannot be made out of what the event shows")
-    target = _target(function, own, settings)
     found: list[Call] = []
     for ways in cheapest([receivers, *(slot.ways for slot in slots)], CALLS):
         inputs, notes = _inputs(ways[0], list(zip(slots, ways[1:], strict=True)))
@@ -140,8 +151,6 @@ def frame_function(own: OwnFrame) -> Function | NoCall:
         return NoCall(f"no function {name} around line {line} of {own.location.path}")
     if name.startswith("<"):
         return NoCall(f"{name} is a part of {function.qualname}")
-    if function.nested and function.kind != "method":
-        return NoCall(f"{function.qualname} is defined inside another function")
     return function
 
 
@@ -162,6 +171,31 @@ def _target(function: Function, own: OwnFrame, settings: str | None) -> dict[str
     if settings:
         target["settings"] = settings
     return target
+
+
+def _inside(
+    function: Function, target: dict[str, Any], own: OwnFrame, filler: Filler
+) -> tuple[dict[str, Any], list[Way]] | None:
+    """How a function inside another one is called: by what it decorates, or by what gives it; None for others."""
+    dotted = decorated(function, own.frame.vars, filler.catalogue, own.module)
+    if dotted is not None:
+        module = max((name for name in filler.catalogue.texts if dotted.startswith(f"{name}.")), key=len)
+        return {**target, "module": module, "qualname": dotted[len(module) + 1 :]}, [Way(None)]
+    tree = parse(own.source)
+    outer = given_by(function, tree) if tree is not None else None
+    slots = _slots(outer, own, filler) if outer is not None else None
+    if outer is None or slots is None or isinstance(slots, NoCall):
+        return None
+    name, receivers = variable(function.node.name, outer.node.name), []
+    for ways in cheapest([slot.ways for slot in slots], KINDS * KINDS) if slots else [()]:
+        inputs, notes = _inputs(Way(None), list(zip(slots, ways, strict=True)))
+        made: dict[str, Any] = {
+            "name": name, "call": f"{own.module}.{outer.qualname}", "args": inputs["args"], "kwargs": inputs["kwargs"],
+            "calls": [], "set": {},
+        }  # fmt: skip
+        cost = 1 + sum(way.cost for way in ways)
+        receivers.append(Way({"$ref": name}, cost, notes, (*inputs.get("objects", ()), made)))
+    return {**target, "qualname": f"{outer.qualname}.__call__", "receiver": "value"}, receivers
 
 
 # --- arguments --------------------------------------------------------------------------------------------------
@@ -242,7 +276,11 @@ def _ways(
     if kept is not None:
         found += [way.noted(touched.get(name), 2) for way in filler.ways(kept, wanted)]
         for way in found[:1] if not isinstance(kept, Typed) else ():
-            found += [*_richer(way, wanted, filler), *_variants(way, name)]
+            found += [
+                *_richer(way, wanted, filler),
+                *_variants(way, name),
+                *_longer(way, name, node, own, filler),
+            ]
     site = filler.scene.call_site
     for key in (name, str(at)):
         if key in site and (kept is None or name in touched):
@@ -259,7 +297,22 @@ def _ways(
         ]
     if kept is None and is_needed:
         found += filler.of_hole(wanted, 0)
+    if not found or found[0].cost > SEEN:
+        found += _as_answered(name, node, own, filler)
     return sorted(found, key=lambda way: way.cost)
+
+
+def _seen(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Seen:
+    """What the frame's function has seen of one of its parameters."""
+    line = own.location.line or own.frame.lineno or 0
+    return observations(node, line, own.frame.vars, filler.scene.raised_here).get(name, Seen())
+
+
+def _as_answered(name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+    """A parameter that answers as the function has seen it."""
+    way = answering(_seen(name, node, own, filler), filler.nearest)
+    if way is not None:
+        yield way.noted(f"{name}: a stand-in that answers as the locals show it", SEEN)
 
 
 def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
@@ -269,6 +322,12 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
     lacking = {name for name in wanted.used if kind is not None and not hasattr(kind, name)}
     if kind is None or not lacking:
         return
+    if isinstance(way.value, list):
+        for dotted in filler.catalogue.records(lacking, len(way.value), filler.near):
+            note = f"{wanted.name}: a {dotted.rpartition('.')[2]}, of which the event shows a list"
+            yield replace(
+                way, value={"$call": dotted, "args": way.value, "kwargs": {}}, notes=(*way.notes, note)
+            )
     for own in filler.catalogue.classes_with(lacking, filler.near, kind.__name__):
         name = variable(wanted.name, own.name)
         shown = {key: filler.ways(filler.scene.frame.vars[key], Wanted(key)) for key in sorted(lacking)
@@ -282,6 +341,32 @@ def _richer(way: Way, wanted: Wanted, filler: Filler) -> Iterator[Way]:
             )
             objects = (*(one for part in parts for one in part.objects), made)
             yield Way({"$ref": name}, sum(part.cost for part in parts), notes, objects)
+
+
+def _longer(way: Way, name: str, node: FunctionNode, own: OwnFrame, filler: Filler) -> Iterator[Way]:
+    """A list of which the SDK kept the beginning, with the item that a loop had come to, or that a frame farther in
+    shows."""
+    if not isinstance(way.value, list) or len(way.value) != SDK_ITEMS:
+        return
+    seen = _seen(name, node, own, filler).parts.get("for")
+    at_hand = [answering(seen, filler.nearest)] if seen else []
+    inner = (one for one in filler.scene.pool if one.distance <= 0 and _alike(one.value, way.value[0]))
+    at_hand += [Way(one.value, 1 - one.distance) for one in inner]
+    for item in at_hand:
+        if item is not None and item.value not in way.value:
+            note = f"{name}: the first {SDK_ITEMS} items, and the one that was at hand"
+            both = [*way.value, item.value]
+            objects = (*way.objects, *item.objects)
+            yield replace(
+                way, value=both, cost=way.cost + item.cost, notes=(note, *item.notes), objects=objects
+            )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values may be items of one list: of one kind, mappings with a key in common."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return bool(set(one) & set(other))
+    return type(one) is type(other) and not isinstance(one, (dict, bool)) and one is not None
 
 
 def _variants(way: Way, name: str) -> Iterator[Way]:
@@ -327,21 +412,85 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         return [Way(None)]
     owner = OwnClass(own.module, function.classes[-1])
     found: list[Way] = []
+    is_top = len(function.classes) == 1 and not function.nested
+    kinds = _kinds(owner, kept, filler) if is_top else []
     if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
     elif kept is not None:
-        found += [_contained(way, owner) for way in filler.ways(kept, Wanted(name))]
-    if len(function.classes) == 1 and not function.nested:
+        for way in filler.ways(kept, Wanted(name)):
+            found.append(_contained(way, owner, filler))
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, way)]
+    if is_top:
         found += filler.of_class(owner, Wanted(name))
+        if kept is None or isinstance(kept, str | Typed):
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler)]
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(distinct(found), key=lambda way: way.cost)
 
 
-def _contained(way: Way, owner: OwnClass) -> Way:
+def _kinds(owner: OwnClass, kept: Any, filler: Filler) -> list[OwnClass]:
+    """The classes that a method's object may be of: the one that its repr names, those whose methods were called
+    farther in, the one that has the method."""
+    named = class_name(kept) if isinstance(kept, str) else None
+    known = [*(filler.catalogue.classes(named) if named else ()), *reversed(filler.kin)]
+    derived = [
+        one for one in known if any(base.dotted == owner.dotted for base in filler.catalogue.lineage(one))
+    ]
+    return list({one.dotted: one for one in [*derived, owner]}.values())[:KINDS]
+
+
+def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
     """A container of the team's own kind, made from the plain one that the SDK kept of it."""
     name = variable("self", owner.name)
-    made = {"name": name, "call": owner.dotted, "args": [way.value], "kwargs": {}, "calls": [], "set": {}}
+    fields = filler.catalogue.is_record(owner) and isinstance(way.value, list)
+    args = way.value if fields else [way.value]
+    made: dict[str, Any] = {
+        "name": name,
+        "call": owner.dotted,
+        "args": args,
+        "kwargs": {},
+        "calls": [],
+        "set": {},
+    }
     return Way({"$ref": name}, way.cost, way.notes, (*way.objects, made))
+
+
+def _as_seen(
+    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None
+) -> Iterator[Way]:
+    """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
+    another frame shows under their names, what the constructor gives them, else a stand-in. `content` is what it
+    holds, where it is a container."""
+    seen = _seen(name, function.node, own, filler).parts
+    state = first_state(filler.catalogue.method(owner, "__init__"))
+    read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
+    parts: dict[str, Way] = {}
+    for attribute in sorted({*read, *seen} & filler.catalogue.attributes(owner)):
+        way = answering(seen[attribute], filler.nearest) if attribute in seen else None
+        shown = (filler.nearest(attribute, kept) for kept, _ in filler.scene.kept(attribute))
+        way = way or next((one for one in shown if one is not None), None)
+        if way is None and attribute not in state:
+            way = Way(
+                {"$call": STAND_IN, "args": [], "kwargs": {}},
+                3,
+                (f"{attribute} of {owner.name}: a stand-in",),
+            )
+        if way is not None:
+            parts[attribute] = way
+    if not parts and not state and content is None:
+        return
+    state |= {attribute: way.value for attribute, way in parts.items()}
+    called = variable("self", owner.name)
+    made: dict[str, Any] = {
+        "name": called,
+        "value": {"$made": owner.dotted, "state": state},
+        "calls": [],
+        "set": {},
+    }
+    note = f"{name}: a {owner.name} past its constructor, with what {function.node.name}() reads of it"
+    notes = (note, *(said for way in parts.values() for said in way.notes))
+    objects = tuple(one for way in parts.values() for one in way.objects)
+    yield Way({"$ref": called}, 6 + sum(way.cost for way in parts.values()), notes, (*objects, made))
 
 
 # --- together -----------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ _KEPT = (
 )
 _KNOWN = frozenset({
     "trace", "runtime", "os", "device", "app", "browser", "gpu", "culture", "cloud_resource", "response", "flags",
-    "profile", "replay", "sys.argv", "character_encoding", *(place for place, _ in _KEPT),
+    "profile", "replay", "baggage", "sys.argv", "character_encoding", *(place for place, _ in _KEPT),
 })  # fmt: skip
 _CONSTRUCTED = re.compile(r"(?:datetime\.\w+|Decimal|UUID|(?:Pure)?PosixPath)\(.*\)", re.DOTALL)
 _FRAMEWORKS = {

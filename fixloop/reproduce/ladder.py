@@ -8,9 +8,11 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
+from fixloop.oracle import ended_well
+from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
@@ -23,6 +25,7 @@ from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
+from fixloop.reproduce.world import served
 from fixloop.reproduce.write import call_source
 from fixloop.runner import Outcome, Runner
 from fixloop.situation import Sighting, Situation
@@ -238,6 +241,7 @@ class _Climb:
 
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
         wanted = sighting.signature
+        recipe = served(recipe, sighting.event, self._situation.catalogue)
         said = ""
         for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
             candidate = recipe.model_copy(update={"repeat": repeat})
@@ -250,7 +254,8 @@ class _Climb:
             is_same = wanted is not None and wanted.matches(outcome)
             way = recipe.entry in ("http", "cli") or cost == 0 or _same_way(sighting, recipe, outcome)
             if wanted is not None and is_same and way:
-                return Reproduction(candidate, wanted, outcome, sighting.event.event_id)
+                signature = replace(wanted, escapes=not ended_well(candidate, outcome))
+                return Reproduction(candidate, signature, outcome, sighting.event.event_id)
             said = said or describe(outcome)
             if outcome.status != "ok":
                 break  # it fails in another way: the same again would not help
@@ -289,13 +294,17 @@ def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
     error = sighting.event.exception
     frames = error.frames if error else (own.frame,)
     catalogue = situation.catalogue
-    nodes = [
-        f.node
+    inner = [
+        (one.module, function)
         for one in sighting.own
-        if one.index >= own.index and not isinstance(f := frame_function(one), NoCall)
+        if one.index >= own.index and not isinstance(function := frame_function(one), NoCall)
     ]
+    nodes = tuple(function.node for _, function in inner)
+    kin = tuple(
+        OwnClass(module, function.classes[0]) for module, function in inner if len(function.classes) == 1
+    )
     message = error.value if error else ""
-    return Filler(Scene(frames, own.index, catalogue.class_of, message), catalogue, own.module, tuple(nodes))
+    return Filler(Scene(frames, own.index, catalogue.class_of, message), catalogue, own.module, nodes, kin)
 
 
 def _same_way(sighting: Sighting, recipe: Recipe, outcome: Outcome) -> bool:

@@ -36,9 +36,13 @@ def made(kind, state, content=None):
         one = base.__new__(kind)
     elif issubclass(kind, BaseException):
         one = base.__new__(kind, *content)
-    elif issubclass(kind, (list, dict, set)):
+    elif issubclass(kind, dict):
         one = base.__new__(kind)
-        (list.extend if issubclass(kind, list) else base.update)(one, content)
+        for key in content:
+            base.__setitem__(one, key, content[key])
+    elif issubclass(kind, (list, set)):
+        one = base.__new__(kind)
+        (list.extend if issubclass(kind, list) else set.update)(one, content)
     else:
         one = base.__new__(kind, content)
     return filled(one, state)
@@ -68,11 +72,16 @@ class Lines:
     setup: list[str] = field(default_factory=list)
     handling: list[str] = field(default_factory=list)  # lines up to the `except` in which the call is made
     around: list[str] = field(default_factory=list)  # the head of a block that everything stands in
+    blocks: list[str] = field(
+        default_factory=list
+    )  # heads of blocks, one in the other, in which the statements stand
     result: str = ""
 
     def body(self, statements: list[str]) -> list[str]:
         """The set-up and then the statements, inside the handler where there is one."""
         inner = [*self.handling, indent("\n".join(statements), "    ")] if self.handling else statements
+        for head in reversed(self.blocks):
+            inner = [head, indent("\n".join(inner), "    ")]
         every = [*self.setup, *inner]
         return [*self.around, indent("\n".join(every), "    ")] if self.around else every
 

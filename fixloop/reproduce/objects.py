@@ -18,6 +18,7 @@ from typing import Any
 
 from fixloop.reproduce.capsules import tree_of
 from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, parameters
+from fixloop.reproduce.observed import first_state
 from fixloop.reproduce.reprs import class_name, expression, function_name, positional, shown
 from fixloop.reproduce.scene import Scene, bare
 from fixloop.reproduce.typed import Typed
@@ -55,11 +56,12 @@ class Filler:
     catalogue: Catalogue
     near: str
     stack: tuple[ast.AST, ...] = ()  # the functions from this frame inwards
+    kin: tuple[OwnClass, ...] = ()  # the classes of the methods from this frame inwards
     _ways: dict[tuple[str, str, int], list[Way]] = field(default_factory=dict)
 
     def own_class(self, name: str) -> str | None:
         """The team's own class, or a function that a class shows as its repr, by the name in a repr."""
-        return self.catalogue.class_of(name) or self.catalogue.makes(name, self.near)
+        return self.catalogue.class_of(name, self.near) or self.catalogue.makes(name, self.near)
 
     def ways(self, kept: Any, wanted: Wanted, depth: int = 0) -> list[Way]:
         """Ways to have what the SDK or a capsule kept, the cheapest first. Empty where there is none."""
@@ -75,7 +77,36 @@ class Filler:
         ]
         if isinstance(kept, str) and isinstance(built.value, dict) and "$call" in built.value:
             found += self._otherwise(kept, wanted, depth)
+        past = self._past_constructors(built.value)
+        if past != built.value:
+            note = f"{wanted.name}: past its constructor, with what its repr shows"
+            made = (
+                replace(way, cost=way.cost + 4).noted(note, 0) for way in self.filled(past, wanted, depth)
+            )
+            found += [_by_name(wanted, way) for way in made]
         return found
+
+    def _past_constructors(self, tree: Any) -> Any:
+        """The tree with every object that a repr shows by keywords alone in the state that these name: a repr need not
+        be what a constructor takes."""
+        if isinstance(tree, list):
+            return [self._past_constructors(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        inner = {key: self._past_constructors(item) for key, item in tree.items()}
+        if not inner.get("$call") or inner["args"] or not inner["kwargs"]:
+            return inner
+        own = next(
+            (one for one in self.catalogue.classes(inner["$call"]) if one.dotted == inner["$call"]), None
+        )
+        if own is None:
+            return inner
+        state = first_state(self.catalogue.method(own, "__init__"))
+        return {"$made": own.dotted, "state": {**state, **inner["kwargs"]}}
+
+    def nearest(self, name: str, kept: Any) -> Way | None:
+        """The cheapest way to have a local of that name; a list of kept values is one of ways."""
+        return next(iter(self.ways(kept, Wanted(name), 1)), None)
 
     def _typed(self, kept: Typed, wanted: Wanted, depth: int) -> list[Way]:
         """What a capsule has, and after it what the SDK shows of the same."""
@@ -165,7 +196,7 @@ class Filler:
         if text in FILTERED or not text:
             yield from self._elsewhere(wanted, depth)
         elif text.endswith(CUT):
-            yield from _cut(wanted)
+            yield from self._cut(wanted)
         elif (name := function_name(text)) or text.startswith("<function"):
             yield from self._function(name, wanted)
         elif _ITERATORS.match(text):
@@ -248,6 +279,24 @@ class Filler:
                     {"$call": kind, "args": [seen.value], "kwargs": {}}, 3 + abs(seen.distance), (note,)
                 )
         yield Way({"$call": kind, "args": [], "kwargs": {}}, 8, (f"{wanted.name}: an empty file",))
+
+    def _cut(self, wanted: Wanted) -> Iterator[Way]:
+        """What is left of a text that was cut: its beginning; with what this frame and those farther in show of the
+        rest, or that alone, for a reader stumbles over a part of what it reads."""
+        text = wanted.text.strip()
+        for mark in CUT:
+            text = text.removesuffix(mark)
+        tree = expression(text.rstrip("\\") + text[:1]) if text[:1] in "'\"" else None
+        if not isinstance(tree, ast.Constant) or not isinstance(tree.value, str):
+            return
+        start = tree.value
+        yield Way(start, 2, (f"{wanted.name}: only its first {len(start)} characters are in the event",))
+        whole_lines = start[: start.rfind("\n") + 1] or start
+        for seen in self.scene.pool:
+            if isinstance(seen.value, str) and seen.distance <= 0 and seen.value and seen.value not in start:
+                note = f"{wanted.name}: its end is not in the event, {seen.name} was in it"
+                yield Way(whole_lines + seen.value, 4 - seen.distance, (note,))
+                yield Way(seen.value, 5 - seen.distance, (note,))
 
     # --- an object -------------------------------------------------------------------------------------------
 
@@ -505,18 +554,6 @@ def _by_name(wanted: Wanted, way: Way) -> Way:
     name = variable(wanted.name, str(way.value["$made"]).rpartition(".")[2])
     made = {"name": name, "value": way.value, "calls": [], "set": {}}
     return replace(way, value={"$ref": name}, objects=(*way.objects, made))
-
-
-def _cut(wanted: Wanted) -> Iterator[Way]:
-    """What is left of a text that was cut: its beginning."""
-    text = wanted.text.strip()
-    for mark in CUT:
-        text = text.removesuffix(mark)
-    tree = expression(text.rstrip("\\") + text[:1]) if text[:1] in "'\"" else None
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        yield Way(
-            tree.value, 2, (f"{wanted.name}: only its first {len(tree.value)} characters are in the event",)
-        )
 
 
 def _said(text: str) -> str:

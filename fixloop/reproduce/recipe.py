@@ -22,6 +22,7 @@ class Recipe(Value):
     "objects": [...]}, the last made before the call, in order: {"name", "call" + "args" + "kwargs" | "value" |
     "of" (an earlier one), "calls": [[method, args, kwargs, whether its result takes the object's place]],
     "set": {attribute: value}, "state": {attribute: value}, put there past any setter}.
+    "world" is what the call met in production (see `world`).
     Jobs ("job") are written as frames are, by the queue's own call where "framework" names one; so are commands
     ("cli"), whose words are in `inputs["argv"]`.
     """
@@ -49,6 +50,8 @@ class Recipe(Value):
     def preload(self) -> tuple[str, ...]:
         """Modules that a warm runner imports once, before it forks."""
         clock = ("time_machine",) if self.now else ()
+        if "world" in self.inputs:  # variables have to be set before the application's modules are loaded
+            return clock
         # the application's own modules need settings first: the framework has to do
         if self.target.get("settings"):
             return (

@@ -24,12 +24,13 @@ _WORD = re.compile(r"^[A-Za-z_][\w.\-/ ]{0,60}$")
 @dataclass(frozen=True)
 class Signature:
     """What must be the same. `function` is the last part of the qualified name; `text` the normalised source
-    line."""
+    line. `escapes`: it ended the call, so that a call which catches it and answers does not fail this way."""
 
     type: str
     function: str | None
     text: str | None
     message: str
+    escapes: bool = False
 
     def matches(self, outcome: Outcome) -> bool:
         """Whether any exception of the run is this failure, also one that the application caught."""

@@ -41,6 +41,11 @@ class Scene:
     def frame(self) -> Frame:
         return self.frames[self.index]
 
+    @property
+    def raised_here(self) -> str:
+        """The error's message, where it was raised in this frame itself; else empty."""
+        return self._message if self.index == len(self.frames) - 1 else ""
+
     def kept(self, name: str) -> Iterator[tuple[Any, int]]:
         """What frames show under a name: those that called first, nearest first, then those that were called."""
         wanted = bare(name)

@@ -81,9 +81,11 @@ CONSTANTS: Mapping[str, str] = {
 }
 FUNCTION_NAMES = ("copy.copy",)  # functions that have the name of their module
 STAND_IN = "unittest.mock.MagicMock"  # for what the event does not show and the failure does not depend on
+AWAITED = "unittest.mock.AsyncMock"  # the same, for what is awaited
 FUNCTIONS: Mapping[str, str] = {  # without side effects
     "re.compile": "re.compile",
     "MagicMock": STAND_IN,
+    "AsyncMock": AWAITED,
     **{f"threading.{name}": f"threading.{name}" for name in ("Lock", "RLock")},
 }
 

@@ -17,6 +17,7 @@ from fixloop.reproduce.lines import Lines, frame_lines, pretty
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.rows import looking_up
 from fixloop.reproduce.values import renderable
+from fixloop.reproduce.world import in_its_world
 
 YESTERDAY = Path(__file__).parent / "yesterday.py"
 
@@ -183,6 +184,8 @@ def _raises(lines: Lines, dotted: str, framework: str) -> list[str]:
 def lines_of(recipe: Recipe) -> Lines:
     """The lines of one call."""
     lines = client_lines(recipe) if recipe.entry == "http" else frame_lines(recipe)
+    if recipe.inputs.get("world"):
+        lines = in_its_world(recipe, lines)
     if recipe.now:
         lines.imports.add("time_machine")
         lines.around = travelling(recipe.now)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.minimise import minimise
-from fixloop.oracle import Meaning, read
+from fixloop.oracle import Meaning, ended_well, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
@@ -18,7 +19,7 @@ from fixloop.worlds import SOURCES, World
 from store.repair import Oracle, Reproducer
 
 KEEP = tuple((part,) for part in (
-    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows",
+    "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows", "world",
 ))  # fmt: skip
 LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
@@ -44,7 +45,7 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
             outcome = before.run(source, preload=candidate.preload)[0]
             return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
 
-        inputs = _without_headers(found.recipe.inputs, fails)
+        inputs = _without_world(_without_headers(found.recipe.inputs, fails), fails, found.recipe)
         smaller = minimise(inputs, fails, keep=_kept(found.recipe), keys=parents is not None)
     return found.recipe.model_copy(update={"inputs": smaller})
 
@@ -57,8 +58,32 @@ def _without_headers(inputs: dict[str, Any], fails: Callable[[Any], bool]) -> di
     return {**inputs, "headers": smaller}
 
 
+def _without_world(inputs: dict[str, Any], fails: Callable[[Any], bool], recipe: Recipe) -> dict[str, Any]:
+    """What the call met and does not need goes in any case: a variable or an answer is no part of a record."""
+    if not inputs.get("world"):
+        return inputs
+    keep = [path[1:] for path in _kept(recipe) if path[0] == "world" and len(path) > 1]
+    smaller = minimise(
+        inputs["world"], lambda world: fails({**inputs, "world": world}), budget=60, keep=keep, keys=False
+    )
+    for part in list(smaller):
+        less = {key: value for key, value in smaller.items() if key != part}
+        if fails({**inputs, "world": less}):
+            smaller = less
+        elif isinstance(smaller[part], dict):
+            names = minimise(smaller[part], partial(_fails_with, fails, inputs, smaller, part), budget=20)
+            smaller = {**smaller, part: names}
+    return {**inputs, "world": smaller}
+
+
+def _fails_with(fails: Callable[[Any], bool], inputs: Any, world: Any, part: str, rest: Any) -> bool:
+    return fails({**inputs, "world": {**world, part: rest}})
+
+
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
-    return found.signature.matches(runner.run(source, preload=recipe.preload)[0])
+    outcome = runner.run(source, preload=recipe.preload)[0]
+    caught = found.signature.escapes and ended_well(recipe, outcome)
+    return not caught and found.signature.matches(outcome)
 
 
 def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
@@ -67,6 +92,11 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
     found += [("uploads", i, part) for i in range(len(recipe.inputs.get("uploads", ()))) for part in _UPLOAD]
     found += [("uploads", i) for i in range(len(recipe.inputs.get("uploads", ())))]
     found += [("rows", i, part) for i in range(len(recipe.inputs.get("rows", ()))) for part in _ROW]
+    world = recipe.inputs.get("world", {})
+    found += [("world", part, i, name) for part in ("exchanges", "statements", "cache")
+              for i, one in enumerate(world.get(part, ())) for name in one]  # fmt: skip
+    found += [("world", "statements", i, "columns", j) for i, one in enumerate(world.get("statements", ()))
+              for j in range(len(one["columns"]))]  # fmt: skip
     for i, made in enumerate(recipe.inputs.get("objects", ())):
         here = ("objects", i)
         found += [here, *((*here, part) for part in made)]
@@ -92,7 +122,7 @@ def write_reproducer(
         outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
-    folder = _test_folder(recipe.repo, bench)
+    folder = test_folder(recipe.repo, bench)
     return Reproducer(
         repo=recipe.repo, framework=framework, test_path=f"{folder}/{name}.py", source=source,
         command=f"python -m {framework} {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
@@ -130,7 +160,7 @@ def is_test_file(path: str) -> bool:
     return name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
 
 
-def _test_folder(repo: str, bench: Bench) -> str:
+def test_folder(repo: str, bench: Bench) -> str:
     """Where the repository keeps its tests."""
     commit = bench.layout.repo(repo).commit
     tops = {path.partition("/")[0] for path in bench.repositories.get(repo).paths(commit) if "/" in path}

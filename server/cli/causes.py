@@ -31,8 +31,9 @@ def command(incident: str, since: datetime | None, prove: bool, data: Path | Non
             prepared = prepare(house, incident)
             bench = prepared.bench
             changes = rank(
-                prepared.situation, bench.repositories, bench.exposed, _aware(since), asked=bench.asked
-            )
+                prepared.situation, bench.repositories, bench.exposed, _aware(since), asked=bench.asked,
+                presences=bench.knowledge.presences,
+            )  # fmt: skip
     if prove and since is not None:
         changes = [change for change in changes if _committed(change) >= since.astimezone()]
     emit(changes, "\n".join(map(change_line, changes)) or "No change was found.", as_json=as_json)

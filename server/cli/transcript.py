@@ -52,17 +52,21 @@ def command(incident: str, exchange: int | None, sent: bool, data: Path | None, 
 
 
 def _rows(house: House, incident: str) -> list[dict[str, Any]]:
-    """Every exchange of every repair of the incident, oldest first. Raises NotFound."""
+    """Every exchange of the triage in force and of every repair of the incident, oldest first. Raises NotFound."""
     rows: list[dict[str, Any]] = []
-    for attempt in queries.attempts(house.database, incident):
-        for step in attempt.steps:
-            told = step.details.get("model")
-            digest = told.get("transcript") if isinstance(told, dict) else None
-            content = house.artifacts.get(digest) if isinstance(digest, str) else b""
-            for line in content.splitlines():
-                row = json.loads(line)
-                size = len(row["sent"].encode("utf-8", "surrogateescape"))
-                rows.append({**row, "n": len(rows) + 1, "run": attempt.id, "step": step.name, "bytes": size})
+    triage = queries.triage(house.database, incident)
+    asked = [("triage", step) for step in (triage.steps if triage else ())]
+    asked += [
+        (attempt.id, step) for attempt in queries.attempts(house.database, incident) for step in attempt.steps
+    ]
+    for run, step in asked:
+        told = step.details.get("model")
+        digest = told.get("transcript") if isinstance(told, dict) else None
+        content = house.artifacts.get(digest) if isinstance(digest, str) else b""
+        for line in content.splitlines():
+            row = json.loads(line)
+            size = len(row["sent"].encode("utf-8", "surrogateescape"))
+            rows.append({**row, "n": len(rows) + 1, "run": run, "step": step.name, "bytes": size})
     return rows
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house
+from server.opinions import triaged
 from store import queries
 from store.incident import Incident, Triage
 
@@ -18,7 +19,7 @@ def command(incident: str, data: Path | None, as_json: bool) -> None:
     """Run triage again and say what changed."""
     with open_house(data) as house:
         before = queries.incident(house.database, incident)
-        result = house.triage_incident(before.id)
+        result = triaged(house, before.id)
         after = queries.incident(house.database, before.id)
     changed = _changed(before, after)
     lines = [f"{after.id}  {after.title}", *(f"  {step.name}: {step.said}" for step in result.steps)]

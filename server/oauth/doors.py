@@ -19,6 +19,7 @@ from server.oauth.metadata import AUDIENCES, RESOURCE, SERVER, authorization_ser
 from server.oauth.tokens import TokenDoors
 from server.web.login import LoginPages
 from server.web.sessions import Sessions
+from server.web.single_sign_on import SingleSignOn
 
 if TYPE_CHECKING:
     from server.house import House
@@ -35,6 +36,7 @@ class OAuthDoors:
             Consent(house, sessions, Clients(house, fetching), clock),
             Granted(house, sessions, clock),
             LoginPages(house, sessions, clock),
+            SingleSignOn(house, sessions, clock),
         )
 
     def routes(self) -> list[BaseRoute]:

@@ -43,7 +43,7 @@ def act(visit: Visit) -> Response:
 def undo(visit: Visit) -> Response:
     """Take an act back. Raises NotFound, NotAllowed, BadPayload."""
     wanted = number(visit.field("act"))
-    found = next((one for one in queries.acts(visit.house.database) if one.id == wanted), None)
+    found = queries.act(visit.house.database, wanted)
     if found is None or not found.subject.startswith("INC-"):
         raise NotFound("There is no such act.")
     incident = incident_by_id(visit.house, found.subject)

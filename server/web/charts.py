@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 _BUCKETS = 24
 _WIDTH, _HEIGHT = 120, 28
+_BAR = 220  # of the longest time
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
@@ -39,27 +40,51 @@ def sparkline(times: Sequence[datetime], now: datetime | None = None) -> Markup:
     ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, said, _HEIGHT - 0.5, _WIDTH, bars)
 
 
-def durations(named: Mapping[str, float]) -> Markup:
-    """One bar for each length of time, in seconds, on one scale."""
-    longest = max(named.values(), default=0.0) or 1.0
-    rows = Markup("").join(
-        Markup(
-            '<g transform="translate(0 {})"><text x="0" y="13">{}</text><rect x="190" y="3" width="{}" height="12"/>'
-            '<text x="{}" y="13">{}</text></g>'
-        ).format(
-            place * 22,
-            name,
-            f"{max(took / longest * 220, 2):.0f}",
-            f"{196 + took / longest * 220:.0f}",
-            length(took),
+def durations(named: Mapping[str, tuple[float, float | None]]) -> Markup:
+    """One bar for each length of time, in seconds, on one scale: the median, and fainter the time that nine of ten
+    keep."""
+    longest = max((max(took, most or 0.0) for took, most in named.values()), default=0.0) or 1.0
+    rows, said = [], []
+    for place, (name, (took, most)) in enumerate(named.items()):
+        wide = max(most or 0.0, took) / longest * _BAR
+        told = length(took) + (f", 9 of 10 within {length(most)}" if most is not None else "")
+        rows.append(
+            Markup(
+                '<g transform="translate(0 {})"><text x="0" y="13">{}</text><rect class="most" x="90" y="3" width="{}" '
+                'height="12"/><rect x="90" y="3" width="{}" height="12"/><text x="{}" y="13">{}</text></g>'
+            ).format(
+                place * 22,
+                name,
+                f"{max(wide, 2):.0f}",
+                f"{max(took / longest * _BAR, 2):.0f}",
+                f"{98 + wide:.0f}",
+                told,
+            )
         )
-        for place, (name, took) in enumerate(named.items())
-    )
-    said = "; ".join(f"{name} {length(took)}" for name, took in named.items())
+        said.append(f"{name}: {told}")
     tall = len(named) * 22
     return Markup(
-        '<svg class="bars" viewBox="0 0 480 {}" width="480" height="{}" role="img" aria-label="{}">{}</svg>'
-    ).format(tall, tall, said, rows)
+        '<svg class="bars" viewBox="0 0 560 {}" width="560" height="{}" role="img" aria-label="{}">{}</svg>'
+    ).format(tall, tall, "; ".join(said), Markup("").join(rows))
+
+
+def columns(named: Mapping[str, float], unit: str) -> Markup:
+    """One column for each amount, in their order, on one scale."""
+    most = max(named.values(), default=0.0)
+    step = _WIDTH * 2 / max(len(named), 1)
+    bars = Markup("").join(
+        Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(
+            f"{place * step:.1f}", f"{_HEIGHT - tall:.1f}", f"{step - 2:.1f}", f"{tall:.1f}"
+        )
+        for place, amount in enumerate(named.values())
+        if (tall := amount / most * _HEIGHT if most else 0.0)
+    )
+    first, last = next(iter(named), ""), next(reversed(list(named)), "")
+    said = f"from {first} to {last}: {sum(named.values()):.2f} {unit} in all, at most {most:.2f} {unit} a day"
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
+        '<path d="M0 {}H{}"/>{}</svg>'
+    ).format(_WIDTH * 2, _HEIGHT, _WIDTH * 2, _HEIGHT, said, _HEIGHT - 0.5, _WIDTH * 2, bars)
 
 
 def before(moment: datetime | None, end: datetime) -> str:
@@ -92,6 +117,7 @@ def length(seconds: float | timedelta) -> str:
 CHARTS: dict[str, Callable[..., Any]] = {
     "sparkline": sparkline,
     "durations": durations,
+    "columns": columns,
     "before": before,
     "length": length,
 }

@@ -5,10 +5,10 @@ name here)."""
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store.errors import NotAllowed
@@ -32,6 +32,16 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
+RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]  # names in small letters, as ASGI has them
+_RAW = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
+
+
+def secured(headers: RawHeaders) -> RawHeaders:
+    """An answer's headers with those of SECURITY_HEADERS that it does not have."""
+    there = {name for name, _ in headers}
+    return [*headers, *(header for header in _RAW if header[0] not in there)]
+
+
 class SecurityHeaders:
     """Pure ASGI middleware that adds SECURITY_HEADERS to every HTTP answer."""
 
@@ -46,9 +56,7 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = secured(message.get("headers", ()))
             await send(message)
 
         await self.app(scope, receive, with_headers)

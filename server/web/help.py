@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from starlette.responses import Response
 
+from server.quoting import Quoter
+from server.web.formats import shown
 from server.web.visiting import Visit
 
 WORDS = (
     ("incident", "A group of events that are one problem."),
     ("event", "One report of a failure by an application."),
     ("focus", "What somebody should look at now; it is kept short."),
+    (
+        "triage",
+        "Saying of each incident what it is, where it comes from and whether somebody has to look now.",
+    ),
     ("backlog", "Real, and can wait."),
     ("set aside", "Taken for noise, with the reason; nothing is thrown away."),
     ("score", "How likely it matters, from 0 to 1."),
     ("reproducer", "A test that fails for the same reason as production did."),
+    (
+        "causal change",
+        "A change of the code that may have brought the failure about; proven where running it says so.",
+    ),
     ("oracle", "How the test knows what is right: best, what the code gave before the change."),
     ("hypothesis", "A possible explanation, with what speaks for it and against it."),
     (
@@ -24,6 +36,8 @@ WORDS = (
     ("refuted", "What was run speaks against it."),
     ("mutant", "The patch made worse on purpose, to see whether the test would notice."),
     ("draft", "A proposed change in the team's forge. Nightdesk never merges one."),
+    ("proof", "A file by which everything that was run can be run again, offline."),
+    ("release", "One version of an application as it runs somewhere."),
     ("redacted", "Taken out before anything was kept: secrets and personal data."),
 )
 KEYS = (
@@ -42,4 +56,11 @@ KEYS = (
 
 def page(visit: Visit) -> Response:
     """Words and keys."""
-    return visit.page("help.html", words=WORDS, keys=KEYS)
+
+    def lines(quoter: Quoter) -> Iterator[str]:
+        yield "# Words and keys"
+        yield from (f"- **{word}**: {meaning}" for word, meaning in WORDS)
+        yield "## Keys"
+        yield from (f"- `{key}`: {does}" for key, does in KEYS)
+
+    return shown(visit, "help.html", {"words": dict(WORDS), "keys": dict(KEYS)}, lines)

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from server.approvals import proposed
+from server.capsules import contents
 from server.incident_json import incident_json
 from server.incident_view import IncidentView, incident_view
 from server.lookup import incident_by_id
@@ -70,6 +71,7 @@ def parts(visit: Visit, incident: Incident) -> dict[str, Any]:
         "view": view,
         "attempt": attempt,
         "event": event,
+        "capsule": contents(event.capsule) if event else [],
         "answer": answer(incident, attempt),
         "button": pressed,
         "places": places,

@@ -13,7 +13,7 @@ from server.quoting import Quoter
 from server.web import news
 from server.web.formats import incident_line, incident_row, shown
 from server.web.visiting import Visit
-from store import overview, queries
+from store import overview, queries, searching
 from store.errors import BadPayload, NotFound
 from store.incident import Incident, Lane, Status
 
@@ -142,7 +142,7 @@ def done(visit: Visit) -> dict[str, Any] | None:
     told = visit.request.query_params.get("act", "")
     if not (told.isdigit() and len(told) < 16):
         return None
-    act = next((act for act in queries.acts(visit.house.database) if act.id == int(told)), None)
+    act = queries.act(visit.house.database, int(told))
     if act is None or not act.subject.startswith("INC-"):
         return None
     try:
@@ -158,7 +158,7 @@ def search(visit: Visit) -> Response:
     if asked.upper().startswith("INC-") and asked[4:].isdigit():
         return RedirectResponse(f"/incidents/{asked.upper()}", status_code=303)
     words = asked.split()[:8]
-    ids = overview.search(visit.house.database, words, _HITS, visit.house.only) if words else []
+    ids = searching.search(visit.house.database, words, _HITS, visit.house.only) if words else []
     rows = [queries.incident(visit.house.database, name) for name in ids]
     plain = {"query": asked, "incidents": [incident_row(one) for one in rows]}
 

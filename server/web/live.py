@@ -8,7 +8,6 @@ the journal stood before it was drawn (`since` in the address of its stream), so
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from server.answers import status_of
+from server.ending import Ending
 from server.web import news
 from server.web.rendering import fragment
 from server.web.visiting import Doorman, Visit
@@ -42,9 +42,10 @@ About = Callable[[Visit], str | None]  # the id of the one incident that a page 
 class Live:
     """The streams over one house."""
 
-    def __init__(self, house: House, doorman: Doorman) -> None:
+    def __init__(self, house: House, doorman: Doorman, ending: Ending) -> None:
         self._house = house
         self._doorman = doorman
+        self._ending = ending
 
     def stream(
         self, template: str, parts: Parts, about: About = lambda visit: None
@@ -87,7 +88,8 @@ class Live:
                     yield ": here\n\n"
                     last = monotonic()
                 known = now
-                await asyncio.sleep(LOOK)
+                if await self._ending.within(LOOK):
+                    return  # the browser comes back as soon as there is a server again
         except NightdeskError as error:  # what was shown has gone; the browser comes back and is told so
             log.info("A stream has ended: %s", error)
 

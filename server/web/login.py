@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +25,7 @@ from server.web.sessions import (
     local_path,
     mark,
 )
+from server.web.single_sign_on import session_for
 from store import logins
 from store.errors import NightdeskError, NotAllowed
 
@@ -54,6 +56,9 @@ class LoginPages:
 
     def _show(self, request: Request, fields: Fields) -> Response:
         then = local_path(request.query_params.get("next", ""))
+        named = self._sessions.vouched(request)
+        if named is not None and request.method == "GET":
+            return self._sessions.begin(_to(then), session_for(self._house, named, self._clock))
         link = request.query_params.get("link")
         if link is None:
             return self._form(request, then)
@@ -119,6 +124,7 @@ class LoginPages:
             sentence=sentence,
             visitor=visitor.name if visitor else None,
             leave=visitor.mark("logout") if visitor else "",
+            provider=urlsplit(self._house.config.oidc_issuer).hostname,
         )
         return self._sessions.before_login(answer, secret)
 

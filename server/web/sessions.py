@@ -74,7 +74,22 @@ class Sessions:
         """Who is logged in with the browser that sent this; None for nobody."""
         secret = request.cookies.get(self._cookie, "")
         login = logins.session_of(self._house.database, secret, self._clock()) if secret else None
-        return Visitor(login, secret) if login else None
+        if login is None or not self._still_vouched(request, login):
+            return None
+        return Visitor(login, secret)
+
+    def vouched(self, request: Request) -> str | None:
+        """Whom the proxy in front of this server names with this request; None where none is set, and for what came
+        past it."""
+        config, peer = self._house.config, request.client.host if request.client else None
+        if not config.proxy_header or peer not in config.proxy_addresses:
+            return None
+        return request.headers.get(config.proxy_header, "").strip() or None
+
+    def _still_vouched(self, request: Request, login: Login) -> bool:
+        """Whether the proxy, if it names anybody, names the same person as the session."""
+        named = self.vouched(request)
+        return named is None or (login.user is not None and login.user.name == named)
 
     def begin(self, answer: Response, secret: str) -> Response:
         """The answer, with the cookie of a new session."""
@@ -92,6 +107,22 @@ class Sessions:
         """The answer that logs out, once the session is over in the database as well."""
         logins.end_session(self._house.database, request.cookies.get(self._cookie, ""))
         answer.delete_cookie(self._cookie, httponly=True, secure=self._secure, samesite="lax")
+        return answer
+
+    def before_sign_on(self, answer: Response, kept: str) -> Response:
+        """The answer that leads to another door, with what has to come back from there in the same browser."""
+        answer.set_cookie(
+            f"{self._cookie}_sign_on", kept, max_age=600, httponly=True, secure=self._secure, samesite="lax"
+        )
+        return answer
+
+    def sign_on(self, request: Request) -> str:
+        """What `before_sign_on` has kept in the browser; empty where there is nothing."""
+        return request.cookies.get(f"{self._cookie}_sign_on", "")
+
+    def after_sign_on(self, answer: Response) -> Response:
+        """The answer, once that is used up."""
+        answer.delete_cookie(f"{self._cookie}_sign_on", httponly=True, secure=self._secure, samesite="lax")
         return answer
 
     def before_login(self, answer: Response, secret: str) -> Response:

@@ -1,32 +1,36 @@
-"""The settings: what a team has set up, and, for an admin, the buttons that change it."""
+"""The settings: what a team has set up. What their buttons do stands in `setting_up`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from server.checks import configuration
 from server.dsn import dsn
-from server.policy import Action
+from server.policy import OPERATOR
 from server.quoting import Quoter
 from server.redaction import RULES_FILE, load_rules
 from server.web.formats import shown
-from server.web.sessions import FORM_HEADERS
-from server.web.visiting import Visit, number
-from store import accounts, journal, queries, tasks
-from store.errors import BadPayload, NightdeskError, NotFound
+from server.web.setting_up import LISTS, UNDOABLE
+from server.web.visiting import Visit
+from store import accounts, queries, tasks
+from store.errors import NightdeskError
 from store.git import without_credentials
-from store.people import Role
+from store.people import Role, Scope
 from store.project import RepositoryConfig
+from triage.redaction_rules import Rules
 
+_ACTS = 8  # that are shown, to be taken back
 _AUDITED = 25  # incidents whose newest event is looked at for what was redacted
 
 
-def page(visit: Visit) -> Response:
-    """What is set up. Keys, people and tokens are for admins."""
+def page(visit: Visit, shown_once: tuple[str, str] | None = None) -> Response:
+    """What is set up. Keys, people and tokens are for admins. `shown_once` is a secret that was just made, and what it
+    is: it stands on this one answer and nowhere else."""
     admin = visit.can("admin")
     now = datetime.now(UTC)
     house = visit.house
@@ -61,6 +65,8 @@ def page(visit: Visit) -> Response:
         visit, "settings.html", plain, lines, admin=admin, keys=keys if admin else {}, roles=list(Role),
         tokens=[one for one in accounts.tokens(house.database) if one.revoked_at is None and one.expires_at > now]
         if admin else [],
+        scopes=list(Scope), shown_once=shown_once, lists=LISTS, operator=visit.name == OPERATOR.name, undoable=UNDOABLE,
+        acts=queries.latest_acts(house.database, ("repository:", "user:", "redaction"), _ACTS) if admin else [],
     )  # fmt: skip
 
 
@@ -68,7 +74,7 @@ def _repository(visit: Visit, row: RepositoryConfig) -> dict[str, Any]:
     """A repository with its own part of the configuration; a sentence where that cannot be read."""
     told: dict[str, Any] = {
         "name": row.name, "project": row.project, "url": without_credentials(row.url), "root": row.root,
-        "drafts": None, "part": {}, "wrong": None,
+        "drafts": None, "part": {}, "own": row.config, "wrong": None,
     }  # fmt: skip
     try:
         part = visit.house.part(row, visit.house.mirrors.get(row.name))
@@ -100,84 +106,22 @@ def _redaction(visit: Visit) -> dict[str, Any]:
         "dictionary": len(rules.dictionary),
         "allowed": len(rules.allow) + len(rules.allow_names),
         "addresses": rules.addresses,
+        "named": bool(config.redaction_rules),
+        "rules": _written(rules) if visit.can("admin") else None,
         "audit": [
             {"kind": kind, "rule": rule, "times": times} for (kind, rule), times in sorted(audit.items())
         ],
     }
 
 
+def _written(rules: Rules) -> dict[str, Any]:
+    """The rules as their form has them."""
+    return {
+        "dictionary": "\n".join(rules.dictionary), "allow": "\n".join(sorted(rules.allow)),
+        "allow_names": "\n".join(sorted(rules.allow_names)),
+        "schemas": json.dumps(rules.schemas, indent=2) if rules.schemas else "",
+    }  # fmt: skip
+
+
 def _person(user: Any) -> dict[str, Any]:
     return {"name": user.name, "role": user.role, "roles": dict(user.roles)}
-
-
-def change(visit: Visit) -> Response:
-    """Do what a button of the settings says. Raises NotFound, NotAllowed, BadPayload."""
-    name = visit.request.path_params["act"]
-    if name not in CHANGES:
-        raise NotFound("There is no such button.")
-    visit.require(Action.ADMIN, None)
-    anchor = CHANGES[name](visit)
-    return RedirectResponse(f"/settings#{anchor}", status_code=303, headers=dict(FORM_HEADERS))
-
-
-def _add_project(visit: Visit) -> str:
-    project = journal.add_project(visit.house.database, visit.field("name", 65), visit.name)
-    if not queries.keys(visit.house.database, project.name):
-        journal.add_key(visit.house.database, project.name, by=visit.name)
-    return "projects"
-
-
-def _add_key(visit: Visit) -> str:
-    public = visit.field("public") == "yes"
-    journal.add_key(visit.house.database, visit.field("project", 65), public=public, by=visit.name)
-    return "projects"
-
-
-def _revoke_key(visit: Visit) -> str:
-    wanted = number(visit.field("key"))
-    for project in queries.projects(visit.house.database):
-        for key in queries.keys(visit.house.database, project.name):
-            if key.id == wanted:
-                journal.revoke_key(visit.house.database, key.key, visit.name)
-                return "projects"
-    raise NotFound("There is no such key.")
-
-
-def _add_person(visit: Visit) -> str:
-    role, project = visit.field("role"), visit.field("project", 65) or None
-    if role not in set(Role):
-        raise BadPayload(f"There is no such role; there are {', '.join(Role)}.")
-    accounts.add_user(visit.house.database, visit.field("name", 100), Role(role), project, visit.name)
-    return "people"
-
-
-def _remove_person(visit: Visit) -> str:
-    accounts.remove_user(visit.house.database, visit.field("name", 100), by=visit.name)
-    return "people"
-
-
-def _revoke_token(visit: Visit) -> str:
-    accounts.revoke_token(visit.house.database, visit.field("token", 100), visit.name)
-    return "tokens"
-
-
-def _pause(visit: Visit) -> str:
-    tasks.pause(visit.house.database, visit.name)
-    return "repairs"
-
-
-def _resume(visit: Visit) -> str:
-    tasks.resume(visit.house.database, visit.name)
-    return "repairs"
-
-
-CHANGES: Mapping[str, Callable[[Visit], str]] = {
-    "add-project": _add_project,
-    "add-key": _add_key,
-    "revoke-key": _revoke_key,
-    "add-person": _add_person,
-    "remove-person": _remove_person,
-    "revoke-token": _revoke_token,
-    "pause": _pause,
-    "resume": _resume,
-}

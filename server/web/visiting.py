@@ -141,8 +141,8 @@ class Doorman:
 
 
 def is_private(config: Config) -> bool:
-    """Whether the server listens on loopback and is reached under no other name."""
-    if config.public_url:
+    """Whether the server listens on loopback, is reached under no other name and has no proxy before it."""
+    if config.public_url or config.proxy_header:
         return False
     try:
         return ipaddress.ip_address(config.host).is_loopback

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from server.moments import ago, stamp
@@ -21,6 +21,16 @@ _ENDINGS = {
     Ended.OVER_BUDGET: "The attempt was stopped when its budget was used up.",
     Ended.CANCELLED: "The attempt was cancelled.",
 }
+_COME_TO = {
+    Ended.PROVEN: "a fix is proven, its draft waits for a word",
+    Ended.DRAFTED: "a draft with its proof is open",
+    Ended.NEEDS_DECISION: "a person has to choose the fix",
+    Ended.NOT_REPRODUCED: "not reproduced",
+    Ended.UNDETERMINED: "the cause is not determined",
+    Ended.NOT_RUNNABLE: "could not be run here",
+    Ended.OVER_BUDGET: "stopped at the end of its budget",
+    Ended.CANCELLED: "cancelled",
+}
 _ANSWER_LINES = (ChangeVerdict.PROVEN, ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE)
 
 
@@ -37,6 +47,11 @@ def kind(verdict: Verdict) -> str:
 def spoken(value: object) -> str:
     """A name from an enumeration in words: `needs decision`."""
     return str(value).replace("_", " ")
+
+
+def come_to(ended: str | None) -> str:
+    """What a repair has come to, in words that say what is next; a word of `Ended`, None while it is under way."""
+    return "a repair is under way" if ended is None else _COME_TO[Ended(ended)]
 
 
 def compact(value: Any) -> str:
@@ -132,8 +147,17 @@ def _fix(incident: Incident, attempt: Attempt | None) -> str:
     return "A repair is under way."
 
 
+def stages(times: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float | None]]:
+    """The stages of repairs, for a chart: the median and the ninetieth percentile after the stage before."""
+    return {
+        one["stage"]: (one["step_median_s"], one["step_p90_s"] if one["incidents"] > 1 else None)
+        for one in times
+        if one["step_median_s"] is not None
+    }
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "stamp": stamp, "count": count, "kind": kind, "spoken": spoken, "compact": compact, "of": of,
-    "plainly": proof.plainly, "checks": proof.rows, "spans": spans,
+    "plainly": proof.plainly, "stages": stages, "come_to": come_to, "checks": proof.rows, "spans": spans,
     "folded": folded, "numbered": numbered, "newest_first": newest_first,
 }  # fmt: skip

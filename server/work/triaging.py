@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.opinions import triaged
 from store import queries, tasks
 from store.errors import NotAllowed
 from store.event import Trust
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def triage(house: House, task: Task) -> None:
     """Triage the incident of a task, which is done with it, and ask for its repair where it is in focus.
     Raises NotFound where no event of it is kept with its body."""
-    house.triage_incident(task.incident_id, task)
+    triaged(house, task.incident_id, task)
     incident = queries.incident(house.database, task.incident_id)
     if wants_repair(house, incident):
         try:

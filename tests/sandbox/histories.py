@@ -13,6 +13,7 @@ import pytest
 from fixloop.bench import Bench
 from fixloop.environments import Environments
 from fixloop.fixers import Fixer
+from fixloop.knowledge import Knowledge
 from fixloop.loop import FIXERS, Repair
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
@@ -89,6 +90,7 @@ class Outcome:
 def run_loop(
     folder: Path, histories: Sequence[History], *events: Event, until: str = "minimise", requirements: str = "",
     env: Mapping[str, str] | None = None, fixers: Sequence[Fixer] = FIXERS, environments: Path | None = None,
+    knowledge: Knowledge | None = None,
 ) -> Outcome:  # fmt: skip
     """The loop over repositories made on the spot; skips where no sandbox holds. `environments`: a folder in which
     several loops share what was prepared."""
@@ -116,6 +118,7 @@ def run_loop(
         Trees(folder / "trees", mirrors),
         lambda: datetime.now(UTC),
         runs=20,
+        knowledge=knowledge or Knowledge(),
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
     repair = Repair(attempt, list(events), ReleaseSources(mirrors, layout.commits, {}), bench, fixers=fixers)

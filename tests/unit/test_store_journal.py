@@ -386,3 +386,16 @@ def test_of_several_senders_at_once_each_has_its_own_answer(db: Database, artifa
     assert isinstance(third, list)
     assert [each.event_id for each in (*first, *third)] == ["a", "b", "d"]
     assert queries.incident(db, "INC-1").event_count == 3
+
+
+def test_an_incident_that_an_earlier_version_of_grouping_has_made_goes_on(
+    db: Database, artifacts: Artifacts
+) -> None:
+    event, fingerprint, *named = report("b", key="new")
+    both = (event, fingerprint.model_copy(update={"earlier": ("old",)}), *named)
+    (first,) = journal.record(db, artifacts, [report("a", key="old")])
+    (second,) = journal.record(db, artifacts, [both])
+    (third,) = journal.record(db, artifacts, [report("c", key="new")])
+    assert first.incident_id == second.incident_id == third.incident_id
+    assert (first.new_incident, second.new_incident) == (True, False)
+    assert len(queries.incident(db, first.incident_id).fingerprints) == 2

@@ -337,7 +337,7 @@ def test_a_database_of_the_first_schema_comes_forward_with_its_data(
 def _back_to_the_first_schema(connection: sqlite3.Connection) -> None:
     """Drop everything and make the tables of the baseline, by the migration that made them then."""
     connection.execute("PRAGMA foreign_keys=OFF")
-    for name in (*Row.metadata.tables, "alembic_version", "incident_words"):
+    for name in (*Row.metadata.tables, "alembic_version", "incident_words", "incident_words_all"):
         connection.execute(f'DROP TABLE "{name}"')
     connection.commit()
     place = connection.execute("PRAGMA database_list").fetchone()[2]

@@ -400,3 +400,38 @@ def test_a_title_is_one_bounded_printable_line():
     assert len(title(found)) == 140
     assert title(found).isprintable()
     assert culprit(event(message="x", logger="shop.jobs")) == "shop.jobs"
+
+
+# --- messages that are one group ---
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("block blk_-1608999687919862906 lost", "block blk_38865049064139660 lost"),
+        ("user_7 has no cart", "user_70021 has no cart"),
+        ("no route to db1.shop.internal:5432", "no route to cache-2.shop.internal:6379"),
+        ("link up on f8:4f:57:9b:ea:b2", "link up on 00:a6:ca:db:93:cc"),
+        ("peer fe80::c6b3:1ff:fecd:467f went away", "peer 2607:f140:6000:8:c6b3:1ff:fecd:467f went away"),
+    ],
+)
+def test_ids_with_signs_short_ids_hosts_and_addresses_do_not_split_a_group(one, other):
+    assert fingerprint(event(message=one)).key == fingerprint(event(message=other)).key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cannot load org.shop.io.reader", "cannot load org.shop.io.writer"),
+        ("at 10:20:30 the export stopped", "at 10:20:30 the import stopped"),
+        ("std::terminate was called", "std::abort was called"),
+    ],
+)
+def test_names_of_code_are_no_addresses_and_stay_key(one, other):
+    assert fingerprint(event(message=one)).key != fingerprint(event(message=other)).key
+
+
+def test_what_an_earlier_version_would_have_made_is_told_only_where_it_differs():
+    assert fingerprint(event(message="block blk_-16 lost")).earlier
+    assert fingerprint(event(message="7 orders lost")).earlier == ()
+    assert "earlier" not in fingerprint(event(message="block blk_-16 lost")).model_dump()

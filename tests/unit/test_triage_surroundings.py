@@ -205,7 +205,7 @@ def test_an_incident_is_never_like_itself():
 
 def test_an_alert_that_comes_and_goes_is_told_with_the_lengths_of_its_episodes():
     times = [NOW + timedelta(minutes=m) for m in (0, 5, 10, 120, 122, 300, 340)]
-    found = episodes(times)
+    found = episodes([Seen(at) for at in times])
     assert [(one.count, one.lasted) for one in found] == [
         (3, timedelta(minutes=10)), (2, timedelta(minutes=2)), (1, timedelta()), (1, timedelta()),
     ]  # fmt: skip
@@ -216,9 +216,18 @@ def test_an_alert_that_comes_and_goes_is_told_with_the_lengths_of_its_episodes()
 @given(st.lists(st.integers(0, 10_000), max_size=60))
 def test_every_event_is_in_exactly_one_episode_whatever_their_order(minutes):
     times = [NOW + timedelta(minutes=m) for m in minutes]
-    found = episodes(times)
+    found = episodes([Seen(at) for at in times])
     assert sum(one.count for one in found) == len(times)
-    assert found == episodes(sorted(times, reverse=True))
+    assert found == episodes([Seen(at) for at in sorted(times, reverse=True)])
+
+
+def test_what_its_sender_calls_over_ends_an_episode_however_soon_it_comes_back():
+    fired = [Seen(NOW + timedelta(minutes=m), over=NOW + timedelta(minutes=m + 3)) for m in (0, 5, 10)]
+    found = episodes([*fired, Seen(NOW + timedelta(minutes=11))])
+    assert [(one.count, one.lasted) for one in found] == [
+        (1, timedelta(minutes=3)), (1, timedelta(minutes=3)), (2, timedelta(minutes=3)),
+    ]  # fmt: skip
+    assert flapping(found) == "it comes and goes: 3 episodes, from 3 min to 3 min (half of them up to 3 min)"
 
 
 def seen(minutes: int, user: int | None = None, **fields) -> Seen:

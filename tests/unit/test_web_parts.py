@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.web.charts import before, durations, length, sparkline
+from server.web.charts import before, columns, durations, length, sparkline
 from server.web.diffs import diff_files
 from server.web.highlight import coloured, lines_of, patched
 from server.web.links import place_of
@@ -76,7 +76,9 @@ def test_charts_say_in_words_what_they_show() -> None:
     assert 'aria-label="3 events in the last 1 d, 2 in the busiest 1 h"' in drawn
     assert drawn.count("<rect") == 2
     assert str(sparkline([])) == ""
-    assert 'aria-label="a 2.0 s; b 1 min 5 s"' in str(durations({"a": 2.0, "b": 65.0}))
+    drawn = str(durations({"a": (2.0, None), "b": (65.0, 120.0)}))
+    assert 'aria-label="a: 2.0 s; b: 1 min 5 s, 9 of 10 within 2 min"' in drawn
+    assert "0.50 US dollars in all" in str(columns({"2026-01-01": 0.5, "2026-01-02": 0.0}, "US dollars"))
     assert [length(each) for each in (0.012, 59, 3661, 90_000)] == ["12 ms", "59 s", "1 h 1 min", "1 d 1 h"]
     assert before(samples.NOON - timedelta(milliseconds=120), samples.NOON) == "-120 ms"
 

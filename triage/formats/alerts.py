@@ -1,22 +1,27 @@
 """Webhooks of alerting: Alertmanager, PagerDuty (version 3), Amazon SNS with CloudWatch alarms in it.
 
 An alert has no stack: it is a message with labels, and says by itself which alerts are one. That becomes the
-fingerprint. What is over again ("resolved") is no event.
+fingerprint. What is over again ("resolved") is no event: it ends those that came before it (`over`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from store.errors import BadPayload
-from store.event import Event
-from triage.formats.shapes import read_json, text
+from store.event import Event, Over
+from triage.formats.shapes import moment, read_json, text
 from triage.formats.traceback_text import chains
 from triage.formats.vendors import Sent, identity, mapping_of, told
+from triage.learning.alerts import CONTEXT
 
 ALERTS = 500  # of one webhook
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,9})?")
+_VALUE = re.compile(r"\[(-?[\d.]{1,20})")
 _LEVELS = {
     "critical": "fatal",
     "page": "fatal",
@@ -41,22 +46,44 @@ class Alertmanager:
         self, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
     ) -> list[Event]:
         """An event for each alert that is firing. Raises BadPayload for anything else."""
-        sent = read_json(body, "webhook")
-        if not isinstance(sent, dict) or not isinstance(sent.get("alerts"), list):
-            raise BadPayload('The webhook has no "alerts".')
-        firing = [each for each in map(mapping_of, sent["alerts"][:ALERTS]) if each.get("status") == "firing"]
-        events = {
-            event.event_id: event for each in firing for event in (_alert(each, sent, project, received_at),)
-        }
+        sent = _alerts(body)
+        firing = [_alert(each, sent, project, received_at) for each in _with_status(sent, "firing")]
+        events = {event.event_id: event for event in firing}
         return sorted(events.values(), key=lambda event: event.timestamp)
+
+    def over(self, body: bytes, *, received_at: datetime) -> list[Over]:
+        """Each alert that is resolved. Raises BadPayload for anything else than such a webhook."""
+        return [
+            Over(fingerprint=_print_of(each), at=moment(each.get("endsAt"), received_at))
+            for each in _with_status(_alerts(body), "resolved")
+        ]
+
+
+def _alerts(body: bytes) -> Sent:
+    sent = read_json(body, "webhook")
+    if not isinstance(sent, dict) or not isinstance(sent.get("alerts"), list):
+        raise BadPayload('The webhook has no "alerts".')
+    return sent
+
+
+def _with_status(sent: Sent, status: str) -> list[Sent]:
+    return [each for each in map(mapping_of, sent["alerts"][:ALERTS]) if each.get("status") == status]
+
+
+def _print_of(alert: Sent) -> tuple[str, ...]:
+    labels = mapping_of(alert.get("labels"))
+    return ("alertmanager", str(labels.get("alertname")), _named(alert))
+
+
+def _named(alert: Sent) -> str:
+    return str(alert.get("fingerprint") or identity(mapping_of(alert.get("labels"))))
 
 
 def _alert(alert: Sent, sent: Sent, project: str, received_at: datetime) -> Event:
     labels, notes = mapping_of(alert.get("labels")), mapping_of(alert.get("annotations"))
-    named = alert.get("fingerprint") or identity(labels)
     return told(
         {
-            "event_id": identity("alertmanager", named, alert.get("startsAt")),
+            "event_id": identity("alertmanager", _named(alert), alert.get("startsAt")),
             "timestamp": alert.get("startsAt"),
             "platform": "other",
             "level": _LEVELS.get(str(labels.get("severity")).lower(), "error"),
@@ -73,7 +100,16 @@ def _alert(alert: Sent, sent: Sent, project: str, received_at: datetime) -> Even
                 "generator": alert.get("generatorURL"),
                 "group": sent.get("groupKey"),
             },
-            "fingerprint": ["alertmanager", str(labels.get("alertname")), str(named)],
+            "fingerprint": list(_print_of(alert)),
+            "contexts": {
+                CONTEXT: _known(
+                    monitor=labels.get("alertname"),
+                    severity=labels.get("severity"),
+                    service=labels.get("service") or labels.get("job"),
+                    value=_number(notes.get("value") or labels.get("value")),
+                    threshold=_number(notes.get("threshold") or labels.get("threshold")),
+                )
+            },
         },
         project=project,
         received_at=received_at,
@@ -113,12 +149,29 @@ class PagerDuty:
                     "logger": "pagerduty",
                     "tags": {"service": service} if service else {},
                     "extra": {"url": incident.get("html_url"), "number": incident.get("number")},
-                    "fingerprint": ["pagerduty", str(incident.get("incident_key") or incident.get("title"))],
+                    "fingerprint": list(_incident_print(incident)),
+                    "contexts": {
+                        CONTEXT: _known(
+                            monitor=incident.get("title"),
+                            service=service,
+                            severity=mapping_of(incident.get("priority")).get("summary")
+                            or incident.get("urgency"),
+                        )
+                    },
                 },
                 project=project,
                 received_at=received_at,
             )
         ]
+
+    def over(self, body: bytes, *, received_at: datetime) -> list[Over]:
+        """The incident that was resolved, if that is what the webhook tells. Raises BadPayload where it is none."""
+        sent = read_json(body, "webhook")
+        event = mapping_of(sent.get("event")) if isinstance(sent, dict) else {}
+        if event.get("event_type") != "incident.resolved":
+            return []
+        print_of = _incident_print(mapping_of(event.get("data")))
+        return [Over(fingerprint=print_of, at=moment(event.get("occurred_at"), received_at))]
 
 
 class Sns:
@@ -135,17 +188,8 @@ class Sns:
         self, body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime
     ) -> list[Event]:
         """The event of a notification, none of an alarm that is over or of another type. Raises BadPayload."""
-        sent = read_json(body, "notification")
-        if not isinstance(sent, dict) or not isinstance(sent.get("Type"), str):
-            raise BadPayload("This is no notification of SNS.")
-        if sent["Type"] != "Notification":
-            return []
-        message = str(sent.get("Message") or "")
-        try:
-            alarm = mapping_of(json.loads(message))
-        except (ValueError, RecursionError):
-            alarm = {}
-        if alarm.get("NewStateValue") in ("OK", "INSUFFICIENT_DATA"):
+        sent, message, alarm = _notification(body)
+        if sent["Type"] != "Notification" or alarm.get("NewStateValue") in ("OK", "INSUFFICIENT_DATA"):
             return []
         found = chains(message)
         return [
@@ -163,12 +207,57 @@ class Sns:
                     },
                     "extra": {"trigger": alarm.get("Trigger"), "topic": sent.get("TopicArn")},
                     "fingerprint": ["sns", str(alarm["AlarmName"])] if alarm.get("AlarmName") else None,
+                    "contexts": {CONTEXT: _crossed(alarm)} if alarm.get("AlarmName") else {},
                 },
                 project=project,
                 received_at=received_at,
                 exceptions=found[0][1] if found else None,
             )
         ]
+
+    def over(self, body: bytes, *, received_at: datetime) -> list[Over]:
+        """The alarm that is well again, if that is what the notification tells. Raises BadPayload where it is none."""
+        sent, _, alarm = _notification(body)
+        if alarm.get("NewStateValue") != "OK" or not alarm.get("AlarmName"):
+            return []
+        at = moment(alarm.get("StateChangeTime") or sent.get("Timestamp"), received_at)
+        return [Over(fingerprint=("sns", str(alarm["AlarmName"])), at=at)]
+
+
+def _notification(body: bytes) -> tuple[Sent, str, Sent]:
+    """The notification, its text, and the alarm in it (empty where it is another text). Raises BadPayload."""
+    sent = read_json(body, "notification")
+    if not isinstance(sent, dict) or not isinstance(sent.get("Type"), str):
+        raise BadPayload("This is no notification of SNS.")
+    message = str(sent.get("Message") or "")
+    try:
+        return sent, message, mapping_of(json.loads(message))
+    except (ValueError, RecursionError):
+        return sent, message, {}
+
+
+def _crossed(alarm: Sent) -> Sent:
+    """An alarm of CloudWatch as alerts are; its value is in its reason ("[95.0 (21/11/26 03:00:00)] was greater …")."""
+    value = _VALUE.search(str(alarm.get("NewStateReason") or ""))
+    return _known(
+        monitor=alarm.get("AlarmName"),
+        value=_number(value[1]) if value else None,
+        threshold=_number(mapping_of(alarm.get("Trigger")).get("Threshold")),
+    )
+
+
+def _known(**fields: Any) -> Sent:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number(value: Any) -> float | None:
+    """A number, or the one that a text begins with ("97.5%")."""
+    match = _NUMBER.match(str(value)) if value is not None and not isinstance(value, bool) else None
+    return float(match[0]) if match else None
+
+
+def _incident_print(incident: Sent) -> tuple[str, ...]:
+    return ("pagerduty", str(incident.get("incident_key") or incident.get("title")))
 
 
 def _said(alarm: Sent) -> str | None:

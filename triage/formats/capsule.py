@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.event import Capsule
+from triage.capsule_walk import WORLD
 from triage.formats.shapes import clean
 
 CONTENT_TYPE = "application/vnd.nightdesk.capsule+json"
@@ -20,7 +21,7 @@ MOST_BYTES = 1 << 20  # as sent
 MOST_TEXT = 16 << 20  # bytes of the JSON
 DEEPEST = 150  # nested values
 MOST_VALUES = 200_000
-_PARTS = ("entry", "frames", "cut", "redacted", "python")
+_PARTS = ("entry", "frames", "cut", "redacted", "python", *sorted(WORLD))
 
 
 def is_capsule(header: Mapping[str, Any]) -> bool:

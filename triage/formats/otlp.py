@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.event import Event, ExceptionValue
+from store.event import Capsule, Event, ExceptionValue
+from triage.formats.capsule import capsule_of
 from triage.formats.otlp_records import Record, json_records, protobuf_records
+from triage.formats.otlp_replay import broken_invariants, replay_of, timed_out
 from triage.formats.shapes import text
 from triage.formats.traceback_text import chains
 from triage.formats.vendors import Sent, identity, platform_of, told, typed
@@ -52,7 +55,8 @@ def records(body: bytes, headers: Mapping[str, str]) -> list[Record]:
 
 
 def errors(found: Sequence[Record], *, project: str, received_at: datetime) -> list[Event]:
-    """The errors among records, oldest first: each exception of a trace once, however many spans it went through."""
+    """The errors among records, in the order in which they are to be replayed (`otlp_replay.CHOSEN`), oldest first:
+    each exception of a trace once, however many spans it went through."""
     around: dict[str, list[Record]] = defaultdict(list)
     for record in found:
         if record.trace_id:
@@ -62,7 +66,7 @@ def errors(found: Sequence[Record], *, project: str, received_at: datetime) -> l
         near = around.get(record.trace_id or "", ())
         for key, event in _of_record(record, near, project, received_at):
             events.setdefault(key, event)
-    return sorted(events.values(), key=lambda event: event.timestamp)
+    return sorted(events.values(), key=lambda event: (event.contexts["replay"]["order"], event.timestamp))
 
 
 def _of_record(
@@ -74,21 +78,33 @@ def _of_record(
     for at, said in raised:
         kind, message = said.get("exception.type"), said.get("exception.message")
         key = (record.kind, record.trace_id or record.span_id or at, typed(kind)["type"], message)
-        yield key, _event(record, near, said, at, project, received_at)
+        yield key, _event(record, near, said, at, project, received_at, "error")
     if raised:
         return
-    failed_request = record.kind == "span" and record.failed and record.span_kind == _SERVER
+    place = (record.trace_id, record.span_id)
+    for at, invariant in broken_invariants(record):
+        said = {"exception.type": "InvariantViolation", "exception.message": invariant}
+        yield (*place, invariant), _event(record, near, said, at, project, received_at, "invariant")
+    late = timed_out(record)
+    failed_request = record.kind == "span" and (late or (record.failed and record.span_kind == _SERVER))
     if failed_request and not any(name == "exception" for each in near for name, _, _ in each.events):
-        yield (record.trace_id, record.span_id), _event(record, near, {}, record.end, project, received_at)
+        chosen = "timeout" if late else "failed"
+        yield place, _event(record, near, {}, record.end, project, received_at, chosen)
     elif record.kind == "log" and record.is_error:
         yield (
             (record.trace_id, record.time, str(record.body)),
-            _event(record, near, {}, record.time, project, received_at),
+            _event(record, near, {}, record.time, project, received_at, "error"),
         )
 
 
 def _event(
-    record: Record, near: Sequence[Record], said: Sent, at: float, project: str, received_at: datetime
+    record: Record,
+    near: Sequence[Record],
+    said: Sent,
+    at: float,
+    project: str,
+    received_at: datetime,
+    chosen: str,
 ) -> Event:
     resource, own = record.resource, record.attributes
     language = platform_of(resource.get("telemetry.sdk.language"))
@@ -126,6 +142,7 @@ def _event(
             "resource": resource,
             "attributes": {name: value for name, value in own.items() if not name.startswith("exception.")},
             "links": list(record.links) or None,
+            "replay": replay_of(record, near, chosen),
         },
         "breadcrumbs": [
             _crumb(each) for each in sorted(near, key=lambda each: each.time)[-CRUMBS:] if each is not record
@@ -135,7 +152,17 @@ def _event(
     event = told(
         sent, project=project, received_at=received_at, exceptions=exceptions[1] if exceptions else None
     )
-    return event.model_copy(update={"service": text(resource.get("service.name"), 200)})
+    service = text(resource.get("service.name"), 200)
+    return event.model_copy(update={"service": service, "capsule": _capsule(said)})
+
+
+def _capsule(said: Sent) -> Capsule | None:
+    """The capsule that the capture client's span processor has put on an exception."""
+    sent = said.get("nightdesk.capsule")
+    try:
+        return capsule_of(base64.b64decode(sent, validate=True)) if isinstance(sent, str) else None
+    except ValueError:
+        return None
 
 
 def _level(record: Record) -> str:

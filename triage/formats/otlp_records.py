@@ -13,6 +13,7 @@ from triage.formats.vendors import Sent, list_of, mapping_of
 
 RECORDS = 20_000  # spans or log lines of one body
 ATTRIBUTES = 200  # of one of them
+LINKS = 50  # of one span
 DEPTH = 8
 _ERROR = 17  # the severity number of ERROR, and the code of a status is 2
 _COLLECTOR = "opentelemetry.proto.collector"
@@ -39,7 +40,9 @@ class Record:
     failed: bool = False
     status: str = ""
     events: tuple[tuple[str, float, Sent], ...] = ()
-    links: tuple[str, ...] = field(default=())
+    links: tuple[Sent, ...] = field(
+        default=()
+    )  # trace, span and attributes of what it hangs on beside its parent
 
     @property
     def is_error(self) -> bool:
@@ -116,7 +119,10 @@ def _json_span(span: Sent, resource: Sent, scope: str) -> Record:
             )
             for each in map(mapping_of, list_of(span.get("events")))
         ),
-        links=tuple(str(each.get("traceId")) for each in map(mapping_of, list_of(span.get("links")))),
+        links=tuple(
+            _link(_id(each.get("traceId")), _id(each.get("spanId")), _json_attributes(each.get("attributes")))
+            for each in map(mapping_of, list_of(span.get("links"))[:LINKS])
+        ),
     )
 
 
@@ -157,6 +163,11 @@ def _json_value(value: Any, depth: int) -> Any:
         rows = map(mapping_of, list_of(mapping_of(value["kvlistValue"]).get("values")))
         return {str(row.get("key")): _json_value(row.get("value"), depth - 1) for row in rows}
     return None
+
+
+def _link(trace: str | None, span: str | None, attributes: Sent) -> Sent:
+    found: Sent = {"trace_id": trace, "span_id": span}
+    return {**found, "attributes": attributes} if attributes else found
 
 
 def _whole(value: Any) -> int:
@@ -200,7 +211,10 @@ def _of_spans(message: Any) -> Iterator[Record]:
                         (each.name, each.time_unix_nano / 1e9, _attributes(each.attributes))
                         for each in span.events
                     ),
-                    links=tuple(each.trace_id.hex() for each in span.links),
+                    links=tuple(
+                        _link(_id(each.trace_id.hex()), _id(each.span_id.hex()), _attributes(each.attributes))
+                        for each in span.links[:LINKS]
+                    ),
                 )
 
 

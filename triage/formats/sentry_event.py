@@ -12,7 +12,7 @@ from typing import Any
 
 from store.errors import BadPayload
 from store.event import Breadcrumb, Event, ExceptionValue, Frame, Redaction, Request
-from triage.formats.sentry_json import Remembered, decoded
+from triage.formats.sentry_json import Remembered, bounded_parts, decoded, opened, parts_of
 from triage.formats.sentry_meta import marks_of
 from triage.formats.shapes import bounded, clean, integer, mapping, moment, string_map, strings, text, values
 from triage.languages import by_name
@@ -34,7 +34,8 @@ def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
     platform = text(sent.get("platform"), 32) or "other"
     raised = [item for item in values(sent.get("exception")) if isinstance(item, dict)][-EXCEPTION_LIMIT:]
     message, template = _message(sent)
-    trace = mapping(mapping(sent.get("contexts")).get("trace"))
+    contexts, tags = _contexts(sent, template), string_map(opened(sent.get("tags")), 400)
+    trace = mapping(contexts.get("trace"))
     exceptions = _exceptions(raised, platform) or _stack_of_message(sent, message, platform)
     return Event(
         event_id=_event_id(sent),
@@ -45,18 +46,18 @@ def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
         level=(text(sent.get("level"), 16) or "error").lower(),
         environment=text(sent.get("environment"), 200),
         release=text(sent.get("release"), 250),
-        service=text(mapping(sent.get("tags")).get("service"), 200),
+        service=text(tags.get("service"), 200),
         server_name=text(sent.get("server_name"), 200),
         transaction=text(sent.get("transaction"), 400),
         message=message,
         logger=text(sent.get("logger"), 200),
         exceptions=exceptions,
-        request=request_of(sent.get("request")),
-        breadcrumbs=_breadcrumbs(sent.get("breadcrumbs")),
-        tags=string_map(sent.get("tags"), 400),
-        user=bounded(mapping(sent.get("user"))),
-        contexts=_contexts(sent, template),
-        extra=bounded(mapping(sent.get("extra"))),
+        request=request_of(opened(sent.get("request"))),
+        breadcrumbs=_breadcrumbs(opened(sent.get("breadcrumbs"))),
+        tags=tags,
+        user=bounded_parts(sent.get("user")),
+        contexts=contexts,
+        extra=bounded_parts(sent.get("extra")),
         client_fingerprint=strings(sent.get("fingerprint"), 20),
         trace_id=text(trace.get("trace_id"), 64),
         span_id=text(trace.get("span_id"), 64),
@@ -157,13 +158,31 @@ def frames_of(stacktrace: Any, platform: str) -> tuple[Frame, ...]:
         return ()
     wanted = sent if len(sent) <= 100 else [*sent[:50], *([{}] * (len(sent) - 100)), *sent[-50:]]
     read = (
-        _FRAMES.of(frame, platform) if isinstance(frame, bytes) else _frame(frame, platform)
+        _sent_frame(frame, platform) if isinstance(frame, bytes) else _frame(frame, platform)
         for frame in wanted
     )
     return trimmed(tuple(frame for frame in read if frame is not None))
 
 
 _EMPTY = Frame()
+
+
+def _sent_frame(part: bytes, platform: str) -> Frame | None:
+    """A frame as it was sent. Its locals differ from event to event where the rest of it does not: they are read
+    apart, and the rest is the very same object again."""
+    found = _FRAMES.known(part, platform)
+    if found is not None:
+        return found
+    at = part.find(_VARS)
+    if at < 0:
+        return _FRAMES.of(part, platform)
+    said = parts_of(part).get("vars")
+    if said is None or said[:1] != b"{" or part[at + len(_VARS) :].lstrip()[: len(said)] != said:
+        return _FRAMES.of(part, platform)
+    bare = _FRAMES.of(part[:at] + _VARS + b"{}" + part[at:].partition(said)[2], platform)
+    if bare is None:
+        return None
+    return _FRAMES.add(part, platform, bare.model_copy(update={"vars": bounded_parts(said)}))
 
 
 def _frame(sent: Any, platform: str) -> Frame | None:
@@ -188,6 +207,7 @@ def _frame(sent: Any, platform: str) -> Frame | None:
     )
 
 
+_VARS = b'"vars":'
 _FRAMES = Remembered(lambda part, platform: _frame(decoded(part), platform))
 
 
@@ -229,15 +249,14 @@ def _breadcrumb(sent: dict[str, Any]) -> Breadcrumb:
 
 def _contexts(sent: Mapping[str, Any], template: str | None) -> dict[str, Any]:
     """The contexts, and under `logentry` and `modules` what the event says beside them."""
-    kept = dict(list(mapping(sent.get("contexts")).items())[:_KNOWN_CONTEXTS])
+    kept = dict(list(bounded_parts(sent.get("contexts")).items())[:_KNOWN_CONTEXTS])
     if template is not None:
         kept["logentry"] = {"template": template}
     if ids := _debug_ids(sent):
         kept["source_maps"] = {"debug_ids": ids}
     modules = sent.get("modules")
     packages = _MODULES.of(modules) if isinstance(modules, bytes) else _modules(modules)
-    found: dict[str, Any] = bounded(kept)
-    return {**found, "modules": packages} if packages else found
+    return {**kept, "modules": packages} if packages else kept
 
 
 def _modules(sent: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from nightdesk_capture.errors import BadRules
 from nightdesk_capture.integration import NightdeskCapture
+from nightdesk_capture.otel import NightdeskSpans
 
-__all__ = ["BadRules", "NightdeskCapture", "__version__"]
+__all__ = ["BadRules", "NightdeskCapture", "NightdeskSpans", "__version__"]
 __version__ = "0.1.0"

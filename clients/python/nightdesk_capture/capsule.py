@@ -1,7 +1,8 @@
 """One capsule: what a test of this error needs, inside a budget of bytes and of time, redacted, in order of importance.
 
-First what came in (the request or the job), then the application's own frames, from the one that failed outwards. What
-did not fit is named under `cut`; what was taken out, under `redacted`.
+First what came in (the request or the job), then the application's own frames, from the one that failed outwards, then
+what the request met: answers of other services, rows, and what stood around it. What did not fit is named under `cut`;
+what was taken out, under `redacted`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from nightdesk_capture.limits import LEVELS, Limits
 from nightdesk_capture.peek import is_library_file
 from nightdesk_capture.rules.capsule_walk import CapsuleRedactor
 from nightdesk_capture.settings import Settings
+from nightdesk_capture.trail import Trail
+from nightdesk_capture.world import world_of
 
 VERSION = 1
 CONTENT_TYPE = "application/vnd.nightdesk.capsule+json"
@@ -32,14 +35,18 @@ __all__ = ["CONTENT_TYPE", "FAILED", "FILENAME", "VERSION", "build", "library"]
 
 
 def build(
-    trace: Optional[TracebackType], event: Mapping[str, Any], chosen: Settings, redactor: CapsuleRedactor
+    trace: Optional[TracebackType],
+    event: Mapping[str, Any],
+    chosen: Settings,
+    redactor: CapsuleRedactor,
+    trail: Optional[Trail] = None,
 ) -> bytes:
     """The capsule of an error as it is sent: JSON, gzipped, at most the budget large. What goes wrong with the finest
     bounds may go well with coarser ones; else there is a capsule that says that there is none."""
     until = time.monotonic() + chosen.seconds
     for limits in LEVELS:
         try:
-            packed = _packed(_content(trace, event, chosen, limits, until), redactor, until)
+            packed = _packed(_content(trace, event, chosen, limits, until, trail or Trail()), redactor, until)
         except Exception:  # nothing of ours may reach the application
             packed = FAILED
         if packed is not FAILED and len(packed) <= chosen.budget:
@@ -54,7 +61,12 @@ def _packed(content: Dict[str, Any], redactor: CapsuleRedactor, until: float) ->
 
 
 def _content(
-    trace: Optional[TracebackType], event: Mapping[str, Any], chosen: Settings, limits: Limits, until: float
+    trace: Optional[TracebackType],
+    event: Mapping[str, Any],
+    chosen: Settings,
+    limits: Limits,
+    until: float,
+    trail: Trail,
 ) -> Dict[str, Any]:
     encoder = Encoder(limits, until, chosen.denies)
     entry: Dict[str, Any] = {}
@@ -72,6 +84,7 @@ def _content(
         frame, line = own[place]
         kept[place] = _frame(frame, line, place, encoder)
     frames = [kept[place] for place in range(len(own))]
+    world = world_of(trail, [frame for frame, _ in own], event, chosen, encoder, limits)
     return {
         "version": VERSION,
         "python": ".".join(map(str, sys.version_info[:3])),
@@ -79,6 +92,7 @@ def _content(
         "frames": [
             {**frame, "vars": {name: slim(node) for name, node in frame["vars"].items()}} for frame in frames
         ],
+        **world,
         "cut": dict(list(encoder.cut.items())[:MOST_MARKS]),
     }
 

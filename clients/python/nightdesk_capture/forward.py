@@ -18,6 +18,7 @@ class Forward:
         self._dsn = dsn
         self._watched: "set[int]" = set()
         self._lock = threading.Lock()
+        self.second: Any = None  # the transport to it, once there is one
 
     def watch(self, client: Any) -> None:
         """Have envelopes of this client pass through here, from now on."""
@@ -32,6 +33,7 @@ class Forward:
             if id(transport) in self._watched:
                 return
             self._watched.add(id(transport))
+            self.second = second
             self._wrap(transport, second)
 
     def _wrap(self, first: Any, second: Any) -> None:

@@ -3,40 +3,37 @@
 As an attachment, because that is what survives: contexts and extra are cut to five levels and ten items by the SDK
 and are bounded by every tracker, attachments are sent as they are, beside the event. The bytes are a function, which
 the SDK calls after sampling and `before_send`: a dropped event costs nothing, and `before_send` may take the attachment
-out of `hint["attachments"]`. While the application runs without an error nothing of this runs at all.
+out of `hint["attachments"]`. While the application runs without an error only short notes are made of
+what it asks of others (see `trail`).
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import threading
-import time
 from functools import partial
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 import sentry_sdk
 from sentry_sdk.attachments import Attachment
 from sentry_sdk.integrations import Integration
 from sentry_sdk.scope import add_global_event_processor
 
+from nightdesk_capture import hooks, surroundings
+from nightdesk_capture.asked import Asked
 from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
-from nightdesk_capture.rules.capsule_walk import CapsuleRedactor
+from nightdesk_capture.pace import Pace
 from nightdesk_capture.settings import settings
-
-AT_ONCE = 5  # capsules of one place in the code before it has to wait, and …
-PAUSE = 60.0  # … the seconds between those that follow
-PLACES = 256  # that are counted
-
+from nightdesk_capture.trail import Trail, current
 
 class NightdeskCapture(Integration):
     """`sentry_sdk.init(..., integrations=[NightdeskCapture()])`.
 
     `dsn`: where errors go in addition, with their capsules; without it capsules go where the errors go.
     `deny`: patterns of names of variables, attributes and keys that are never looked at.
-    `off`: patterns `module:function` of frames of which nothing is sent, or "request", "entry", "locals" as a whole.
+    `off`: patterns `module:function` of frames of which nothing is sent, or a part as a whole ("request", "locals",
+    "exchanges", …); nothing is hooked for a part that is off.
+    `more`: as after a server has asked: four times the budget and the time, and what memory holds.
     `rules`: the server's rules of redaction (`redaction.json`) as a path or a mapping. `budget` is in bytes, `seconds`
     is what building one may take. Raises BadRules (a ValueError) for settings that cannot be right.
     """
@@ -52,22 +49,14 @@ class NightdeskCapture(Integration):
         rules: Union[str, Mapping[str, Any], None] = None,
         budget: int = BUDGET,
         seconds: float = SECONDS,
+        more: bool = False,
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
+        self._more = more
+        hooks.install(self._settings.parts_off)
         self._forward = Forward(dsn) if dsn else None
-        self._recent: Dict[Tuple[str, int], Tuple[int, float]] = {}
-        self._lock = threading.Lock()
-        self._owner = 0
-        self._redactor = CapsuleRedactor(b"")
-        self._fresh_key()
-
-    def _fresh_key(self) -> None:
-        """A key that lives as long as the process: tokens of two processes cannot be compared."""
-        self._owner = os.getpid()
-        self._lock = (
-            threading.Lock()
-        )  # one that another thread held when the process was forked is never freed
-        self._redactor = CapsuleRedactor(secrets.token_bytes(32), self._settings.rules)
+        self._pace = Pace(self._settings.rules)
+        self._asked = Asked()
 
     @staticmethod
     def setup_once() -> None:
@@ -79,30 +68,19 @@ class NightdeskCapture(Integration):
         trace = _trace_of(hint)
         if trace is None or event.get("type") not in (None, "event"):
             return
-        if self._owner != os.getpid():
-            self._fresh_key()
+        client = sentry_sdk.get_client()
         if self._forward is not None:
-            self._forward.watch(sentry_sdk.get_client())
-        if not self._may(trace):
+            self._forward.watch(client)
+        self._asked.listen(self._forward.second if self._forward is not None else client.transport)
+        hint_of_span = str(surroundings.hints(event).get(surroundings.HINT, ""))
+        if hint_of_span == "off" or not (hint_of_span == "more" or self._pace.may(trace)):
             return
-        make = partial(_built, trace, event, self._settings, self._redactor)
+        more = self._more or self._asked.more or hint_of_span == "more"
+        chosen = self._settings.all_of_it() if more else self._settings
+        make = partial(_built, trace, event, chosen, self._pace.redactor(), _trail())
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
-
-    def _may(self, trace: Any) -> bool:
-        """Whether the place that failed has a capsule to spare: a storm of one error needs no thousand of them."""
-        while trace.tb_next is not None:
-            trace = trace.tb_next
-        place, now = (trace.tb_frame.f_code.co_filename, trace.tb_lineno), time.monotonic()
-        with self._lock:
-            made, last = self._recent.get(place, (0, 0.0))
-            if made >= AT_ONCE and now - last < PAUSE:
-                return False
-            if place not in self._recent and len(self._recent) >= PLACES:
-                self._recent.pop(next(iter(self._recent)))
-            self._recent[place] = (made + 1, now)
-        return True
 
 
 def _built(*about: Any) -> bytes:
@@ -111,6 +89,13 @@ def _built(*about: Any) -> bytes:
         return build(*about)
     except Exception:  # then the event is sent as it would be without us
         return FAILED
+
+
+def _trail() -> Optional[Trail]:
+    try:
+        return current()
+    except Exception:  # then the capsule has the entry and the frames
+        return None
 
 
 def _trace_of(hint: Mapping[str, Any]) -> Any:

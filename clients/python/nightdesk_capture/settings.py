@@ -6,14 +6,18 @@ import fnmatch
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Pattern, Sequence, Union
 
 from nightdesk_capture.errors import BadRules
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.rules.redaction_rules import NO_RULES, Rules, read_rules
 
-_PARTS = frozenset({"request", "locals", "entry"})
+MOST = 1 << 20  # bytes of a capsule that a server takes
+_PARTS = frozenset({
+    "request", "locals", "entry", "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock",
+    "manifest", "hints", "together", "memory",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,11 @@ class Settings:
     off: "Pattern[str]" = field(default_factory=lambda: re.compile(r"(?!)"))
     parts_off: "frozenset[str]" = frozenset()
     rules: Rules = NO_RULES
+    more: bool = False  # the server, the application or a span has asked for all that can be had
+
+    def all_of_it(self) -> Settings:
+        """The same with four times the room and the time, for a failure that could not be brought back before."""
+        return replace(self, budget=min(self.budget * 4, MOST), seconds=self.seconds * 4, more=True)
 
     def denies(self, name: str) -> bool:
         """Whether what stands under a name is not to be looked at."""
@@ -47,7 +56,7 @@ def settings(
     for name, patterns in (("deny", deny), ("off", off)):
         if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
             raise BadRules(f"{name} is not a list of texts.")
-    if not 1024 <= budget <= 1 << 20:
+    if not 1024 <= budget <= MOST:
         raise BadRules("budget is not between 1 KB and 1 MB.")
     return Settings(
         budget=budget,

@@ -15,7 +15,7 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from nightdesk_capture import BadRules, NightdeskCapture, capsule, encode, entry, integration, peek
+from nightdesk_capture import BadRules, NightdeskCapture, capsule, encode, entry, integration, pace, peek
 from nightdesk_capture.capsule import CONTENT_TYPE
 
 
@@ -124,7 +124,7 @@ def test_before_send_may_take_the_capsule_out(start: Start) -> None:
 
 
 HOOKS = [
-    (integration, "_trace_of"), (integration, "build"), (integration, "secrets"), (capsule, "_content"), (capsule, "gzip"),
+    (integration, "_trace_of"), (integration, "build"), (pace, "secrets"), (pace, "time"), (integration, "current"), (integration, "surroundings"), (capsule, "_content"), (capsule, "gzip"),
     (capsule, "entry_of"), (capsule, "_frame"), (capsule, "_own_places"), (capsule, "Encoder"), (capsule, "slim"),
     (capsule, "json"), (encode, "state_of"), (encode, "class_name"), (encode, "is_own"), (encode, "clipped"),
     (entry, "lineage"), (peek, "lineage"), (integration, "Attachment"),
@@ -155,7 +155,7 @@ def test_a_storm_of_one_error_has_a_few_capsules_and_all_its_events(start: Start
     for _ in range(40):
         crash()
     assert len(transport.envelopes) == 40
-    assert sum(len(contents(envelope)) for envelope in transport.envelopes) == integration.AT_ONCE
+    assert sum(len(contents(envelope)) for envelope in transport.envelopes) == pace.AT_ONCE
 
 
 def test_a_key_that_is_a_person_is_named_nowhere(start: Start) -> None:
@@ -226,7 +226,7 @@ def test_threads_and_tasks_that_fail_together_each_send_their_own(start: Start) 
         except LookupError:
             sentry_sdk.capture_exception()
 
-    integration.AT_ONCE, before = 100, integration.AT_ONCE
+    pace.AT_ONCE, before = 100, pace.AT_ONCE
     try:
         threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
         for thread in threads:
@@ -239,15 +239,15 @@ def test_threads_and_tasks_that_fail_together_each_send_their_own(start: Start) 
 
         asyncio.run(all_of_them())
     finally:
-        integration.AT_ONCE = before
+        pace.AT_ONCE = before
     values = [contents(envelope)[0]["frames"][0]["vars"]["value"] for envelope in transport.envelopes]
     assert sorted(values) == list(range(30))
 
 
 def test_a_fork_has_a_key_of_its_own_and_no_lock_that_nobody_frees() -> None:
     chosen = NightdeskCapture()
-    key = chosen._redactor
-    chosen._lock.acquire()
+    key = chosen._pace.redactor()
+    chosen._pace._lock.acquire()
     child = os.fork()
     if child == 0:
         try:
@@ -255,7 +255,7 @@ def test_a_fork_has_a_key_of_its_own_and_no_lock_that_nobody_frees() -> None:
         except LookupError as error:
             hint: Dict[str, Any] = {"exc_info": (LookupError, error, error.__traceback__)}
         chosen.attach({}, hint)
-        os._exit(0 if hint["attachments"] and chosen._redactor is not key else 1)
+        os._exit(0 if hint["attachments"] and chosen._pace.redactor() is not key else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 

@@ -1,0 +1,288 @@
+"""Calls of other services: what was asked and what came back, of httpx, requests, urllib3 and aiohttp.
+
+Each client is hooked where its caller calls it, so that an exchange is what the application saw. A body that the caller
+reads as a stream is left to the caller: only status and headers are noted.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Callable, Dict, Iterable, List, Optional
+
+from nightdesk_capture.trail import Inside, Note, current, is_noted
+
+Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
+
+
+def hook_httpx(module: Any, wrap: Wrap) -> None:
+    """httpx, and httpx2, which has the same classes."""
+    name = module.__name__
+
+    def sync(send: Any) -> Any:
+        def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            if not _is_wanted():
+                return send(self, request, *args, **words)
+            try:
+                response = send(self, request, *args, **words)
+            except Exception as error:
+                _failed(name, request.method, request.url, error)
+                raise
+            _note_all(_of_httpx, response)
+            return response
+
+        return hooked
+
+    def later(send: Any) -> Any:
+        async def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            try:
+                response = await send(self, request, *args, **words)
+            except Exception as error:
+                _failed(name, request.method, request.url, error)
+                raise
+            _note_all(_of_httpx, response)
+            return response
+
+        return hooked
+
+    wrap(module.Client, "send", sync)
+    wrap(module.AsyncClient, "send", later)
+
+
+def hook_requests(module: Any, wrap: Wrap) -> None:
+    """requests: a session's `send`, with the answers that redirected."""
+
+    def sync(send: Any) -> Any:
+        def hooked(self: Any, request: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            if not _is_wanted():
+                return send(self, request, **words)
+            try:
+                with Inside():
+                    response = send(self, request, **words)
+            except Exception as error:
+                _failed("requests", request.method, request.url, error)
+                raise
+            _note_all(_of_requests, response)
+            return response
+
+        return hooked
+
+    wrap(module.Session, "send", sync)
+
+
+def hook_urllib3(module: Any, wrap: Wrap) -> None:
+    """urllib3 used as it is."""
+
+    def sync(urlopen: Any) -> Any:
+        def hooked(self: Any, method: Any, url: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            if not _is_wanted():
+                return urlopen(self, method, url, *args, **words)
+            try:
+                with Inside():  # it calls itself to redirect and to try again
+                    response = urlopen(self, method, url, *args, **words)
+            except Exception as error:
+                _failed("urllib3", method, _whole(self, url), error)
+                raise
+            _note_one(lambda: _of_urllib3(self, method, url, args, words, response))
+            return response
+
+        return hooked
+
+    wrap(module.connectionpool.HTTPConnectionPool, "urlopen", sync)
+
+
+def hook_aiohttp(module: Any, wrap: Wrap) -> None:
+    """aiohttp: an answer is noted when its body is read, a call that fails when it fails."""
+
+    def reading(read: Any) -> Any:
+        async def hooked(self: Any) -> Any:
+            __tracebackhide__ = True
+            first = getattr(self, "_body", None) is None
+            body = await read(self)
+            if first:
+                _note_one(lambda: _of_aiohttp(self))
+            return body
+
+        return hooked
+
+    def asking(ask: Any) -> Any:
+        async def hooked(self: Any, method: Any, url: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            try:
+                return await ask(self, method, url, **words)
+            except Exception as error:
+                _failed("aiohttp", method, url, error)
+                raise
+
+        return hooked
+
+    wrap(module.ClientResponse, "read", reading)
+    wrap(module.ClientSession, "_request", asking)
+
+
+def _is_wanted() -> bool:
+    try:
+        return is_noted()
+    except Exception:  # the call is made all the same
+        return False
+
+
+# --- notes --------------------------------------------------------------------------------------------------------
+
+
+def _note_one(note: Callable[[], Note]) -> None:
+    try:
+        made = note()
+        body = made.pop("content")
+        current().answered(made, body if type(body) is bytes else None)
+    except Exception:  # the answer is the caller's in any case
+        return
+
+
+def _note_all(of: Callable[[Any], Note], response: Any) -> None:
+    """The answer, after those that redirected to it."""
+    try:
+        every: List[Any] = [*response.history, response]
+    except Exception:  # of no kind that is known
+        return
+    for one in every:
+        _note_one(lambda one=one: of(one))  # type: ignore[misc]
+
+
+def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
+    try:
+        kind = type(error)
+        said = {"class": f"{kind.__module__}.{kind.__qualname__}", "message": str(error)[:500]}
+        note = _note(client, method, url, [], b"", None, [], None)
+        note.pop("content")
+        current().answered({**note, "error": said}, None)
+    except Exception:  # the error itself is on its way
+        return
+
+
+def _note(
+    client: str,
+    method: Any,
+    url: Any,
+    asked: Any,
+    sent: Any,
+    status: Optional[int],
+    headers: Any,
+    content: Any,
+) -> Note:
+    return {
+        "client": client,
+        "method": method,
+        "url": url,
+        "asked": asked,
+        "sent": sent,
+        "status": status,
+        "headers": headers,
+        "content": content,
+    }
+
+
+def _of_httpx(response: Any) -> Note:
+    request, client = response.request, type(response).__module__.partition(".")[0]
+    return _note(
+        client, request.method, request.url, request.headers, getattr(request, "_content", None),
+        response.status_code, response.headers, getattr(response, "_content", None),
+    )  # fmt: skip
+
+
+def _of_requests(response: Any) -> Note:
+    request, content = response.request, response._content
+    return _note(
+        "requests",
+        request.method,
+        request.url,
+        request.headers,
+        request.body,
+        response.status_code,
+        response.headers,
+        content,
+    )
+
+
+def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, response: Any) -> Note:
+    body = args[0] if args else words.get("body")
+    headers = args[1] if len(args) > 1 else words.get("headers")
+    read = getattr(response, "_body", None)
+    return _note(
+        "urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read
+    )
+
+
+def _whole(pool: Any, url: Any) -> str:
+    text = str(url)
+    if "://" in text:
+        return text
+    port = f":{pool.port}" if pool.port else ""
+    return f"{pool.scheme}://{pool.host}{port}{text}"
+
+
+def _of_aiohttp(response: Any) -> Note:
+    request = response.request_info
+    return _note(
+        "aiohttp",
+        request.method,
+        request.real_url,
+        request.headers,
+        None,
+        response.status,
+        response.headers,
+        response._body,
+    )
+
+
+# --- as they are sent -----------------------------------------------------------------------------------------------
+
+
+def told(notes: Iterable[Note]) -> List[Dict[str, Any]]:
+    """The exchanges as a capsule has them; called when an error is sent. One that cannot be told is left out."""
+    found = []
+    for note in list(notes):
+        try:
+            found.append(_told(note))
+        except Exception:  # the others can
+            continue
+    return found
+
+
+def _told(note: Note) -> Dict[str, Any]:
+    made = {
+        "method": _word(note["method"]).upper(),
+        "url": _word(note["url"]),
+        "request": {"headers": _headers(note["asked"]), "body": _text(note["sent"])},
+        "status": note["status"],
+        "headers": _headers(note["headers"]),
+        "body": _text(note["body"]),
+        "at": round(note["at"], 3),
+        "client": note["client"],
+    }
+    made.update({name: note[name] for name in ("error", "size") if name in note})
+    return made
+
+
+def _word(value: Any) -> str:
+    return value.decode("latin-1") if type(value) is bytes else str(value)
+
+
+def _headers(headers: Any) -> Dict[str, str]:
+    pairs = headers.items() if hasattr(headers, "items") else headers
+    return {_word(name): _word(value) for name, value in pairs}
+
+
+def _text(body: Any) -> Any:
+    """A body as text, or as {"b64": …} where it is none; None for what is not there as a whole."""
+    if type(body) is str or body is None:
+        return body
+    if type(body) is not bytes:
+        return None
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(body).decode()}

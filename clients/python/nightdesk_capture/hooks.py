@@ -1,0 +1,101 @@
+"""Which hooks there are, and how each is put in place: once, when its library is there, and without a fault of its own.
+
+A library that is imported after the integration was set up is hooked when the next request begins.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable, Dict, Tuple
+
+from sentry_sdk.scope import Scope
+
+from nightdesk_capture import ambient, exchanges, rows, trail
+
+Hook = Callable[[Any, exchanges.Wrap], None]
+
+# name of the part that can be switched off, the module that has to be loaded, the hook
+HOOKS: Tuple[Tuple[str, str, Hook], ...] = (
+    ("exchanges", "httpx", exchanges.hook_httpx),
+    ("exchanges", "httpx2", exchanges.hook_httpx),
+    ("exchanges", "requests", exchanges.hook_requests),
+    ("exchanges", "urllib3", exchanges.hook_urllib3),
+    ("exchanges", "aiohttp", exchanges.hook_aiohttp),
+    ("statements", "sqlalchemy.engine.cursor", rows.hook_sqlalchemy),
+    ("statements", "django.db.backends.utils", rows.hook_django),
+    ("statements", "sqlite3", rows.hook_sqlite3),
+    ("statements", "psycopg", rows.hook_psycopg),
+    ("statements", "psycopg2", rows.hook_psycopg),
+    ("draws", "random", ambient.hook_random),
+    ("files", "builtins", ambient.hook_open),
+    ("cache", "redis", ambient.hook_redis),
+    ("cache", "django.core.cache", ambient.hook_django_cache),
+    ("flags", "openfeature.api", ambient.hook_openfeature),
+)
+PARTS = frozenset(part for part, _, _ in HOOKS)
+_waiting: Dict[Tuple[str, str], Hook] = {}
+_there: "set[Tuple[str, str]]" = set()  # in place, or waiting for its library
+_undo: "list[Tuple[Any, str, Any]]" = []
+
+
+def install(off: "frozenset[str]") -> None:
+    """Put the hooks of all parts that are not off in place, now or when their library is there."""
+    fresh = {
+        (part, name): hook for part, name, hook in HOOKS if part not in off and (part, name) not in _there
+    }
+    _waiting.update(fresh)
+    if not _there:
+        _wrap(Scope, "fork", _forking)
+    _there.update(fresh)
+    look()
+
+
+def look() -> None:
+    """Hook the libraries that have come since."""
+    for (part, name), hook in list(_waiting.items()):
+        if name in sys.modules:
+            del _waiting[part, name]
+            try:
+                hook(sys.modules[name.partition(".")[0]], _wrap)
+            except Exception:  # another version of it: then there are no notes of it
+                continue
+
+
+def remove() -> None:
+    """Take every hook out again."""
+    _waiting.clear()
+    _there.clear()
+    ambient.unhook_random()
+    while _undo:
+        holder, name, original = _undo.pop()
+        setattr(holder, name, original)
+
+
+def _forking(fork: Any) -> Any:
+    """`Scope.fork`, which is called when a request, a job or a thread begins."""
+
+    def hooked(self: Any) -> Any:
+        made = fork(self)
+        try:
+            if _waiting:
+                look()
+            if sys._getframe(1).f_globals.get("__name__") == "sentry_sdk.integrations.threading":
+                trail.hand_on(self, made)
+        except Exception:  # then the thread has a trail of its own
+            return made
+        return made
+
+    return hooked
+
+
+def _wrap(holder: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put a wrapper in place of what a class or module has under a name."""
+    original = getattr(holder, name)
+    made = make(original)
+    for part in ("__module__", "__name__", "__qualname__", "__doc__", "__wrapped__"):
+        try:
+            setattr(made, part, original if part == "__wrapped__" else getattr(original, part))
+        except (AttributeError, TypeError):  # it has none
+            continue
+    setattr(holder, name, made)
+    _undo.append((holder, name, original))

@@ -1,0 +1,277 @@
+"""The helpers of a test that gives code what production gave it: texts, each a piece of a test's source."""
+
+from __future__ import annotations
+
+ANSWERS = '''
+class Answers:
+    """What other services answered: each request gets the next answer to its method and address."""
+
+    def __init__(self, *answers):
+        self.left, self.given = list(answers), []
+
+    def to(self, method, url):
+        """The answer: status, headers and body. Raises what the call raised."""
+
+        def alike(one):
+            theirs, ours = urlsplit(one[1]), urlsplit(str(url))
+            return one[1] != str(url), theirs[1:3] != ours[1:3], theirs.path != ours.path
+
+        asked = [one for one in (self.left + self.given[::-1]) if one[0] == method.upper()]
+        if not asked:
+            raise AssertionError(f"no answer was recorded to {method} {url}")
+        found = min(asked, key=lambda one: (alike(one), one in self.given))
+        if found in self.left:
+            self.left.remove(found)
+            self.given.append(found)
+        if len(found) == 3:
+            raise found[2]
+        return found[2:]
+'''
+_HTTPX = '''
+@contextlib.contextmanager
+def {name}_answers(*answers):
+    """Requests of {name} are answered as they were."""
+    answers = Answers(*answers)
+
+    def send(self, request):
+        status, headers, body = answers.to(request.method, request.url)
+        return {name}.Response(status, headers=headers, content=body, request=request)
+
+    async def later(self, request):
+        return send(self, request)
+
+    with (
+        mock.patch.object({name}.HTTPTransport, "handle_request", send),
+        mock.patch.object({name}.AsyncHTTPTransport, "handle_async_request", later),
+    ):
+        yield
+'''
+_REQUESTS = '''
+@contextlib.contextmanager
+def requests_answers(*answers):
+    """Requests are answered as they were."""
+    answers = Answers(*answers)
+
+    def send(self, request, **words):
+        response = requests.Response()
+        response.status_code, headers, response._content = answers.to(request.method, request.url)
+        response.headers.update(headers)
+        response.encoding = requests.utils.get_encoding_from_headers(response.headers)
+        response.url, response.request, response._content_consumed = request.url, request, True
+        return response
+
+    with mock.patch.object(requests.adapters.HTTPAdapter, "send", send):
+        yield
+'''
+_URLLIB3 = '''
+@contextlib.contextmanager
+def urllib3_answers(*answers):
+    """Requests of urllib3 are answered as they were."""
+    answers = Answers(*answers)
+
+    def urlopen(self, method, url, *args, preload_content=True, **words):
+        port = f":{self.port}" if self.port else ""
+        whole = url if "://" in url else f"{self.scheme}://{self.host}{port}{url}"
+        status, headers, body = answers.to(method, whole)
+        return urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=preload_content)
+
+    with mock.patch.object(urllib3.connectionpool.HTTPConnectionPool, "urlopen", urlopen):
+        yield
+'''
+_AIOHTTP = '''
+@contextlib.contextmanager
+def aiohttp_answers(*answers):
+    """Requests of aiohttp are answered as they were."""
+    answers = Answers(*answers)
+
+    class Response(aiohttp.ClientResponse):
+        """An answer without a connection."""
+
+        def __init__(self, method, url, status, headers, body):
+            self.method, self.status, self.reason, self._body, self._released = method, status, "", body, True
+            self._cache, self._closed, self._connection, self._history = {}, True, None, ()
+            self._headers = aiohttp.client_reqrep.CIMultiDictProxy(aiohttp.client_reqrep.CIMultiDict(headers))
+            self._real_url = self._url = aiohttp.client_reqrep.URL(str(url))
+            self._resolve_charset = lambda response, body: "utf-8"
+
+        def release(self):
+            return None
+
+        close = __del__ = release
+
+        async def wait_for_close(self):
+            return None
+
+        def raise_for_status(self):
+            if self.status >= 400:
+                raise aiohttp.ClientResponseError(None, (), status=self.status, message=self.reason)
+
+    async def ask(self, method, url, **words):
+        return Response(method, url, *answers.to(method, url))
+
+    with mock.patch.object(aiohttp.ClientSession, "_request", ask):
+        yield
+'''
+HELPERS_OF_CLIENTS = {
+    "httpx": _HTTPX.format(name="httpx"), "httpx2": _HTTPX.format(name="httpx2"), "requests": _REQUESTS,
+    "urllib3": _URLLIB3, "aiohttp": _AIOHTTP,
+}  # fmt: skip
+
+CURSORS = '''
+class Cursor:
+    """A cursor that gives the rows that were read in production, those of each statement in their order. Of what was
+    not read there it asks the real one, where there is one."""
+
+    rowcount = lastrowid = arraysize = 1
+
+    def __init__(self, statements, real=None):
+        self._statements, self._real, self._rows, self.description = statements, real, None, None
+
+    def execute(self, sql, *args, **words):
+        wanted = " ".join(str(sql).split())
+        left, given = self._statements
+        found = next((one for one in left if one[0] == wanted), None)
+        if found is not None:
+            left.remove(found)
+            given.append(found)
+        found = found or next((one for one in given[::-1] if one[0] == wanted), None)
+        self._rows = None
+        if found is None and self._real is not None:
+            self._real.execute(sql, *args, **words)
+            self.description = self._real.description
+            self.rowcount, self.lastrowid = self._real.rowcount, getattr(self._real, "lastrowid", None)
+        elif found is not None:
+            self.description, self._rows = [(name, *[None] * 6) for name in found[1]], list(found[2])
+        return self
+
+    def fetchmany(self, size=None):
+        if self._rows is None:
+            return self._real.fetchmany(size or self.arraysize) if self._real is not None else []
+        size = size or self.arraysize
+        taken, self._rows = self._rows[:size], self._rows[size:]
+        return taken
+
+    def fetchone(self):
+        return next(iter(self.fetchmany(1)), None)
+
+    def fetchall(self):
+        if self._rows is None:
+            return self._real.fetchall() if self._real is not None else []
+        return self.fetchmany(len(self._rows) or 1)
+
+    def __iter__(self):
+        return iter(self.fetchall())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def __getattr__(self, name):
+        return getattr(self._real, name) if self._real is not None else lambda *args, **words: None
+
+
+class Connection:
+    """A connection without a database behind it."""
+
+    def __init__(self, statements):
+        self._statements = statements
+
+    def cursor(self, *args, **words):
+        return Cursor(self._statements)
+
+    def execute(self, sql, *args):
+        return self.cursor().execute(sql, *args)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def __getattr__(self, name):
+        return lambda *args, **words: None
+
+
+@contextlib.contextmanager
+def rows_of(makers, *statements):
+    """Statements give the rows that they gave in production."""
+    statements = (list(statements), [])
+    with contextlib.ExitStack() as stack:
+        if "sqlalchemy" in makers:
+            from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
+
+            real = DefaultExecutionContext.create_default_cursor
+
+            def cursor(self):
+                connection = self._dbapi_connection
+                bare = isinstance(getattr(connection, "dbapi_connection", connection), Connection)
+                return Cursor(statements, None if bare else real(self))
+
+            stack.enter_context(mock.patch.object(DefaultExecutionContext, "create_default_cursor", cursor))
+            connect = DefaultDialect.connect
+
+            def connected(self, *args, **words):
+                try:
+                    return connect(self, *args, **words)
+                except Exception:
+                    self.initialize = lambda connection: None
+                    return Connection(statements)
+
+            stack.enter_context(mock.patch.object(DefaultDialect, "connect", connected))
+        if "django" in makers:
+            from django.db.backends.base.base import BaseDatabaseWrapper
+            from django.db.backends.utils import CursorWrapper
+
+            def make(self, cursor):
+                return CursorWrapper(Cursor(statements, cursor), self)
+
+            for name in ("make_cursor", "make_debug_cursor"):
+                stack.enter_context(mock.patch.object(BaseDatabaseWrapper, name, make))
+        for name in {"sqlite3", "psycopg", "psycopg2"}.intersection(makers):
+            stack.enter_context(mock.patch(f"{name}.connect", lambda *args, **words: Connection(statements)))
+        yield
+'''
+DRAWN = '''
+@contextlib.contextmanager
+def drawn(*numbers):
+    """The functions of `random` give these numbers first."""
+    left, shared = list(numbers), random._inst
+
+    def taken(kind, otherwise):
+        at = next((i for i, (one, _) in enumerate(left) if one == kind), None)
+        return otherwise() if at is None else left.pop(at)[1]
+
+    class Drawn(random.Random):
+        def random(self):
+            return taken("random", super().random)
+
+        def getrandbits(self, k):
+            bits = super().getrandbits
+            return taken("getrandbits", lambda: bits(k))
+
+    before = shared.__class__, random.random, random.getrandbits
+    shared.__class__ = Drawn
+    random.random, random.getrandbits = shared.random, shared.getrandbits
+    try:
+        yield
+    finally:
+        shared.__class__, random.random, random.getrandbits = before
+'''
+FILES = '''
+@contextlib.contextmanager
+def files(texts):
+    """Files that are read say what they said."""
+    real = builtins.open
+
+    def opened(file, mode="r", *args, **words):
+        name = os.fspath(file) if isinstance(file, (str, os.PathLike)) else None
+        text = texts.get(name)
+        if text is None or "r" not in mode or "+" in mode:
+            return real(file, mode, *args, **words)
+        return io.BytesIO(text.encode()) if "b" in mode else io.StringIO(text)
+
+    with mock.patch.object(builtins, "open", opened), mock.patch.object(io, "open", opened):
+        yield
+'''

@@ -1,0 +1,4 @@
+SECRET_KEY = "of no use"
+ROOT_URLCONF = "urls"
+ALLOWED_HOSTS = ["*"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -1,0 +1,4 @@
+from baskets import show
+from django.urls import path
+
+urlpatterns = [path("basket/<int:number>", show)]
