@@ -13,7 +13,7 @@ from server.checks import Check, State, examine
 from server.models import is_asked, spent_today
 from server.moments import ago
 from server.policy import Action
-from server.product import product
+from server.product import product, product_rows
 from server.quoting import Quoter
 from server.web.charts import length
 from server.web.formats import shown
@@ -33,7 +33,7 @@ _DAYS = 14  # for which it is told what a model has cost
 
 
 _NOT_LOOKED: Mapping[str, Any] = {
-    "measured": {}, "set_aside": None, "brought_back": None, "spend": None, "times": [],
+    "measured": {}, "set_aside": None, "brought_back": None, "spend": None, "times": [], "product": [],
 }  # fmt: skip
 
 
@@ -82,6 +82,8 @@ class Health:
             yield "## How long things take"
             for stage in values["times"]:
                 yield f"- {stage['stage']}: median {length(stage['step_median_s'] or 0)} after the stage before"
+            yield "## Figures of the product"
+            yield from (f"- {name}: {value}" for name, value in values["product"])
 
         plain = {
             **values, "last_events": {name: seen.isoformat() if seen else None for name, seen in
@@ -145,6 +147,7 @@ def _of_the_product(house: House) -> dict[str, Any]:
             "usd_by_day": _by_day(house),
         },
         "times": [stage.model_dump() for stage in found.stages if stage.incidents],
+        "product": product_rows(found),
     }
 
 

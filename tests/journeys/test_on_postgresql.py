@@ -56,7 +56,7 @@ async def told(data: Path, environ: dict[str, str]) -> tuple[str, str]:
     """What an assistant is told of the incidents, by a server that it starts itself."""
     parameters = StdioServerParameters(command=NIGHTDESK, args=["mcp", "--data", str(data)], env=environ)
     async with Client(stdio_client(parameters)) as client:
-        return await answer(client, "list_incidents"), await answer(client, "get_incident", incident="INC-1")
+        return await answer(client, "list_incidents"), await answer(client, "get_incident", ref="INC-1")
 
 
 def test_a_crash_that_a_server_took_is_triaged_by_a_worker_and_read_by_an_assistant_elsewhere(

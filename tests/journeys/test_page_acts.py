@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from markupsafe import escape
 
 from server.app import make_app
 from server.house import House
+from server.product import product, product_rows
 from server.web import live, news
 from store import accounts, journal, logins, queries
 from store.incident import Lane, Status
 from store.people import Role
+from store.tracks import tracks
 from tests.journeys import mcp_samples as samples
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +124,19 @@ async def test_every_page_is_markdown_and_json_too(house: House, path: str) -> N
     assert isinstance(told.json(), dict)
     assert words.headers["content-type"].startswith("text/markdown")
     assert words.text.startswith("# ")
+
+
+async def test_the_health_page_has_the_figures_of_the_product_as_the_command_has_them(house: House) -> None:
+    fill(house)
+    found = product(tracks(house.database))
+    async with somebody(house, None) as http:
+        told = (await http.get("/health.json")).json()
+        page = (await http.get("/health?look=1")).text
+        words = (await http.get("/health.md")).text
+    assert told["product"] == [list(row) for row in product_rows(found)]
+    for name, value in product_rows(found):
+        assert f"<dt>{escape(name.capitalize())}</dt><dd>{escape(value)}</dd>" in page
+        assert f"- {name}: {value}" in words
 
 
 async def test_an_admin_makes_a_project_with_a_key_and_takes_the_key_back(house: House) -> None:
