@@ -100,7 +100,9 @@ class Load:
 
 
 @contextmanager
-def serving(folder: Path, *, workers: int = 1, room: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def serving(
+    folder: Path, *, workers: int = 1, room: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A server on a data folder in a group of its own, once it answers; it is killed afterwards. `room`: bytes beyond
     which none of its files grows. SIGUSR1 moves its clock."""
     port = free_port()
@@ -108,8 +110,15 @@ def serving(folder: Path, *, workers: int = 1, room: int | None = None) -> Itera
                "--data", str(folder)]  # fmt: skip
     limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))) if room else None
     with (folder.parent / "log").open("ab") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=clean_environment() | {"PYTHONPATH": str(ROOT)}, stdout=log,
-                                  stderr=log, start_new_session=True, preexec_fn=limit)
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=clean_environment() | {"PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=limit,
+        )
         try:
             _wait_for(server, port)
             yield server, port
@@ -234,7 +243,9 @@ def troubled(name: str, times: int, seed: int = 7) -> tuple[Sending, list[str]]:
 
 def main() -> int:
     """Have the troubles, and print what came of them."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--trouble", action="append", choices=list(TROUBLES))
     options.add_argument("--times", type=int, default=50)
     options.add_argument("--seed", type=int, default=7)
@@ -244,7 +255,10 @@ def main() -> int:
         sending, found = troubled(name, given.times, given.seed)
         answers = ", ".join(f"{status} × {count}" for status, count in sorted(sending.statuses.items()))
         verdict = "; ".join(found) or "all answered for are there, none twice"
-        print(f"{name}, {given.times} times: {len(sending.answered)} answered with 200 ({answers}): {verdict}", flush=True)
+        print(
+            f"{name}, {given.times} times: {len(sending.answered)} answered with 200 ({answers}): {verdict}",
+            flush=True,
+        )
         everything_wrong += found
     return 1 if everything_wrong else 0
 

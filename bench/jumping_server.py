@@ -1,6 +1,6 @@
 """`nightdesk` with a clock that jumps: SIGUSR1 moves it an hour ahead, an hour back, and home again.
 
-    python -m bench.jumping_server serve --port 8731
+python -m bench.jumping_server serve --port 8731
 """
 
 from __future__ import annotations
