@@ -46,7 +46,10 @@ def alertmanager(folder: Path, receiver: str) -> Iterator[str]:
         running = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
-            wait_for(lambda: ready(address), lambda: (folder / "log").read_text())
+            wait_for(
+                lambda: running.poll() is not None or ready(address), lambda: (folder / "log").read_text()
+            )
+            assert running.poll() is None, (folder / "log").read_text()
             yield address
         finally:
             running.terminate()
