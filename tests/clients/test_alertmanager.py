@@ -93,7 +93,7 @@ def test_an_alert_of_the_real_alertmanager_becomes_an_incident_and_its_end_becom
     ):
         now = datetime.now(UTC)
         post(theirs, startsAt=now.isoformat())
-        wait_for(lambda: len(queries.incidents(house.database, None)) == 1, said)
+        wait_for(lambda: len(queries.incidents(house.database)) == 1, said)
         incident = queries.incident(house.database, "INC-1")
         assert "5 % of requests to checkout fail" in incident.title
         (event,) = queries.events(house.database, "INC-1", limit=5)
