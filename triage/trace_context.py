@@ -35,7 +35,11 @@ def with_trace_context(event: Event) -> Event:
     baggage = dict(_members(sent.get("baggage", "")))
     attributes = event.contexts.get("attributes")
     if isinstance(attributes, dict):
-        own = {name[8:]: clean(str(value), 1024) for name, value in attributes.items() if name.startswith("baggage.")}
+        own = {
+            name[8:]: clean(str(value), 1024)
+            for name, value in attributes.items()
+            if name.startswith("baggage.")
+        }
         baggage |= {name: value for name, value in own.items() if name not in baggage}
     changes = _trace(event, sent.get("traceparent", "")) | (_told(event, baggage) if baggage else {})
     if state := sent.get("tracestate"):

@@ -22,8 +22,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_user_sketches")),
     )
-
-
-def downgrade() -> None:
-    """Take the table away."""
-    op.drop_table("user_sketches")
