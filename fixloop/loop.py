@@ -32,6 +32,7 @@ from fixloop.investigate.checker import Checker
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import settled, suspected_first, unlisted, untested
+from fixloop.investigate.votes import voted
 from fixloop.judge import Judge, Trial
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Cause, Prover, candidate
@@ -212,7 +213,8 @@ class Repair:
             candidate(self._bench, *pair, "named by a hypothesis", NAMED)
             for pair in unlisted(ranked, known.hypotheses)
         )
-        candidates = suspected_first([*ranked, *further], known.hypotheses, self._bench.knowledge.hints)
+        listed = voted([*ranked, *further], known.hypotheses)
+        candidates = suspected_first(listed, known.hypotheses, self._bench.knowledge.hints)
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
