@@ -16,8 +16,7 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one
-    raises."""
+    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
 
     impl = DateTime
     cache_ok = True
@@ -181,8 +180,7 @@ class FingerprintRow(Row, table=True):
 
 
 class EventRow(Row, table=True):
-    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the
-    incident."""
+    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the incident."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -221,8 +219,7 @@ class BlobRow(Row, table=True):
 class FacetRow(Row, table=True):
     """One distinct value that an incident was seen with: a user, a release, an environment, a service.
 
-    A table of its own makes "first time in this release" and "how many users" one look-up by primary key
-    each, however many events there are."""
+    A table of its own makes "first time in this release" and "how many users" one look-up by key each, however many events."""
 
     __tablename__ = "facets"
     __table_args__ = (Index(None, "kind", "value"),)
@@ -242,8 +239,7 @@ class TriageRow(Row, table=True):
 
 
 class AttemptRow(Row, table=True):
-    """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it
-    lands."""
+    """`body` is the Attempt without its steps: they are rows of their own, so that each can be seen as it lands."""
 
     __tablename__ = "attempts"
 
@@ -272,8 +268,7 @@ class TaskKind(StrEnum):
 class TaskRow(Row, table=True):
     """Something that is to be done for an incident (`kind` is a TaskKind). It goes when it is done.
 
-    `id` grows and is never used twice (AUTOINCREMENT): a task that is asked for again while it is at work gets
-    a new one."""
+    `id` grows and is never used twice (AUTOINCREMENT): a task asked for again while at work gets a new one."""
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("kind", "incident_id"), {"sqlite_autoincrement": True})
@@ -536,8 +531,7 @@ class MinuteRow(Row, table=True):
 
 
 class SketchRow(Row, table=True):
-    """How many sampled events of an entry point looked so on a day (since 1970): names and kinds of fields, no values;
-    `digest` stands for `shapes`, a line for each field."""
+    """How many sampled events of an entry looked so on a day (since 1970); `digest` is of `shapes`: no values."""
 
     __tablename__ = "sketches"
 
