@@ -219,7 +219,7 @@ class BlobRow(Row, table=True):
 class FacetRow(Row, table=True):
     """One distinct value that an incident was seen with: a user, a release, an environment, a service.
 
-    A table of its own makes "first time in this release" and "how many users" one look-up by key each, however many events."""
+    A table of its own makes "first time in this release" and "how many users" one look-up by key each, always."""
 
     __tablename__ = "facets"
     __table_args__ = (Index(None, "kind", "value"),)
