@@ -35,6 +35,7 @@ from fixloop.investigate.experiments import experiment
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import about, settled, suspected_first, unlisted, untested
+from fixloop.investigate.votes import voted
 from fixloop.judge import Judge, Trial
 from fixloop.library_tests import library_tests
 from fixloop.oracle import Meaning, read
@@ -221,7 +222,8 @@ class Repair:
             candidate(self._bench, *pair, "named by a hypothesis", NAMED)
             for pair in unlisted(ranked, known.hypotheses)
         )
-        candidates = suspected_first([*ranked, *further], known.hypotheses, self._bench.knowledge.hints)
+        listed = voted([*ranked, *further], known.hypotheses)
+        candidates = suspected_first(listed, known.hypotheses, self._bench.knowledge.hints)
         prover = Prover(self._situation, _reproduced(known), self._bench)
         search = prover.search(candidates)
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])

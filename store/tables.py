@@ -188,8 +188,7 @@ class FingerprintRow(Row, table=True):
 
 
 class EventRow(Row, table=True):
-    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the
-    incident."""
+    """Every event, for ever; its `body` only where the sampling keeps it. `number` counts within the incident."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -231,8 +230,7 @@ class BlobRow(Row, table=True):
 class FacetRow(Row, table=True):
     """One distinct value that an incident was seen with: a user, a release, an environment, a service.
 
-    A table of its own makes "first time in this release" and "how many users" one look-up by primary key
-    each, however many events there are."""
+    A table of its own makes "first time in this release" and "how many users" one look-up by key each, always."""
 
     __tablename__ = "facets"
     __table_args__ = (Index(None, "kind", "value"),)
@@ -292,8 +290,7 @@ class TaskKind(StrEnum):
 class TaskRow(Row, table=True):
     """Something that is to be done for an incident (`kind` is a TaskKind). It goes when it is done.
 
-    `id` grows and is never used twice (AUTOINCREMENT): a task that is asked for again while it is at work gets
-    a new one."""
+    `id` grows and is never used twice (AUTOINCREMENT): a task asked for again while at work gets a new one."""
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("kind", "incident_id"), {"sqlite_autoincrement": True})
@@ -556,8 +553,7 @@ class MinuteRow(Row, table=True):
 
 
 class SketchRow(Row, table=True):
-    """How many sampled events of an entry point looked so on a day (since 1970): names and kinds of fields, no values;
-    `digest` stands for `shapes`, a line for each field."""
+    """How many sampled events of an entry looked so on a day (since 1970); `digest` is of `shapes`: no values."""
 
     __tablename__ = "sketches"
 

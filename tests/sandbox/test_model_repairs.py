@@ -16,7 +16,7 @@ from fixloop.sandboxes import best
 from server.config import load
 from server.house import House
 from store import queries
-from store.repair import Attempt, Ended, ValidationVerdict
+from store.repair import Attempt, ChangeVerdict, Ended, ValidationVerdict
 from tests.contracts.nightdesk_contracts.messages_api import MessagesApi, Turn, call, calls, serving, text
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
@@ -97,6 +97,9 @@ def test_a_good_session_ends_in_a_patch_that_the_judge_has_proven(tmp_path: Path
     at = release(data)
     with House.open(load(data, {})) as house:
         culprit = house.mirrors.get("till").log(at, paths=[FILE])[0].sha
+    hunk = {**claim(at, 2, BAD, None)["evidence"][0], "kind": "commit", "commit": culprit, "line": None}
+    right = claim(at, 2, BAD, culprit)
+    right["evidence"] = [*right["evidence"], hunk]
     wrong = [{"kind": "code_line", **claim(at, 1, "    pass", None)["evidence"][0]}]
     script = [
         calls(call("event_field", event=0, pointer="/exceptions/-1/value"), call("logs", from_ms=-1000, to_ms=1000, contains=None)),
@@ -104,7 +107,7 @@ def test_a_good_session_ends_in_a_patch_that_the_judge_has_proven(tmp_path: Path
         calls(call("read", repo="till", path=FILE, start=1, end=9), call("git_log", repo="till", path=FILE)),
         text("off() reads it since the second commit."),
         answer(hypotheses=[{**claim(at, 1, "x", None), "evidence": wrong}], missing=[]),
-        answer(hypotheses=[claim(at, 2, BAD, culprit)], missing=["which clients send orders without a coupon"]),
+        answer(hypotheses=[right], missing=["which clients send orders without a coupon"]),
         calls(call("symbol", repo="till", name="off")),
         answer(edits=[edit("not there", "x")], rationale="first try"),
         answer(edits=[edit(BAD, GOOD)], rationale="An order without a coupon has nothing taken off."),
@@ -124,6 +127,9 @@ def test_a_good_session_ends_in_a_patch_that_the_judge_has_proven(tmp_path: Path
     by_model = [one for one in attempt.hypotheses if one.by == "model"]
     assert [one.status for one in by_model] == ["supported"], by_model
     assert by_model[0].shown
+    blamed = attempt.changes[0]
+    assert (blamed.commit, blamed.verdict) == (culprit, ChangeVerdict.PROVEN)
+    assert "suspected by model" in blamed.reasons[0], "the vote stands beside the proof"
     assert "the release works again" in by_model[0].predicts
     record = told(attempt)
     assert any("line 1 of till/coupons.py is not what is quoted" in line for line in record["refused"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from store.event import Event
 from store.mirrors import Mirrors
 from store.repair import CandidateChange
 from tests.sandbox.histories import History, crash, frame, write
+from tests.sandbox.shop import git
 
 SHOP = '''"""Orders."""
 
@@ -198,6 +201,32 @@ def test_a_hostile_subject_is_carried_as_text_and_ranks_by_what_it_did(tmp_path:
     found, commits = ranked(tmp_path, [history], total_crash(reads))
     assert found[0].commit == commits["shop"][1]
     assert "$(reboot)" in found[0].title
+
+
+@pytest.mark.heavy
+def test_in_a_repository_of_200_megabytes_the_change_is_found_and_large_files_are_not_read(
+    tmp_path: Path,
+) -> None:
+    reads = SHOP.replace('line["price"]', 'line["unit_price"]')
+    origin = tmp_path / "origin"
+    culprit = write(origin, shop(("By unit", "2024-04-29", {"shop/orders.py": reads})))[-1]
+    (origin / "media").mkdir()
+    for number in range(20):
+        (origin / "media" / f"{number}.bin").write_bytes(os.urandom(10 << 20))
+    git(origin, "config", "core.compression", "0")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-q", "-m", "Films")
+    git(origin, "mv", "media", "films")
+    git(origin, "commit", "-q", "-m", "Elsewhere")
+    mirrors = Mirrors(tmp_path / "mirrors")
+    mirrors.add("shop", str(origin))
+    used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    layout = Layout((RepoLayout("shop", mirrors.get("shop").head()),))
+    sources = ReleaseSources(mirrors, layout.commits, {})
+    found = rank(Situation([total_crash(reads)], sources, layout), mirrors, {})
+    assert found[0].commit == culprit
+    took = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - used
+    assert took < 10, "processor seconds of git"
 
 
 def test_a_release_whose_commit_is_gone_is_said_plainly(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fixloop.investigate.pack import Moment, Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import settled, suspected_first, untested
 from fixloop.investigate.telling import claims, fenced, told
+from fixloop.investigate.votes import LIFTED, voted
 from fixloop.knowledge import Document, Knowledge, LogLine
 from fixloop.models.scripted import Scripted
 from fixloop.roles import BUILT_IN
@@ -335,6 +336,37 @@ def test_a_suspect_of_who_reads_the_code_is_run_first_and_the_rest_not_forgotten
     named = Hypothesis(id="M1", statement="s", test=Prediction(repo="app", commit="c3"), by="model")
     assert [one.commit for one in suspected_first(every, [named])] == ["c3", "c1", "c2"]
     assert [one.commit for one in untested(every, [named])] == ["c3"]
+
+
+def vote(commit: str, by: str = "model", *, cites: bool = True) -> Hypothesis:
+    cited = Evidence(
+        kind="commit", claim="drops it", repo="app", commit=commit, path=PATH, quote="    return 1"
+    )
+    return Hypothesis(
+        id="M1", statement="it drops the default", by=by, test=Prediction(repo="app", commit=commit),
+        evidence=(cited,) if cites else (),
+    )  # fmt: skip
+
+
+def test_a_vote_that_cites_the_change_lifts_it_a_few_places_and_says_so() -> None:
+    names = [f"c{number}" for number in range(8)]
+    every = [
+        change(name, ChangeVerdict.UNTESTED).model_copy(update={"score": 0.4 - at / 20})
+        for at, name in enumerate(names)
+    ]
+    found = voted(every, [vote("c6"), vote("c6")])
+    assert [one.commit for one in found] == ["c0", "c1", "c2", "c6", "c3", "c4", "c5", "c7"]
+    assert names.index("c6") - [one.commit for one in found].index("c6") == LIFTED
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert found[3].reasons[0] == (
+        f"suspected by model, lifted 3 places: it drops the default (cites {PATH}: '    return 1')"
+    )
+    assert voted(every[:1], [vote("c0")])[0].reasons[0].startswith("suspected by model, stays first")
+
+
+def test_a_vote_without_a_citation_of_the_change_or_of_a_pattern_moves_nothing() -> None:
+    every = [change(name, ChangeVerdict.UNTESTED) for name in ("c1", "c2", "c3")]
+    assert voted(every, [vote("c3", cites=False), vote("c3", by="patterns"), vote("elsewhere")]) == every
 
 
 def test_nothing_in_a_quoted_text_can_be_its_end() -> None:
