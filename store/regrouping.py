@@ -16,9 +16,9 @@ from sqlmodel import select as select_rows
 from store.acts import note_act
 from store.database import Database
 from store.errors import BadPayload, OverLimit
+from store.hyperloglog import Sketch
 from store.queries import incident_name, incident_row
 from store.recording import SHOWN_VALUES
-from store.hyperloglog import Sketch
 from store.tables import (
     BranchRow,
     EventRow,

@@ -6,45 +6,15 @@ compressed bytes in its own row, so that it is kept or lost together with the ro
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, UniqueConstraint
-from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Index, UniqueConstraint
+from sqlmodel import Field
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC. SQLite reads datetimes back naive, and a naive one compared with an aware one raises."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive values: nobody can tell which moment they mean."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a moment without a time zone cannot be kept: {value!r}")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back what was meant."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Row(SQLModel):
-    """Base of the rows. Constraints are named, because a batch migration must be able to call them."""
-
-    metadata: ClassVar[MetaData] = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+from store.columns import Row as Row  # whoever takes the metadata from here has every table in it
+from store.columns import UtcDateTime
 
 
 class ProjectRow(Row, table=True):

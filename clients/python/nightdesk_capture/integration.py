@@ -26,6 +26,7 @@ from nightdesk_capture.pace import Pace
 from nightdesk_capture.settings import settings
 from nightdesk_capture.trail import Trail, current
 
+
 class NightdeskCapture(Integration):
     """`sentry_sdk.init(..., integrations=[NightdeskCapture()])`.
 
