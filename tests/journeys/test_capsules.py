@@ -178,3 +178,14 @@ def test_frames_of_a_capsule_that_are_none_are_left_out(tmp_path: Path) -> None:
     assert [frame["function"] for frame in capsule.content["frames"]] == ["f"]
     assert "\0" not in capsule.content["frames"][0]["vars"]["a"]
     assert (capsule.content["redacted"], capsule.content["cut"]) == ([], {})
+
+
+@pytest.mark.anyio
+async def test_the_incident_s_page_says_what_its_capsule_has(house: House, body: bytes) -> None:
+    await delivered(house, body)
+    transport = httpx.ASGITransport(app=make_app(house), client=("127.0.0.1", 5))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        page = await client.get("/incidents/INC-1")
+    assert page.status_code == 200
+    assert '<section id="capsule"' in page.text
+    assert "<dt>frames</dt>" in page.text
