@@ -25,6 +25,7 @@ from store.bodies import NEARBY, TOGETHER, Passed, Passing, entity_of, is_sample
 from store.database import Database
 from store.errors import NotFound
 from store.event import Event
+from store.facets import facets_of, user_key
 from store.incident import Fingerprint, Lane, Status
 from store.rates import count, minute_of
 from store.recurring import RECORDER, recurs
@@ -249,7 +250,7 @@ class _Batch:
 
     def _read_facets(self, arrivals: Collection[_Arrival]) -> None:
         """Which of the values of these events their incidents were seen with before."""
-        values = {value for arrival in arrivals for _, value in _facets(arrival)}
+        values = {value for arrival in arrivals for _, value in facets_of(arrival.event, arrival.user_key)}
         numbers = {arrival.incident.id for arrival in arrivals if arrival.incident.event_count}
         if values and numbers:
             found = self.connection.execute(_FACETS, {"ids": list(numbers), "values": list(values)})
@@ -278,7 +279,7 @@ class _Batch:
             self.prints[place] = self._new_print(project, fingerprint, incident.id), incident.id
         else:
             incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
-        user = _user_key(event)
+        user = user_key(event)
         return _Arrival(
             event,
             whole,
@@ -347,7 +348,11 @@ class _Batch:
         arrival.number = incident.event_count
         incident.first_seen = min(incident.first_seen, event.timestamp)
         incident.last_seen = max(incident.last_seen, event.timestamp)
-        first = {kind: value for kind, value in _facets(arrival) if self._is_new(incident.id, kind, value)}
+        first = {
+            kind: value
+            for kind, value in facets_of(arrival.event, arrival.user_key)
+            if self._is_new(incident.id, kind, value)
+        }
         if "user" in first:
             self._count_user(incident, first["user"])
         if "environment" in first:
@@ -521,25 +526,6 @@ def _counts(incident: _Counted) -> dict[str, Any]:
         "first": incident.first_seen, "last": incident.last_seen, "places": incident.environments,
         "versions": incident.releases, "state": incident.status,
     }  # fmt: skip
-
-
-def _facets(arrival: _Arrival) -> list[tuple[str, str]]:
-    """What an incident is seen with in one event."""
-    event = arrival.event
-    named = (
-        ("environment", event.environment), ("release", event.release), ("service", event.service),
-    )  # fmt: skip
-    found = [(kind, plain(value)) for kind, value in named if value]
-    return [("user", arrival.user_key), *found] if arrival.user_key else found
-
-
-def _user_key(event: Event) -> str | None:
-    """By what one user is told from another: the first of id, e-mail and address that the event has."""
-    for kind in ("id", "email", "ip_address"):
-        value = event.user.get(kind)
-        if isinstance(value, str | int) and value != "":
-            return plain(f"{kind}:{value}")
-    return None
 
 
 def _table(row: type[Row]) -> Table:

@@ -35,8 +35,10 @@ _ENTRY = 'exec 3>"$1" && export ND_CHANNEL=3 && shift && exec /usr/bin/timeout -
 class Container:
     """`fixloop.Sandbox` on an engine's command line: `docker` or `podman`."""
 
-    def __init__(self, engine: str) -> None:
-        self.name, self._engine = engine, engine
+    name: str  # of the engine, which is its command too
+
+    def __init__(self) -> None:
+        self._engine = self.name
         self._lock = threading.Lock()
         self._known: list[SelfTest] = []
 
@@ -175,15 +177,13 @@ def start(job: Job, engine: str) -> Child:
 class Podman(Container):
     """The sandbox on Podman."""
 
-    def __init__(self) -> None:
-        super().__init__("podman")
+    name = "podman"
 
 
 class Docker(Container):
     """The sandbox on Docker."""
 
-    def __init__(self) -> None:
-        super().__init__("docker")
+    name = "docker"
 
 
 class _Contained(Child):
