@@ -28,8 +28,8 @@ from typing import Any
 
 from server.evaluation.cases import PROJECT, public_case
 from server.evaluation.crashes import Settings, house_of, set_up
-from server.parsing import file_events
-from server.repairs import repair
+from server.intake.parsing import file_events
+from server.repairs.repairing import repair
 from store import queries
 from store.errors import NightdeskError
 from triage.formats.capsule import is_capsule

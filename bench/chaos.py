@@ -35,9 +35,9 @@ from bench.cut_wire import Wire
 from bench.postgres_server import PostgresServer
 from fixloop import stopping
 from server.config import load
-from server.hold import Hold
 from server.house import House
-from server.progress import STEPS, Note, Progress, Steps
+from server.repairs.hold import Hold
+from server.repairs.progress import STEPS, Note, Progress, Steps
 from server.work.leases import Leases
 from server.work.worker import Worker
 from store import queries, tasks

@@ -27,9 +27,9 @@ from typing import Any
 
 from fixloop import Job, Session, stopping
 from server.config import load
-from server.hold import Hold
 from server.house import House
-from server.progress import STEPS, Note, Progress, Steps
+from server.repairs.hold import Hold
+from server.repairs.progress import STEPS, Note, Progress, Steps
 from server.work.leases import FILE, Leases
 from server.work.worker import Worker
 from store import journal, queries, tasks

@@ -29,8 +29,8 @@ from mcp import Client
 
 from server.config import load
 from server.house import House
-from server.mcp_tools import make_server
-from server.memory import settle
+from server.mcp.tools import make_server
+from server.operating.memory import settle
 from store import journal
 
 MARK = "<!-- mcp-list -->"

@@ -25,14 +25,14 @@ from time import process_time
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.environments import Environments
 from fixloop.loop import Repair
 from fixloop.reproduce.capsules import enriched
+from fixloop.running.environments import Environments
+from fixloop.running.worlds import Layout, RepoLayout, Trees, git
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
-from fixloop.worlds import Layout, RepoLayout, Trees, git
-from server.parsing import file_events
-from server.redaction import Redaction
+from server.intake.parsing import file_events
+from server.intake.redaction import Redaction
 from store.event import Event
 from store.mirrors import Mirrors
 from store.repair import Attempt

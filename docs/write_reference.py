@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from server.cli import COMMANDS, cli
 from server.config import SETTINGS, Config
-from server.repository_part import RepositoryPart
+from server.knowing.repository_part import RepositoryPart
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 MARK = "<!-- Below this line: written by docs/write_reference.py from the code. -->\n"

@@ -10,10 +10,10 @@ from time import monotonic
 
 from fixloop import Repositories, Sandbox
 from fixloop.changes.pull_requests import Asked, nobody
-from fixloop.environments import Environment
 from fixloop.knowledge import Knowledge
-from fixloop.runner import Runner
-from fixloop.worlds import Layout, Trees, World
+from fixloop.running.environments import Environment
+from fixloop.running.runner import Runner
+from fixloop.running.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
 
 RESERVE = 0.45  # of the seconds that are left when a search begins

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from fixloop.compare import keeps
-from fixloop.neighbours import neighbours
+from fixloop.judging.compare import keeps
+from fixloop.judging.neighbours import neighbours
 from fixloop.oracle import Meaning, read
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import call_source
-from fixloop.runner import Runner
+from fixloop.running.runner import Runner
 
 SAMPLES = ("x", 1, True)
 MOST = 16

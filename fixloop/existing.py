@@ -19,8 +19,8 @@ from fixloop.minimise import minimise
 from fixloop.reproduce.same import Signature, normal_line, normal_message
 from fixloop.reproduce.syntax import functions, parse
 from fixloop.reproduce.values import from_ast, render
-from fixloop.runner import Outcome, Raised, Runner
-from fixloop.worlds import SOURCES
+from fixloop.running.runner import Outcome, Raised, Runner
+from fixloop.running.worlds import SOURCES
 from store.errors import BadPayload, NotFound
 
 COLD = 3  # runs in new processes that confirm what the warm ones have shown

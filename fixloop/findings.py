@@ -7,13 +7,13 @@ import json
 from datetime import datetime
 from typing import Any, Self
 
+from fixloop.agent.purse import Spent
 from fixloop.bench import Bench
+from fixloop.judging.witness import Trial
 from fixloop.prove import Search
-from fixloop.purse import Spent
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.situation import Situation
-from fixloop.witness import Trial
 from store.event import Value
 from store.repair import CandidateChange, Ended, Hypothesis, Patch, Proof, Reproducer, Validation
 

@@ -19,7 +19,6 @@ from time import perf_counter
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.beyond import beyond
 from fixloop.changes.clues import missing_names
 from fixloop.changes.ranking import rank
 from fixloop.conclude import choose, hypotheses_of, proof_of
@@ -36,17 +35,18 @@ from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
 from fixloop.investigate.settle import about, settled, suspected_first, unlisted, untested
 from fixloop.investigate.votes import voted
-from fixloop.judge import Judge, Trial
-from fixloop.library_tests import library_tests
+from fixloop.judging.beyond import beyond
+from fixloop.judging.judge import Judge, Trial
+from fixloop.judging.library_tests import library_tests
 from fixloop.oracle import Meaning, read
 from fixloop.prove import Cause, Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import assertable, call_source
 from fixloop.reproduce.writing import minimal, write_reproducer
+from fixloop.running.worlds import World
 from fixloop.situation import ReleaseSources, Situation
 from fixloop.stated import Stated, stated
-from fixloop.worlds import World
 from store.errors import BudgetSpent, NightdeskError
 from store.event import Event
 from store.incident import Step

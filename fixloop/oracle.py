@@ -14,8 +14,8 @@ from typing import Any
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import assertable
-from fixloop.runner import CALL_PATH, Outcome, Raised
-from fixloop.worlds import SOURCES
+from fixloop.running.runner import CALL_PATH, Outcome, Raised
+from fixloop.running.worlds import SOURCES
 
 _PLACE = re.compile(
     r" \((?:/[^()]*|unknown location)\)"

@@ -21,9 +21,9 @@ from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal
 from fixloop.reproduce.yesterday import speaks_of
 from fixloop.reverting import moves, put_back, take_out
-from fixloop.runner import Outcome
+from fixloop.running.runner import Outcome
+from fixloop.running.worlds import World
 from fixloop.situation import Situation, is_test
-from fixloop.worlds import World
 from store.repair import CandidateChange, ChangeVerdict
 
 TRIED = 14  # candidates that are run before the search goes over to bisection

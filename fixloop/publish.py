@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from fixloop.worlds import RepoLayout
+from fixloop.running.worlds import RepoLayout
 from store.incident import Incident
 from store.repair import (
     Attempt,

@@ -12,7 +12,7 @@ from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.same import Signature, signature
 from fixloop.reproduce.values import FILTERED
-from fixloop.worlds import CONVENTIONAL_ROOTS, Layout
+from fixloop.running.worlds import CONVENTIONAL_ROOTS, Layout
 from store.event import Event, Frame
 from store.incident import CodeLocation
 from triage.locate import locate

@@ -21,7 +21,7 @@ from fixloop.reproduce.interleaving import ALONE
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import assertable, call_source
-from fixloop.runner import Runner
+from fixloop.running.runner import Runner
 from store.repair import Oracle
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from server.answers import NoKey
-from server.lookup import incident_by_id
+from server.http.answers import NoKey
+from server.incidents.lookup import incident_by_id
+from server.ingest.senders import bearer_key
 from server.policy import Action, Principal, may, principal_of, reach
-from server.senders import bearer_key
 from store import accounts, queries
 from store.errors import NotAllowed, Unavailable
 from store.people import Scope, Token

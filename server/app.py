@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.answers import refused
 from server.api.serving import Api
-from server.ending import Ending
 from server.house import House
-from server.ingest import Ingest
+from server.http.answers import refused
+from server.http.ending import Ending
+from server.ingest.doors import Ingest
 from server.metrics import Metrics
 from server.moments import Clock, utc_now
 from server.oauth.doors import OAuthDoors
@@ -32,7 +32,7 @@ def make_app(house: House, clock: Clock = utc_now) -> Starlette:
     """The application over an open house. A worker runs as long as the application does. `clock` is what logins and
     grants end by."""
     worker, ending = Worker(house), Ending()
-    mcp = import_module("server.mcp_http").McpDoors(
+    mcp = import_module("server.mcp.http").McpDoors(
         house, clock
     )  # the SDK takes a second: not before it is served
 

@@ -13,20 +13,21 @@ from pathlib import Path
 from time import perf_counter
 
 from fixloop import Sandbox
-from server import alerts, plugins
-from server.bundles import Bundles
+from server import plugins
 from server.config import Config
-from server.guidance import guidance
-from server.intake import Intake
-from server.locks import LOCKS
-from server.owners import Suggestion, suggested
-from server.redaction import Redaction
-from server.releases import Place, release_of, standings
-from server.repository_part import FILE, RepositoryPart, detect, parse, validate
-from server.sources import ProjectSources
-from server.spikes import spike
-from server.surroundings import around
-from server.teams import past, teams
+from server.intake.recording import Intake
+from server.intake.redaction import Redaction
+from server.intake.spikes import spike
+from server.knowing import alerts
+from server.knowing.bundles import Bundles
+from server.knowing.guidance import guidance
+from server.knowing.locks import LOCKS
+from server.knowing.owners import Suggestion, suggested
+from server.knowing.releases import Place, release_of, standings
+from server.knowing.repository_part import FILE, RepositoryPart, detect, parse, validate
+from server.knowing.sources import ProjectSources
+from server.knowing.surroundings import around
+from server.knowing.teams import past, teams
 from store import journal, queries, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database

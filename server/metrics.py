@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from server.access import allowed, authenticate
-from server.answers import refusal
+from server.http.answers import refusal
+from server.ingest.senders import bearer_key
+from server.operating.product import product, product_text
 from server.policy import OPERATOR, Action, Principal
-from server.product import product, product_text
-from server.senders import bearer_key
 from server.web.guard import only_loopback
 from store.errors import NightdeskError, NotAllowed
 from store.figures import Figures, figures

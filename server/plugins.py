@@ -16,12 +16,12 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from fixloop import Forge, Sandbox, forges, sandboxes
+from fixloop.agent.roles import Role
 from fixloop.drill import Drill
 from fixloop.fixers import Fixer
 from fixloop.forges.rest import place_of
 from fixloop.investigate import Investigator
 from fixloop.models import Model
-from fixloop.roles import Role
 from store.errors import Unavailable
 from store.git import without_credentials
 from triage import Classifier, Format, Language, formats, languages

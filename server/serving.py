@@ -10,12 +10,12 @@ from pathlib import Path
 from anyio import to_thread
 from starlette.applications import Starlette
 
-from server import logs
 from server.app import make_app
 from server.config import Config, load
 from server.house import House
-from server.memory import settle
-from server.self_watch import watched
+from server.operating import logs
+from server.operating.memory import settle
+from server.operating.self_watch import watched
 
 
 def environment(config: Config) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ class History:
     regressed: bool = False
     past: Past = NO_PAST  # of the same alert, before this one
     around: Surroundings = NOTHING_AROUND
-    spike: str | None = None  # how a rate has risen, in words (`server.spikes`)
+    spike: str | None = None  # how a rate has risen, in words (`server.intake.spikes`)
     first_release: str | None = None  # in which it was first seen
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fixloop.agent import Talk, converse
-from fixloop.desk import Desk
+from fixloop.agent.desk import Desk
+from fixloop.agent.roles import Role
+from fixloop.agent.turns import Talk, converse
 from fixloop.fixers import FixCase
 from fixloop.fixers.edits import Edit, patch_of
 from fixloop.investigate.pack import gather
 from fixloop.investigate.telling import claims, code_parts, fenced
-from fixloop.roles import Role
 from fixloop.tools import Refused
 from fixloop.tools.code import CodeTools
 from store.errors import BudgetSpent, Unavailable

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fixloop.blocks import parse
-from fixloop.worlds import git
+from fixloop.running.worlds import git
 from store.errors import BadPayload
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fixloop.forges.commits import Commit
-from fixloop.worlds import AUTHOR, git
+from fixloop.running.worlds import AUTHOR, git
 from store.errors import NotFound, Unavailable
 from store.repair import DraftPullRequest
 

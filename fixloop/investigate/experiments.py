@@ -13,7 +13,7 @@ from fixloop.reproduce.interleaving import ALONE
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
-from fixloop.worlds import World
+from fixloop.running.worlds import World
 from store.repair import Hypothesis, Prediction
 
 MOST = 4  # hypotheses that are run

@@ -27,9 +27,9 @@ from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.world import served
 from fixloop.reproduce.write import call_source
-from fixloop.runner import Outcome, Runner
+from fixloop.running.runner import Outcome, Runner
+from fixloop.running.worlds import SOURCES
 from fixloop.situation import Sighting, Situation
-from fixloop.worlds import SOURCES
 
 ROWS = 6  # times that a request is asked which rows it lacks
 REPEATS = 3  # the same call at most this many times in one run

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fixloop.runner import Outcome, Raised
+from fixloop.running.runner import Outcome, Raised
 from store.event import Event, Frame
 
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")

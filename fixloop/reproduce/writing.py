@@ -13,9 +13,9 @@ from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
 from fixloop.reproduce.write import call_source, test_source
-from fixloop.runner import Runner
+from fixloop.running.runner import Runner
+from fixloop.running.worlds import SOURCES, World
 from fixloop.stated import Stated
-from fixloop.worlds import SOURCES, World
 from store.repair import Oracle, Reproducer
 
 KEEP = tuple((part,) for part in (

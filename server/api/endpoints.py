@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server import bundles, mcp_writing
 from server.access import allowed, check
 from server.api import models
 from server.house import House
-from server.incident_json import incident_json
-from server.lookup import incident_by_id, projects_wanted
+from server.incidents.as_json import incident_json
+from server.incidents.lookup import incident_by_id, projects_wanted
+from server.knowing import bundles
+from server.mcp import writing
 from server.moments import since_moment
 from server.policy import Action, Principal, action_of
 from store import flags, journal, queries, source_maps
@@ -222,7 +223,7 @@ def change_state(call: Call) -> Incident:
     wanted: models.StateChange = call.body
     incident = call.incident
     check(call.principal, action_of(wanted.state), call.house, incident.id)
-    mcp_writing.set_state(call.house, incident.id, wanted.state, wanted.reason, call.principal.name)
+    writing.set_state(call.house, incident.id, wanted.state, wanted.reason, call.principal.name)
     return queries.incident(call.house.database, incident.id)
 
 
@@ -231,7 +232,7 @@ def start_repair(call: Call) -> models.Started:
     wanted: models.RepairWish = call.body
     incident = call.incident
     check(call.principal, Action.FIX, call.house, incident.id)
-    started = mcp_writing.start_repair(
+    started = writing.start_repair(
         call.house, incident.id, wanted.hypothesis, wanted.hint, call.principal.name
     )
     return models.Started(run=started["run"], started=started["started"])

@@ -13,11 +13,11 @@ from starlette.routing import BaseRoute, Mount, compile_path
 from starlette.types import Receive, Scope, Send
 
 from server.access import NotInScope, authenticate, reached, seen_by
-from server.answers import RETRY_AFTER, Full, status_of
 from server.api.endpoints import ENDPOINTS, LARGEST, Call, Endpoint
 from server.api.openapi import PREFIX, description
-from server.bodies import Incoming
 from server.house import House
+from server.http.answers import RETRY_AFTER, Full, status_of
+from server.http.bodies import Incoming
 from server.policy import Principal
 from store.errors import BadPayload, NightdeskError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from server.calibration import audit
 from server.cli.output import NO, common, emit, open_house, table
+from server.operating.calibration import audit
 from store import queries
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from server.backup import back_up
 from server.cli.output import common, emit
 from server.config import load
+from server.operating.backup import back_up
 
 
 @click.command()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from server.calibration import BackTest, back_test
 from server.cli.output import NO, common, emit, open_house
-from server.teams import apply, forget
+from server.knowing.teams import apply, forget
+from server.operating.calibration import BackTest, back_test
 from store import queries
 from triage.learning.team import FEWEST, no_miss_bound
 

@@ -10,8 +10,8 @@ import click
 from fixloop.changes.ranking import rank
 from server.cli.output import NO, common, emit, open_house
 from server.cli.repairing import change_line, printer
-from server.repairs import repair
-from server.workbench import prepare
+from server.repairs.repairing import repair
+from server.repairs.workbench import prepare
 from store.repair import CandidateChange
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from server.checks import State, closed, configuration, examine
 from server.cli.output import common, emit, table
 from server.config import load
 from server.house import House
+from server.operating.checks import State, closed, configuration, examine
 from store.errors import NightdeskError
 
 

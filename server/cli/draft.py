@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from server.approvals import WAITING, open_drafts, open_test, proposed, proposed_test
 from server.cli.output import common, emit, open_house
 from server.cli.states import who
+from server.drafts.approvals import WAITING, open_drafts, open_test, proposed, proposed_test
 from store.repair import DraftPullRequest
 
 

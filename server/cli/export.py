@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from server import transfer
 from server.cli.output import common, emit, open_house
+from server.operating import transfer
 
 
 @click.command()

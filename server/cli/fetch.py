@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house
-from server.fetching import fetch
+from server.operating.fetching import fetch
 from store import queries
 from store.errors import NotAllowed
 

@@ -9,7 +9,7 @@ import click
 from fixloop.existing import scan
 from fixloop.flake import miss_bound
 from server.cli.output import NO, common, emit, open_house
-from server.existing_tests import existing_test
+from server.repairs.existing_tests import existing_test
 
 
 @click.command()

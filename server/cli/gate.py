@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import NO, emit, json_option, table
-from server.gate import judge
+from server.repairs.gate import judge
 
 
 @click.command()

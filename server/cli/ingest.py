@@ -12,11 +12,11 @@ import click
 from server.cli.incidents import incident_lines
 from server.cli.output import NO, common, emit, open_house, visible
 from server.cli.repairing import printer
-from server.detached import start_repair
 from server.house import House
+from server.intake.parsing import NAMES, file_events
 from server.moments import require_set_clock
-from server.parsing import NAMES, file_events
-from server.progress import follow
+from server.repairs.progress import follow
+from server.work.detached import start_repair
 from store import queries
 from store.errors import BadPayload, NightdeskError
 from store.event import Event

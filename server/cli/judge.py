@@ -9,7 +9,7 @@ import click
 
 from server.cli.output import NO, common, emit, open_house
 from server.cli.repairing import validation_lines
-from server.repairs import judge_patch
+from server.repairs.repairing import judge_patch
 from store.errors import BadPayload, OverLimit
 from store.repair import ValidationVerdict
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.mcp_tools import make_server
-from server.memory import settle
+from server.mcp.tools import make_server
+from server.operating.memory import settle
 
 if TYPE_CHECKING:
     from server.house import House

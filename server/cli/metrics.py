@@ -8,7 +8,7 @@ import click
 
 from server.cli.output import common, emit, fields, open_house
 from server.moments import since_moment
-from server.product import product, product_rows
+from server.operating.product import product, product_rows
 from store.figures import figures
 from store.tracks import tracks
 

@@ -9,7 +9,7 @@ import click
 
 from fixloop.existing import shrink
 from server.cli.output import common, emit, open_house
-from server.existing_tests import existing_test
+from server.repairs.existing_tests import existing_test
 from store.errors import BadPayload
 
 

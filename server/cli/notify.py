@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from server import telling, webhooks
 from server.cli.output import NO, common, emit, open_house, table
 from server.house import House
 from server.moments import stamp
-from server.telling import Target, targets
+from server.notices import telling, webhooks
+from server.notices.telling import Target, targets
 from store import notices
 from store.errors import NightdeskError, NotFound
 
@@ -73,7 +73,7 @@ def _tried(house: House, target: Target) -> str | None:
         if target.program:
             webhooks.post_test(house, target.address, datetime.now(UTC))
         else:
-            send: telling.Send = import_module("server.apprising").send
+            send: telling.Send = import_module("server.notices.apprising").send
             send(
                 target.address,
                 "Nightdesk can reach you",

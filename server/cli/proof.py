@@ -9,7 +9,8 @@ import click
 
 from server.cli.output import NO, common, emit, open_house
 from server.house import House
-from server.proofs import FOLDER, file_of, read, verify
+from server.incidents.proof_files import FOLDER, file_of
+from server.repairs.proofs import read, verify
 from store import queries
 from store.errors import NotFound
 

@@ -8,7 +8,7 @@ import click
 
 from server.cli.output import common, emit, open_house
 from server.cli.repairing import GOOD, change_line, leave, printer, validation_lines
-from server.incident_json import incident_json
+from server.incidents.as_json import incident_json
 from server.work.foreground import repair_here
 from store.repair import Attempt, ValidationVerdict
 

@@ -10,7 +10,7 @@ import click
 
 from server.cli.output import common, emit, open_house, table
 from server.config import read_toml
-from server.repository_part import validate
+from server.knowing.repository_part import validate
 from store import journal, queries
 from store.errors import BadPayload, NotFound
 from store.project import RepositoryConfig

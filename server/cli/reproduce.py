@@ -8,7 +8,7 @@ import click
 
 from server.cli.output import common, emit, open_house
 from server.cli.repairing import leave, printer
-from server.repairs import repair
+from server.repairs.repairing import repair
 
 
 @click.command()

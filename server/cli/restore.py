@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from server.backup import restore
 from server.cli.output import common, emit
 from server.config import load
 from server.house import House
+from server.operating.backup import restore
 
 
 @click.command()

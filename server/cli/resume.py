@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house
-from server.detached import ensure_worker
+from server.work.detached import ensure_worker
 from store import tasks
 
 

@@ -12,17 +12,17 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from server import logs
 from server.app import make_app
 from server.cli.output import data_option, table
 from server.cli.user import login_link
 from server.config import Config, load
 from server.dsn import project_row
 from server.house import House
-from server.memory import settle
 from server.moments import require_set_clock
-from server.presence import announced, crowd, servers
-from server.self_watch import watched
+from server.operating import logs
+from server.operating.memory import settle
+from server.operating.presence import announced, crowd, servers
+from server.operating.self_watch import watched
 from server.serving import environment
 from store import queries
 from store.errors import Unavailable

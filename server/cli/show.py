@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from server.cli.output import common, emit, fields, open_house
-from server.incident_json import incident_json
+from server.incidents.as_json import incident_json
 from server.web.words import answer, compact, folded, newest_first
 from store import queries
 from store.errors import BadPayload

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from server.bundles import LARGEST, bundle_of, kept
 from server.cli.output import common, emit, open_house, table
+from server.knowing.bundles import LARGEST, bundle_of, kept
 from server.moments import stamp
 from store import queries, source_maps
 from store.artifacts import Artifacts

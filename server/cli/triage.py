@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from server.cli.output import common, emit, open_house
-from server.opinions import triaged
+from server.repairs.opinions import triaged
 from store import queries
 from store.incident import Incident, Triage
 

@@ -12,7 +12,7 @@ from server.cli.output import common, emit, open_house, table
 from server.cli.states import who
 from server.house import House
 from server.moments import stamp, utc_now
-from server.presence import servers
+from server.operating.presence import servers
 from server.web.passwords import encoded
 from store import accounts, logins
 from store.people import Role, User

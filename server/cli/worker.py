@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from server import logs
 from server.cli.output import data_option
 from server.config import load
 from server.house import House
 from server.moments import require_set_clock
-from server.self_watch import watched
+from server.operating import logs
+from server.operating.self_watch import watched
 from server.work.worker import Worker
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from fixloop.changes.clues import Clues, Spot, clues_of
 from fixloop.changes.model import FUNCTIONS, TRACE
+from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
-from fixloop.worlds import Layout, RepoLayout
 from store.errors import BadPayload, NotFound
 from store.event import Event
 from store.mirrors import Mirror

@@ -22,9 +22,9 @@ from server.config import load
 from server.evaluation.cases import PROJECT, PublicCase
 from server.evaluation.histories import cut_off
 from server.house import House
-from server.incident_json import incident_json
-from server.parsing import file_events
-from server.repairs import repair
+from server.incidents.as_json import incident_json
+from server.intake.parsing import file_events
+from server.repairs.repairing import repair
 from store import journal, queries
 from store.errors import NightdeskError
 from store.event import Value

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from server.answers import NoKey
+from server.http.answers import NoKey
 from server.policy import Action, Principal, State, action_of, principal_of_grant, scope_of
 from store import grants
 from store.errors import Unavailable

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.addresses import origin
+from server.http.addresses import origin
 from server.moments import Clock
 from server.oauth import redirects
 from server.oauth.asking import Ask, SentBack, read_ask

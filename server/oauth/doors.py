@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.addresses import origin
+from server.http.addresses import origin
 from server.moments import Clock
 from server.oauth.consent import Consent
 from server.oauth.fetching import Fetched, fetch

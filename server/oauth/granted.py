@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.addresses import origin
+from server.http.addresses import origin
 from server.moments import Clock
 from server.oauth.words import SCOPES, is_live, state_of
 from server.policy import Action, may

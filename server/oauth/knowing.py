@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from server.answers import Full
+from server.http.answers import Full
 from server.oauth.documents import PINNED, is_address, read_document
 from server.oauth.fetching import Fetched, fetch
 from store import clients, logins

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from server.addresses import addresses_of
 from server.config import Config
+from server.http.addresses import addresses_of
 from store.people import Scope
 
 SERVER = "/.well-known/oauth-authorization-server"

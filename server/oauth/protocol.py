@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.addresses import only_trusted
-from server.answers import RETRY_AFTER, Full
-from server.bodies import Incoming
 from server.config import Config
+from server.http.addresses import only_trusted
+from server.http.answers import RETRY_AFTER, Full
+from server.http.bodies import Incoming
 from store.errors import BadPayload, NightdeskError, OverLimit, Unavailable
 
 LARGEST = 32 << 10  # bytes of a body

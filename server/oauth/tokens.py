@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.answers import Full
+from server.http.answers import Full
 from server.moments import Clock
 from server.oauth import protocol
 from server.oauth.documents import described_client

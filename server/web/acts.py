@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from server import detached
-from server.approvals import open_drafts, proposed
-from server.lookup import incident_by_id
+from server.drafts.approvals import open_drafts, proposed
+from server.incidents.lookup import incident_by_id
 from server.policy import Action
 from server.web.sessions import FORM_HEADERS, local_path
 from server.web.visiting import Visit, number
+from server.work import detached
 from store import journal, labels, overview, queries
 from store.errors import BadPayload, NotAllowed, NotFound
 from store.incident import Incident, Lane, Status

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from server.quoting import Quoter
+from server.incidents.quoting import Quoter
 from server.web import links
 from server.web.diffs import diff_files
 from server.web.formats import shown

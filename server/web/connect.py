@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from server.addresses import origin
 from server.dsn import project_row
-from server.quoting import Quoter
+from server.http.addresses import origin
+from server.incidents.quoting import Quoter
 from server.web import news
 from server.web.formats import shown
 from server.web.visiting import Visit

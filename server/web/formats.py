@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.quoting import Quoter
+from server.incidents.quoting import Quoter
 from server.web.sessions import FORM_HEADERS
 from server.web.visiting import Doorman, Visit, Work
 from store.incident import Incident

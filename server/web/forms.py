@@ -9,9 +9,9 @@ from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from server.addresses import only_trusted
-from server.answers import status_of
 from server.config import Config
+from server.http.addresses import only_trusted
+from server.http.answers import status_of
 from server.web.rendering import page
 from server.web.sessions import FORM_HEADERS, form_fields
 from store.errors import NightdeskError

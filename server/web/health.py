@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
-from server.checks import Check, State, examine
-from server.models import is_asked, spent_today
+from server.incidents.quoting import Quoter
 from server.moments import ago
+from server.operating.checks import Check, State, examine
+from server.operating.product import product, product_rows
 from server.policy import Action
-from server.product import product, product_rows
-from server.quoting import Quoter
+from server.repairs.models import is_asked, spent_today
 from server.web.charts import length
 from server.web.formats import shown
 from server.web.visiting import Visit

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from starlette.responses import Response
 
-from server.quoting import Quoter
+from server.incidents.quoting import Quoter
 from server.web.formats import shown
 from server.web.visiting import Visit
 

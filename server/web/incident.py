@@ -7,13 +7,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from server.approvals import proposed
-from server.capsules import contents
-from server.incident_json import incident_json
-from server.incident_view import IncidentView, incident_view
-from server.lookup import incident_by_id
-from server.markdown import incident_markdown
-from server.variation import variation
+from server.drafts.approvals import proposed
+from server.incidents.as_json import incident_json
+from server.incidents.capsules import contents
+from server.incidents.lookup import incident_by_id
+from server.incidents.markdown import incident_markdown
+from server.incidents.variation import variation
+from server.incidents.view import IncidentView, incident_view
 from server.web import links, news
 from server.web.diffs import DiffFile, diff_files
 from server.web.highlight import code, coloured

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from server.calibration import audit
-from server.lookup import incident_by_id, projects_wanted
-from server.quoting import Quoter
+from server.incidents.lookup import incident_by_id, projects_wanted
+from server.incidents.quoting import Quoter
+from server.operating.calibration import audit
 from server.web import news
 from server.web.formats import incident_line, incident_row, shown
 from server.web.visiting import Visit

@@ -17,8 +17,8 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from server.answers import status_of
-from server.ending import Ending
+from server.http.answers import status_of
+from server.http.ending import Ending
 from server.web import news
 from server.web.rendering import fragment
 from server.web.visiting import Doorman, Visit

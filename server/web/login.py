@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.addresses import origin
-from server.answers import Full, status_of
+from server.http.addresses import origin
+from server.http.answers import Full, status_of
 from server.moments import Clock
 from server.web import passwords
 from server.web.forms import Fields, form_page

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from server.ending import Ending
 from server.house import House
-from server.lookup import incident_by_id
+from server.http.ending import Ending
+from server.incidents.lookup import incident_by_id
 from server.moments import Clock
 from server.web import acts, connect, help, incident, lists, settings
 from server.web import change as changes

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.bodies import Incoming
+from server.http.bodies import Incoming
 from server.moments import Clock
 from server.policy import Principal, principal_of_person
 from store import logins

@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from server.intake.redaction import load_rules, rules_file
+from server.knowing.repository_part import validate
 from server.policy import OPERATOR, Action
-from server.redaction import load_rules, rules_file
-from server.repository_part import validate
 from server.web.sessions import FORM_HEADERS, LARGEST
 from server.web.visiting import Visit, number
 from store import accounts, journal, logins, overview, queries, tasks

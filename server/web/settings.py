@@ -9,11 +9,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from server.checks import configuration
 from server.dsn import dsn
+from server.incidents.quoting import Quoter
+from server.intake.redaction import RULES_FILE, load_rules
+from server.operating.checks import configuration
 from server.policy import OPERATOR
-from server.quoting import Quoter
-from server.redaction import RULES_FILE, load_rules
 from server.web.formats import shown
 from server.web.setting_up import LISTS, UNDOABLE
 from server.web.visiting import Visit

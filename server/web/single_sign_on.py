@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.addresses import origin
+from server.http.addresses import origin
 from server.moments import Clock
 from server.web.forms import Fields, form_page
 from server.web.oidc import Asked, Provider

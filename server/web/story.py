@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from server.incident_view import IncidentView
+from server.incidents.view import IncidentView
 from server.web.words import answer
 from store.incident import Incident, Status
 from store.repair import Attempt, CandidateChange, ChangeVerdict, ValidationVerdict

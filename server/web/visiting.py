@@ -18,9 +18,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from server.access import allowed, seen_by
-from server.addresses import LOOPBACK, only_trusted, origin
-from server.answers import status_of
 from server.config import Config
+from server.http.addresses import LOOPBACK, only_trusted, origin
+from server.http.answers import status_of
 from server.policy import OPERATOR, Action, Principal, may
 from server.web.guard import only_loopback, only_own_forms
 from server.web.rendering import page

@@ -23,7 +23,7 @@ from sqlalchemy import URL, create_engine, event
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from server.progress import STEPS, Progress
+from server.repairs.progress import STEPS, Progress
 from server.work.leases import SCHEMA
 from server.work.threads import Threads
 from store.errors import Unavailable

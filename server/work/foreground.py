@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.progress import Note, follow
+from server.repairs.progress import Note, follow
+from server.repairs.workbench import prepare
 from server.work.worker import Worker
-from server.workbench import prepare
 from store import queries, tasks
 from store.errors import NotAllowed, NotFound
 from store.repair import Attempt

@@ -17,8 +17,9 @@ from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from server import lifecycle, telling, watching
+from server.drafts import lifecycle, watching
 from server.moments import Clock, utc_now
+from server.notices import telling
 from server.work.mirroring import follow_origins
 from store import following, purging
 
@@ -114,7 +115,7 @@ def tell(house: House, now: datetime) -> None:
     """Tell the notices that are due."""
     send: telling.Send | None = None
     if house.config.notify:
-        send = import_module("server.apprising").send  # takes a second: only where somebody is told
+        send = import_module("server.notices.apprising").send  # takes a second: only where somebody is told
     telling.tell_round(house, now, send)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.opinions import triaged
+from server.repairs.opinions import triaged
 from store import queries, tasks
 from store.errors import NotAllowed
 from store.event import Trust

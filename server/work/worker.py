@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from fixloop import stopping
-from server.approvals import go_on
-from server.hold import Hold
-from server.logs import about
-from server.progress import Progress, Steps
+from server.drafts.approvals import go_on
+from server.operating.logs import about
+from server.repairs.hold import Hold
+from server.repairs.progress import Progress, Steps
 from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
 from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
 from server.work.mirroring import Mirroring

@@ -12,8 +12,8 @@ import pytest
 
 from fixloop import Forge, Sandbox
 from fixloop.fixers import FixCase, Fixer
+from server.ingest.vendor_doors import HOOKS as HOOK_FORMATS
 from server.plugins import PROTOCOLS, missing
-from server.vendor_doors import HOOKS as HOOK_FORMATS
 from store.repair import DraftPullRequest
 from tests.contracts.nightdesk_contracts.classifiers import ClassifierContract
 from tests.contracts.nightdesk_contracts.fixers import FixerContract

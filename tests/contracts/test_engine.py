@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 
-from server.progress import Progress
+from server.repairs.progress import Progress
 from server.work.engine import HERE, REPAIRS, TRIAGES, VERSION, Engine
 from server.work.leases import FILE
 from store.repair import Ended
@@ -203,7 +203,9 @@ def test_the_names_we_call_are_there() -> None:
 
 
 def test_the_server_of_an_assistant_starts_without_the_engine() -> None:
-    code = "import sys, server.cli.mcp, server.detached, server.mcp_writing; print('dbos' in sys.modules)"
+    code = (
+        "import sys, server.cli.mcp, server.work.detached, server.mcp.writing; print('dbos' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

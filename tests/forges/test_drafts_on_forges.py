@@ -7,12 +7,12 @@ from click.testing import CliRunner
 
 from fixloop.changes.pull_requests import Brought
 from fixloop.forges.rest import Api, place_of
-from server import approvals
-from server.approvals import go_on, open_drafts
-from server.checks import State, examine
 from server.cli import cli
-from server.forge_lookups import asked_of
+from server.drafts import approvals
+from server.drafts.approvals import go_on, open_drafts
 from server.house import House
+from server.operating.checks import State, examine
+from server.repairs.forge_lookups import asked_of
 from store import journal, queries, tasks
 from store.errors import NotAllowed, Unavailable
 from store.event import ExceptionValue

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from server import lifecycle, watching
 from server.app import make_app
-from server.approvals import open_drafts, open_test
-from server.calibration import back_test
+from server.drafts import lifecycle, watching
+from server.drafts.approvals import open_drafts, open_test
 from server.house import House
+from server.operating.calibration import back_test
 from store import following, journal, notices, queries, recurring
 from store.incident import Status
 from store.notices import Telling

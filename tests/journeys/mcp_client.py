@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
 from server.house import House
-from server.mcp_tools import make_server
+from server.mcp.tools import make_server
 from store.event import Event
 
 READING = {"list_incidents", "get_incident", "get_evidence", "get_causes", "get_reproducer", "get_fix"}

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from server.house import House
-from server.mcp_http import McpDoors
+from server.mcp.http import McpDoors
 from server.oauth.doors import OAuthDoors
 from server.web.guard import SecurityHeaders
 from store import logins

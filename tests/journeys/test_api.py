@@ -15,13 +15,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Mount, Route
 
-from server import detached, mcp_writing
 from server.api.endpoints import ENDPOINTS, LARGEST
 from server.api.models import IncidentDetail
 from server.api.openapi import PREFIX, description
 from server.app import make_app
 from server.house import House
-from server.incident_json import incident_json
+from server.incidents.as_json import incident_json
+from server.mcp import writing
+from server.work import detached
 from store import accounts, journal, queries
 from store.people import Role, Scope
 from store.project import RepositoryConfig
@@ -266,7 +267,7 @@ async def test_a_repair_is_started_once_and_its_run_named(
         asked.append(incident_id)
         return detached.Started(run.id, fresh=True)
 
-    monkeypatch.setattr(mcp_writing.detached, "start_repair", start)
+    monkeypatch.setattr(writing.detached, "start_repair", start)
     async with client(house, Scope.READ, Scope.FIX) as http:
         answer = await http.post(f"{PREFIX}/incidents/{incident}/repair", json={"hint": "look at rates"})
     assert (answer.status_code, answer.json()) == (202, {"run": run.id, "started": True})

@@ -17,9 +17,9 @@ from sentry_sdk.transport import Transport
 
 from server.app import make_app
 from server.house import House
-from server.incident_view import incident_view
-from server.parsing import sentry_events
-from server.workbench import choose
+from server.incidents.view import incident_view
+from server.intake.parsing import sentry_events
+from server.repairs.workbench import choose
 from store import purging, queries
 from store.event import Event
 from store.rows_out import referred

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from server.config import SETTINGS, load
+from server.knowing.repository_part import RepositoryPart, parse
 from server.metrics import metrics_text
-from server.product import Share, Stage, product, product_text
-from server.repository_part import RepositoryPart, parse
+from server.operating.product import Share, Stage, product, product_text
 from store.figures import Figures
 from store.incident import Lane
 from store.tracks import Tracks

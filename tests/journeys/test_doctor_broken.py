@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from server import checks
-from server.checks import State
 from server.cli import cli
 from server.config import load
 from server.house import House
-from server.presence import servers
+from server.operating import checks
+from server.operating.checks import State
+from server.operating.presence import servers
 from store import accounts, journal
 from store.project import RepositoryConfig
 from tests.journeys import mcp_samples as samples

@@ -13,7 +13,7 @@ from mcp import Client
 from server.app import make_app
 from server.cli import cli
 from server.house import House
-from server.mcp_tools import make_server
+from server.mcp.tools import make_server
 from store import journal, labels, queries
 from store.errors import NotFound
 from store.incident import Lane, Status

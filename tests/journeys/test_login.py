@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from server.cli import cli
 from server.cli.serve import welcome
 from server.house import House
-from server.presence import announced
+from server.operating.presence import announced
 from server.web.passwords import encoded, fits
 from store import accounts, grants, logins
 from store.errors import BadPayload

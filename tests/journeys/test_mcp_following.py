@@ -11,12 +11,13 @@ import anyio
 import pytest
 from mcp import Client
 
-from server import detached, repairs
-from server.detached import Started
 from server.house import House
-from server.mcp_tools import make_server
-from server.tools import desk, updates
-from server.tools.cursors import FOREIGN
+from server.mcp import desk, updates
+from server.mcp.cursors import FOREIGN
+from server.mcp.tools import make_server
+from server.repairs import repairing
+from server.work import detached
+from server.work.detached import Started
 from store import journal, news, queries
 from store.errors import BadPayload
 from store.event import Breadcrumb
@@ -240,7 +241,7 @@ async def test_a_judgement_that_takes_long_gives_signs_of_life(
         return Validation(verdict=ValidationVerdict.FAILED, rule="lint", lint={"ruff": "F401 unused import"})
 
     monkeypatch.setattr(desk, "BEAT", 0.05)
-    monkeypatch.setattr(repairs, "judge_patch", judged)
+    monkeypatch.setattr(repairing, "judge_patch", judged)
     async with connect(house) as client:
         with anyio.fail_after(30):
             asked = {"id": ref, "diff": samples.DIFF}
@@ -268,7 +269,7 @@ async def test_a_patch_that_does_not_fit_is_refused_in_our_words(
     def judged(*args: object, **options: object) -> Validation:
         raise BadPayload("The patch is no unified diff.")
 
-    monkeypatch.setattr(repairs, "judge_patch", judged)
+    monkeypatch.setattr(repairing, "judge_patch", judged)
     async with connect(house) as client:
         assert await refusal(client, "submit_patch", id=ref, diff="x") == "The patch is no unified diff."
         assert "no repository of this name" in await refusal(

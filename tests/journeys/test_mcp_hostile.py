@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from mcp_types import ResourceTemplateReference
 
-from server import detached, repairs
-from server.detached import Started
 from server.house import House
+from server.repairs import repairing
+from server.work import detached
+from server.work.detached import Started
 from store import journal
 from store.repair import Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
@@ -125,8 +126,8 @@ async def test_no_attack_leaves_its_quotation_in_what_the_judge_and_the_policy_s
             verdict=ValidationVerdict.FAILED, rule=text[:60], said=text[:2000], constraints=(text[:300],)
         )
 
-    monkeypatch.setattr(repairs, "judge_patch", judged)
-    monkeypatch.setattr(repairs, "open_draft", lambda *args: next(texts))
+    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(repairing, "open_draft", lambda *args: next(texts))
     async with connect(house) as client:
         for number, ref in enumerate(hostile, 1):
             assert_tame_json(json.loads(await answer(client, "submit_patch", id=ref, diff="CANARY")))
@@ -176,8 +177,8 @@ async def test_every_tool_resource_and_prompt_is_asked_with_every_attack_in_its_
         )
 
     monkeypatch.setattr(detached, "start_repair", started)
-    monkeypatch.setattr(repairs, "judge_patch", judged)
-    monkeypatch.setattr(repairs, "open_draft", lambda house, ref: texts[ref])
+    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(repairing, "open_draft", lambda house, ref: texts[ref])
     asked = set()
     async with connect(house, by="assistant") as client:
 

@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent
 
 from server.config import load
 from server.house import House
-from server.mcp_http import PATHS, trusted_names
+from server.mcp.http import PATHS, trusted_names
 from server.oauth.metadata import RESOURCE
 from store import accounts, journal, queries
 from store.people import Role, Scope

@@ -17,10 +17,10 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import TextContent
 
-from server import detached
 from server.config import load
 from server.house import House
-from server.mcp_http import PATHS
+from server.mcp.http import PATHS
+from server.work import detached
 from server.work.leases import FILE, QUEUES, Leases
 from store import journal, queries, tasks
 from store.errors import NotFound

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from mcp_types import PromptReference, ResourceTemplateReference
 
-from server import repairs
 from server.app import make_app
 from server.house import House
+from server.repairs import repairing
 from store import journal, queries
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
@@ -284,7 +284,7 @@ async def test_the_verdict_names_the_failing_check_and_its_words(
             oracle=Oracle.PARENT_VALUE, fails_before=(10, 10), passes_after=(0, 10),
         )  # fmt: skip
 
-    monkeypatch.setattr(repairs, "judge_patch", judged)
+    monkeypatch.setattr(repairing, "judge_patch", judged)
     async with connect(house) as client:
         told = json.loads(await answer(client, "submit_patch", id=ref, diff=samples.DIFF, repo="shop"))
     assert asked == [(ref, samples.DIFF, "shop", True)]
@@ -312,11 +312,11 @@ async def test_a_draft_is_opened_by_policy_and_else_by_a_person_at_an_address(
         approved_by.append(by)
         return [draft]
 
-    monkeypatch.setattr(repairs, "open_draft", opened)
+    monkeypatch.setattr(repairing, "open_draft", opened)
     async with connect(house) as client:
         told = json.loads(await answer(client, "open_draft", id=ref))
         assert told["opened"][0]["branch"] == "nightdesk/inc-1"
-        monkeypatch.setattr(repairs, "open_draft", lambda *args: "The policy is 'ask'.")
+        monkeypatch.setattr(repairing, "open_draft", lambda *args: "The policy is 'ask'.")
         told = json.loads(await answer(client, "open_draft", id=ref))
     assert approved_by == [None]  # an assistant is nobody's approval
     assert told["opened"] == []
@@ -332,7 +332,7 @@ async def test_what_breaks_inside_is_said_in_our_words_only(
     def broken(*args: object, **options: object) -> Validation:
         raise RuntimeError("secret path /srv/keys")
 
-    monkeypatch.setattr(repairs, "judge_patch", broken)
+    monkeypatch.setattr(repairing, "judge_patch", broken)
     async with connect(house) as client:
         said = await refusal(client, "submit_patch", id=ref, diff=samples.DIFF)
     assert "secret" not in said

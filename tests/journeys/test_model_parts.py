@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from bench.kill_table import make_world
-from fixloop.desk import Desk
+from fixloop.agent.desk import Desk
+from fixloop.agent.purse import Spent
+from fixloop.agent.roles import BUILT_IN, cast
 from fixloop.models.scripted import Scripted
-from fixloop.purse import Spent
-from fixloop.roles import BUILT_IN, cast
 from server import plugins
 from server.config import load
-from server.drilling import drills
 from server.house import House
-from server.knowledge import knowledge_of
-from server.models import desk_for, record, roles, spent_today
+from server.repairs.drilling import drills
+from server.repairs.knowledge import knowledge_of
+from server.repairs.models import desk_for, record, roles, spent_today
 from store import journal, queries
 from store.event import Event
 from store.incident import Step

@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from server.app import make_app
 from server.house import House
-from server.product import product, product_rows
+from server.operating.product import product, product_rows
 from server.web import live, news
 from store import accounts, journal, logins, queries
 from store.incident import Lane, Status

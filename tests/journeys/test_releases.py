@@ -11,9 +11,9 @@ import pytest
 
 from server.app import make_app
 from server.house import House
-from server.incident_json import incident_json
-from server.incident_view import incident_view
-from server.markdown import incident_markdown
+from server.incidents.as_json import incident_json
+from server.incidents.markdown import incident_markdown
+from server.incidents.view import incident_view
 from store import journal, queries
 from store.event import Event, ExceptionValue, Frame
 from store.project import Release, RepositoryConfig

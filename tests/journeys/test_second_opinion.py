@@ -12,8 +12,8 @@ from nightdesk_contracts.messages_api import Failure, MessagesApi, serving, text
 
 from server.cli.transcript import _rows as exchanges
 from server.house import House
-from server.models import spent_today
-from server.opinions import triaged
+from server.repairs.models import spent_today
+from server.repairs.opinions import triaged
 from store import queries
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Lane

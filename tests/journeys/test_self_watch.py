@@ -9,10 +9,10 @@ from time import monotonic
 import pytest
 import sentry_sdk
 
-from server import self_watch as watching
 from server.house import House
-from server.logs import about
-from server.self_watch import A_MINUTE, PROJECT, watched
+from server.operating import self_watch as watching
+from server.operating.logs import about
+from server.operating.self_watch import A_MINUTE, PROJECT, watched
 from store import queries
 from store.errors import NotFound
 from store.incident import Incident

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from server.answers import Full
 from server.app import make_app
 from server.house import House
-from server.vendor_doors import DOORS, any_key
+from server.http.answers import Full
+from server.ingest.vendor_doors import DOORS, any_key
 from store import queries
 from store.event import Event, Trust
 from tests.journeys.test_ingest_http import client, secret

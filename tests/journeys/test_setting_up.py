@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server import redaction
 from server.app import make_app
 from server.house import House
+from server.intake import redaction
 from store import accounts, journal, logins, overview, queries
 from store.people import Role, Scope
 from tests.journeys import mcp_samples as samples

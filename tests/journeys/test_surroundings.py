@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from server.cli import cli
 from server.config import load
 from server.house import House
-from server.incident_json import incident_json
-from server.incident_view import incident_view
-from server.lookup import incident_by_id
-from server.markdown import incident_markdown
+from server.incidents.as_json import incident_json
+from server.incidents.lookup import incident_by_id
+from server.incidents.markdown import incident_markdown
+from server.incidents.view import incident_view
 from server.work.triaging import wants_repair
 from store import flags, journal, queries, surroundings
 from store.event import Event, Request

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from server.apprising import send as apprised
-from server.checks import State, configuration, examine
 from server.cli import cli
 from server.config import BadConfiguration, load
 from server.house import House
+from server.ingest.senders import check_signature
+from server.notices.apprising import send as apprised
+from server.notices.telling import TRIES, plain_line, targets, tell_round
+from server.operating.checks import State, configuration, examine
 from server.quiet import quiet_of
-from server.senders import check_signature
-from server.telling import TRIES, plain_line, targets, tell_round
 from store import journal, notices, queries
 from store.errors import Unavailable
 from store.incident import Lane, Status

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from server.cli import cli
 from server.config import load
 from server.house import House
-from server.incident_json import incident_json
+from server.incidents.as_json import incident_json
 from store import flags, journal, migrations, queries, source_maps
 from store.database import Database
 from store.flags import FlagChange

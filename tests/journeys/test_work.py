@@ -17,10 +17,10 @@ import pytest
 
 from bench.kill_table import WHO, alive, descendants, make_world, row, wrong
 from fixloop.sandboxes import best
-from server import detached
 from server.config import load
 from server.house import House
-from server.progress import STEPS, follow
+from server.repairs.progress import STEPS, follow
+from server.work import detached
 from server.work.leases import FILE, ONE, QUEUES, Leases
 from server.work.triaging import wants_repair
 from server.work.worker import Worker

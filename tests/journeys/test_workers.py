@@ -13,7 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from server.config import load
 from server.house import House
-from server.mcp_http import shared_keys
+from server.mcp.http import shared_keys
 from tests.journeys.mcp_workers import PATIENCE, two_workers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from fixloop.bench import Bench
-from fixloop.environments import Environments
 from fixloop.fixers import Fixer
 from fixloop.knowledge import Knowledge
 from fixloop.loop import FIXERS, Repair
+from fixloop.running.environments import Environments
+from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
-from fixloop.worlds import Layout, RepoLayout, Trees
 from store.event import Event, ExceptionValue, Frame, Request
 from store.mirrors import Mirrors
 from store.repair import Attempt

@@ -13,12 +13,12 @@ import pytest
 
 from fixloop.bench import Bench
 from fixloop.blocks import unified
-from fixloop.environments import Environments
-from fixloop.judge import Judge, Trial
+from fixloop.judging.judge import Judge, Trial
 from fixloop.loop import Repair
+from fixloop.running.environments import Environments
+from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
-from fixloop.worlds import Layout, RepoLayout, Trees
 from store.event import Event, ExceptionValue, Frame
 from store.mirrors import Mirrors
 from store.repair import Attempt, Patch

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fixloop.complaints import Complaints, _about_places, new_complaint
-from fixloop.judge import Judge
+from fixloop.judging.complaints import Complaints, _about_places, new_complaint
+from fixloop.judging.judge import Judge
 from store.repair import ValidationVerdict
 from tests.sandbox.cheats import QUOTES
 from tests.sandbox.shop import BAD_LINE, GOOD_LINE, RELEASE, open_court, patch_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server.parsing import file_events
+from server.intake.parsing import file_events
 from store.event import Event
 from store.repair import Attempt
 from tests.sandbox import crash_programs

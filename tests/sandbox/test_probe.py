@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fixloop.environments import Environments
-from fixloop.runner import Outcome, Runner
+from fixloop.judging.suite import run_suite
+from fixloop.running.environments import Environments
+from fixloop.running.runner import Outcome, Runner
+from fixloop.running.worlds import Layout, RepoLayout, World
 from fixloop.sandboxes import best
-from fixloop.suite import run_suite
-from fixloop.worlds import Layout, RepoLayout, World
 
 pytestmark = pytest.mark.sandbox
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from server import proofs, repairs
 from server.cli import cli
 from server.config import load
 from server.house import House
-from server.incident_json import incident_json
+from server.incidents import proof_files
+from server.incidents.as_json import incident_json
+from server.repairs import proofs, repairing
 from store import journal, queries
 from store.project import RepositoryConfig
 from tests.sandbox import shop
@@ -37,7 +38,7 @@ def proven(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row = RepositoryConfig(name="shop", project="default", url=str(folder / "origin"), config=config)
         journal.add_repository(house.database, row)
         house.receive([shop.crash().model_copy(update={"project": "default"})])
-        attempt = repairs.repair(house, "INC-1")
+        attempt = repairing.repair(house, "INC-1")
         assert attempt.proof is not None, attempt.said
     return folder
 
@@ -49,7 +50,7 @@ def nightdesk(*args: str) -> Result:
 
 def changed(proven: Path, tmp_path: Path, *, sealed: bool, edit: Any) -> Path:
     """A copy of the proof file with an edit; `sealed` by somebody who knows how."""
-    values = json.loads((proven / "data" / proofs.FOLDER / "INC-1-1.json").read_text())
+    values = json.loads((proven / "data" / proof_files.FOLDER / "INC-1-1.json").read_text())
     edit(values)
     if sealed:
         file = proofs.ProofFile.model_validate(values)
@@ -81,7 +82,7 @@ def test_the_incident_says_where_the_file_is_and_running_it_again_it_holds(prove
 
 
 def test_a_host_that_did_not_make_the_file_has_it_from_the_artifacts(proven: Path) -> None:
-    place = proven / "data" / proofs.FOLDER / "INC-1-1.json"
+    place = proven / "data" / proof_files.FOLDER / "INC-1-1.json"
     made = place.read_bytes()
     place.unlink()  # as on another host, which shares only the database and what is kept in it
 
@@ -96,7 +97,7 @@ def test_it_holds_from_a_clone_in_a_folder_that_has_only_the_environments(
 ) -> None:
     fresh = tmp_path / "data"
     shutil.copytree(proven / "data" / "environments", fresh / "environments", symlinks=True)
-    file = str(proven / "data" / proofs.FOLDER / "INC-1-1.json")
+    file = str(proven / "data" / proof_files.FOLDER / "INC-1-1.json")
     missing = nightdesk("proof", "verify", file, "--data", str(fresh))
     assert (missing.exit_code, "no repository 'shop'" in missing.stderr) == (1, True)
 

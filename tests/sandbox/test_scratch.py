@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fixloop import Mount
-from fixloop.environments import Environments
-from fixloop.runner import Runner
+from fixloop.running.environments import Environments
+from fixloop.running.runner import Runner
+from fixloop.running.worlds import Layout, RepoLayout, World
 from fixloop.sandboxes import best
-from fixloop.worlds import Layout, RepoLayout, World
 
 pytestmark = pytest.mark.sandbox
 CALL = """

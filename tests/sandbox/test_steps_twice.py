@@ -11,7 +11,7 @@ from fixloop.findings import Findings
 from fixloop.sandboxes import best
 from server.config import load
 from server.house import House
-from server.progress import STEPS, Progress, Steps
+from server.repairs.progress import STEPS, Progress, Steps
 from store import journal, queries
 from store.repair import Ended, Oracle
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixloop.agent import Said, Talk, converse
-from fixloop.desk import Desk
+from fixloop.agent.desk import Desk
+from fixloop.agent.purse import Limits, Purse, Spent
+from fixloop.agent.turns import Said, Talk, converse
 from fixloop.models.anthropic import Anthropic
 from fixloop.models.replay import Replay
 from fixloop.models.scripted import Scripted
-from fixloop.purse import Limits, Purse, Spent
 from fixloop.tools import NoSuch, Refused, Tool
 from store.errors import BudgetSpent, Unavailable
 from tests.contracts.nightdesk_contracts.messages_api import (

@@ -7,7 +7,7 @@ import random
 import brotli
 import pytest
 
-from server.bodies import DECODERS
+from server.http.bodies import DECODERS
 
 STEP = 64 << 10
 

@@ -39,8 +39,8 @@ from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.scene import Scene
 from fixloop.reproduce.ways import Wanted
 from fixloop.reproduce.write import call_source
-from server.capsules import with_content
-from server.redaction import Redaction
+from server.incidents.capsules import with_content
+from server.intake.redaction import Redaction
 from store.artifacts import Artifacts
 from store.event import Event, ExceptionValue, Frame
 from triage.formats.capsule import capsule_of

@@ -12,8 +12,8 @@ import pytest
 
 from fixloop.changes.pull_requests import Brought, completed
 from fixloop.changes.ranking import rank
+from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
-from fixloop.worlds import Layout, RepoLayout
 from store.errors import NotFound
 from store.event import Event
 from store.mirrors import Mirrors

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.config import SETTINGS, BadConfiguration, Config, data_folder, load
-from server.repository_part import RepositoryPart, detect, parse
+from server.knowing.repository_part import RepositoryPart, detect, parse
 
 
 def test_a_value_knows_whether_it_is_a_default_a_file_entry_an_environment_variable_or_an_option(

@@ -7,9 +7,9 @@ from time import perf_counter
 import pytest
 
 from fixloop.blocks import parse, unified
-from fixloop.conduct import after_running, before_running
-from fixloop.constraints import split_tests, structure, whole
-from fixloop.interface import api_changes
+from fixloop.judging.conduct import after_running, before_running
+from fixloop.judging.constraints import split_tests, structure, whole
+from fixloop.judging.interface import api_changes
 
 
 def diff_of(path: str, created: bool = False) -> str:

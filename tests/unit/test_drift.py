@@ -8,8 +8,8 @@ from typing import Any
 
 from fixloop.changes.ranking import rank
 from fixloop.drift import Records, records_in_tests, sentence
+from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
-from fixloop.worlds import Layout, RepoLayout
 from server.house import House
 from store import journal, queries, sketches
 from store.event import Event, ExceptionValue, Frame, Request

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fixloop.contract import filled_once
-from fixloop.neighbours import neighbours
+from fixloop.judging.neighbours import neighbours
 from fixloop.reproduce import write
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.clock import reads_clock, stopped

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixloop import Job
-from fixloop.environments import Environment, Environments, requirement_lines, satisfied_here
+from fixloop.running.environments import Environment, Environments, requirement_lines, satisfied_here
 from fixloop.sandboxes import best
 from store.errors import Unavailable
 

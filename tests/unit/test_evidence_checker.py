@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from fixloop.agent.desk import Desk
+from fixloop.agent.inquiry import ModelInvestigator
+from fixloop.agent.roles import BUILT_IN
 from fixloop.changes.ranking import rank
-from fixloop.desk import Desk
-from fixloop.inquiry import ModelInvestigator
 from fixloop.investigate.checker import Checker, quoted
 from fixloop.investigate.pack import Moment, Pack, gather
 from fixloop.investigate.patterns import Patterns
@@ -22,9 +23,8 @@ from fixloop.investigate.telling import claims, fenced, told
 from fixloop.investigate.votes import LIFTED, voted
 from fixloop.knowledge import Document, Knowledge, LogLine
 from fixloop.models.scripted import Scripted
-from fixloop.roles import BUILT_IN
+from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
-from fixloop.worlds import Layout, RepoLayout
 from store.event import Event
 from store.mirrors import Mirrors
 from store.repair import CandidateChange, ChangeVerdict, Ended, Evidence, Hypothesis, Prediction

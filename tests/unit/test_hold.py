@@ -9,9 +9,9 @@ import pytest
 
 from fixloop.stopping import Stopped
 from server.config import load
-from server.hold import Hold
 from server.house import House
-from server.progress import Progress, Steps
+from server.repairs.hold import Hold
+from server.repairs.progress import Progress, Steps
 from store import queries, tasks
 from store.event import Event, ExceptionValue
 from store.incident import Step

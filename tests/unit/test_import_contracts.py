@@ -28,7 +28,7 @@ PLANTED = {
     TRIAGE: {"triage/planted.py": "import subprocess"},
     LOOP: {"fixloop/planted.py": "import store.journal"},
     ENGINE: {"server/planted.py": "import dbos"},
-    ASSISTANT: {"server/detached.py": "import server.work.engine"},
+    ASSISTANT: {"server/mcp/tools.py": "import server.work.engine"},
     DEMO: {"server/demo/planted.py": "import fixloop.loop"},
     CIRCLES: {"store/planted.py": "import store.planted_too", "store/planted_too.py": "import store.planted"},
 }

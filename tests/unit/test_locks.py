@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.locks import Pin, canonical, pins
+from server.knowing.locks import Pin, canonical, pins
 
 SHA = "4f1c2d3e" * 5
 UV = f"""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server import log_files
-from server.log_files import moment_of, near
+from server.repairs import log_files
+from server.repairs.log_files import moment_of, near
 
 AT = datetime(2026, 11, 20, 11, 47, 36, 560_000, tzinfo=UTC)
 

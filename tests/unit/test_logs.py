@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from server.logs import JsonLines, TextLines, about, subject
+from server.operating.logs import JsonLines, TextLines, about, subject
 
 
 def record(message: str, failed: BaseException | None = None) -> logging.LogRecord:

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.addresses import addresses_of, only_trusted, origin
 from server.config import load
+from server.http.addresses import addresses_of, only_trusted, origin
 from server.oauth import fetching, redirects
 from server.oauth.fetching import fetch
 from server.oauth.metadata import audience_of

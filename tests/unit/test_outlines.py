@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.house import House
-from server.storms import Storms, sketched
+from server.intake.storms import Storms, sketched
 from store import queries
 from store.bodies import FIRST_BODIES, entity_of
 from store.event import Event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.owners import code_owners
+from server.knowing.owners import code_owners
 
 FILE = """
 # who looks after what

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from server import plugins
-from server.checks import State, examine
 from server.cli import cli
 from server.config import load
 from server.house import House
-from server.parsing import own_events
+from server.intake.parsing import own_events
+from server.operating.checks import State, examine
 from store.errors import BadPayload, Unavailable
 from tests.unit.triage_samples import NOW
 from triage import formats, languages

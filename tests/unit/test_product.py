@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from server.cli import cli
 from server.house import House
-from server.product import Share, product, product_rows, product_text, share
+from server.operating.product import Share, product, product_rows, product_text, share
 from store import journal, recurring
 from store.incident import Lane, Step
 from store.repair import (

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from fixloop.conclude import proof_of
-from fixloop.conduct import of_one_event
-from fixloop.constraints import whole
-from fixloop.interface import api_changes
+from fixloop.judging.conduct import of_one_event
+from fixloop.judging.constraints import whole
+from fixloop.judging.interface import api_changes
 from fixloop.publish import body
 from store.incident import CodeLocation, Incident
 from store.repair import Attempt, Hypothesis, Oracle, Patch, Reproducer, Run, Validation, ValidationVerdict

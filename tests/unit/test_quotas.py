@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.quotas import SPIKE_FLOOR, DiskFull, OverQuota, Quotas, Room
+from server.ingest.quotas import SPIKE_FLOOR, DiskFull, OverQuota, Quotas, Room
 from store.project import Key
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.quoting import Quoter, signs, size, visible, wrapped
+from server.incidents.quoting import Quoter, signs, size, visible, wrapped
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "hostile.json"
 ATTACKS = {attack["id"]: attack for attack in json.loads(CORPUS.read_text())}

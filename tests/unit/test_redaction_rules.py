@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.redaction import Redaction, load_rules
+from server.intake.redaction import Redaction, load_rules
 from store.errors import BadPayload, Unavailable
 from store.event import Request
 from tests.unit.triage_samples import event, frame, raised

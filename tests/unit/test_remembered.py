@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.keyring import Keyring
-from server.line import Line
+from server.ingest.keyring import Keyring
+from server.ingest.line import Line
 from store import journal, queries
 from store.database import Database
 from store.errors import BadPayload, NotAllowed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixloop.reproduce.same import Signature, normal_message, signature
-from fixloop.runner import Outcome, Raised
+from fixloop.running.runner import Outcome, Raised
 from tests.unit.triage_samples import event, frame, raised
 
 LINE = 'return COUPONS[order["coupon"]]'

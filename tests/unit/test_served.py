@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.spikes import spike
+from server.intake.spikes import spike
 from store import journal, queries
 from store.artifacts import Artifacts
 from store.database import Database

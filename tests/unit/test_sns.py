@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from server.sns import SnsSignatures
+from server.ingest.sns import SnsSignatures
 from store.errors import NotAllowed
 
 PLACE = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem"

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from fixloop.bench import Bench
-from fixloop.environments import Environment
 from fixloop.fixers import FixCase
 from fixloop.fixers.rules import TEMPLATES, RuleFixer
 from fixloop.prove import Cause
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
-from fixloop.runner import Outcome
+from fixloop.running.environments import Environment
+from fixloop.running.runner import Outcome
+from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources, Situation
-from fixloop.worlds import Layout, RepoLayout, Trees
 from store.mirrors import Mirrors
 from store.repair import CandidateChange, ChangeVerdict
 from tests.sandbox.histories import History, crash, frame, write

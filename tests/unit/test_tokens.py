@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from server.access import authenticate
-from server.answers import NoKey
 from server.cli import cli
 from server.house import House
+from server.http.answers import NoKey
 from store import accounts, journal, queries
 from store.database import Database
 from store.errors import BadPayload, NotFound

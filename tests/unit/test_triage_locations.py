@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.location import outcomes
-from server.sources import present_names
+from server.knowing.sources import present_names
 from triage.paths import installed, is_named, normal, of_class, spellings
 
 OUTCOMES = outcomes()

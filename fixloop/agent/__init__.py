@@ -1,0 +1,1 @@
+"""A model that reads, asks for evidence and answers, within bounds."""

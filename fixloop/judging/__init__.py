@@ -1,0 +1,1 @@
+"""Whether a patch is a repair: by execution, and by rules with names."""

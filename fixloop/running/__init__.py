@@ -1,0 +1,1 @@
+"""The team's code at chosen commits, and calls made in it."""

@@ -1,0 +1,1 @@
+"""The only way to a draft, and what becomes of it."""

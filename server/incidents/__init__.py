@@ -1,0 +1,1 @@
+"""One incident as people, programs and assistants read it."""

@@ -1,0 +1,1 @@
+"""From a body to rows: parse, redact, group, record."""

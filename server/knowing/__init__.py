@@ -1,0 +1,1 @@
+"""What the house knows of the team's code and of what the team has written."""

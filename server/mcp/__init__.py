@@ -1,0 +1,1 @@
+"""What assistants speak: few tools, small answers."""

@@ -1,0 +1,1 @@
+"""What is told to people and programs, where and when."""

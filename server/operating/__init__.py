@@ -1,0 +1,1 @@
+"""What an operator needs: the state of every part, copies of a folder, figures of the product."""

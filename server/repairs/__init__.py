@@ -1,0 +1,1 @@
+"""A repair, from the record of the house to the loop and back."""
