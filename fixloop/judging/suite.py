@@ -78,7 +78,7 @@ def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) 
     options = ("-q", "-p", "no:cacheprovider", "-p", plugin)
     argv = (world.environment.python, "-m", "pytest", *options, *arguments)
     job = world.job(argv, cwd=f"{SOURCES}/{repo}", wall=wall)
-    source = (Path(__file__).parent / "reproduce" / "results.py").read_bytes()
+    source = (Path(__file__).parents[1] / "reproduce" / "results.py").read_bytes()
     path = f"{job.env['PYTHONPATH']}:{place}"
     job = replace(job, env={**job.env, "PYTHONPATH": path}, files={f"{place}/{plugin}.py": source})
     result = sandbox.run(job, json.dumps({"nonce": nonce, "canary": canary}).encode() + b"\n")

@@ -103,7 +103,7 @@ class World:
         return Job(
             argv=tuple(argv),
             mounts=mounts,
-            files={PROBE: (Path(__file__).parent / "reproduce" / "probe.py").read_bytes()},
+            files={PROBE: (Path(__file__).parents[1] / "reproduce" / "probe.py").read_bytes()},
             env={"PYTHONPATH": ":".join(path), **self.layout.env},
             cwd=cwd or f"{SOURCES}/{self.layout.repositories[0].name}",
             wall=wall,

@@ -20,7 +20,7 @@ from store.errors import NotFound
 if TYPE_CHECKING:
     from server.house import House
 
-_LAUNCHER = Path(__file__).resolve().parents[1] / "nightdesk.py"
+_LAUNCHER = Path(__file__).resolve().parents[2] / "nightdesk.py"
 
 
 @dataclass(frozen=True)
