@@ -29,6 +29,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # Variables of the machine and not of the application: a test that sets them changes where it runs.
 _MACHINE = re.compile(r"(?:PYTHON|LD_|XDG_|LC_|SENTRY_|PYTEST).*|PATH|HOME|USER|LOGNAME|PWD|SHELL|TERM|LANG|TMPDIR|TEMP"
                       r"|TMP|VIRTUAL_ENV|HOSTNAME|DJANGO_SETTINGS_MODULE")  # fmt: skip
+_OPENFEATURE = re.compile(r"^\s*(?:import|from) openfeature\b", re.MULTILINE)
 _FACTORIES = ("django", "sqlalchemy", "sqlite3", "psycopg", "psycopg2")
 
 OwnClass = Callable[[str], "str | None"]
@@ -36,10 +37,20 @@ Of = Callable[[Any], Any]
 
 
 def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
-    """The call in the world that the event's capsule has of it; the call itself where it has none."""
+    """The call in the world that the event's capsule has of it, with flags that the SDK saw looked up where there is
+    no capsule; the call itself where neither is there."""
     content = event.capsule.content if event.capsule else None
-    if not content or "world" in recipe.inputs:
+    if "world" in recipe.inputs:
         return recipe
+    if not content:
+        flags = (
+            _flags_of(event) if any(_OPENFEATURE.search(text) for text in catalogue.texts.values()) else {}
+        )
+        return (
+            recipe.model_copy(update={"inputs": {**recipe.inputs, "world": {"flags": flags}}})
+            if flags
+            else recipe
+        )
     shared = dict(shared_nodes(content))
 
     def value(node: Any) -> Any:
@@ -69,6 +80,19 @@ def served(recipe: Recipe, event: Event, catalogue: Catalogue) -> Recipe:
     if zone := zone_of(event):
         world["environment"] = {"TZ": zone, **world.get("environment", {})}
     return recipe.model_copy(update={"inputs": {**recipe.inputs, "world": world}}) if world else recipe
+
+
+def _flags_of(event: Event) -> dict[str, Any]:
+    """The feature flags of the SDK's own context, the last answer of each, as far as OpenFeature can give them."""
+    context = event.contexts.get("flags")
+    told = context.get("values") if isinstance(context, dict) else None
+    return {
+        one["flag"]: one["result"]
+        for one in (told if isinstance(told, list) else [])[:MOST]
+        if isinstance(one, dict)
+        and isinstance(one.get("flag"), str)
+        and isinstance(one.get("result"), (bool, int, float, str))
+    }
 
 
 # --- out of the capsule -----------------------------------------------------------------------------------------

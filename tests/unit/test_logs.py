@@ -63,7 +63,7 @@ def test_steps_are_spans_where_a_collector_is_named() -> None:
         "from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter as M\n"
         "from opentelemetry.sdk.trace.export import SimpleSpanProcessor as S\n"
         "from opentelemetry import trace\n"
-        "from server import logs\n"
+        "from server.operating import logs\n"
         "logs.configure('json')\n"
         "kept = M(); trace.get_tracer_provider().add_span_processor(S(kept))\n"
         "with logs.about('causes', incident='INC-1'): pass\n"

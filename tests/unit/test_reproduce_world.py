@@ -211,3 +211,20 @@ def test_text_of_a_capsule_stays_text_in_the_test() -> None:
 )  # fmt: skip
 def test_the_zone_of_the_process_is_known_from_its_clock(clock: Any, zone: str | None) -> None:
     assert zone_of(event_of(clock=clock)) == zone
+
+
+def test_flags_that_the_sdk_saw_looked_up_are_given_back_where_the_code_asks_openfeature_for_them() -> None:
+    asks = "from openfeature import api\n\n\ndef mode():\n    return api.get_client().get_boolean_value('new', False)\n"
+    values = [
+        {"flag": "new", "result": False},
+        {"flag": "new", "result": True},
+        {"flag": 3, "result": True},
+        "x",
+    ]
+    event = event_of().model_copy(update={"capsule": None, "contexts": {"flags": {"values": values}}})
+
+    found = served(recipe_of("mode"), event, Catalogue(lambda: {"shop": asks}))
+
+    assert found.inputs["world"] == {"flags": {"new": True}}
+    assert "InMemoryFlag('then', {'then': True})" in call_source(found)
+    assert "world" not in served(recipe_of("mode"), event, CATALOGUE).inputs  # its code asks nobody for flags
