@@ -28,6 +28,7 @@ from store.repair import CandidateChange, ChangeVerdict
 
 TRIED = 14  # candidates that are run before the search goes over to bisection
 BISECTED = 16  # further commits that bisection may run
+SINCE = 12  # commits at which a failure is seen to have lasted
 TAKEN_OUT = 40  # sets of hunks that are tried at the release
 _BOUNDARY = frozenset(  # in a repository where one was found nothing is bisected; another may have its own
     {ChangeVerdict.SUPPORTED, ChangeVerdict.INTRODUCED_WITH_FEATURE}
@@ -75,7 +76,6 @@ class _Known:
     """What is known of one repository's commits."""
 
     readings: dict[str, tuple[Reading, Outcome]] = field(default_factory=dict)
-    bad: set[str] = field(default_factory=set)
     good: set[str] = field(default_factory=set)
 
 
@@ -87,7 +87,7 @@ class Prover:
         self._recipe = reproduction.recipe
         self._source = call_source(self._recipe)
         self._modules = frozenset(situation.modules)
-        self._known = {repo.name: _Known(bad={repo.commit}) for repo in bench.layout.repositories}
+        self._known = {repo.name: _Known() for repo in bench.layout.repositories}
         self._runs = 0
 
     def search(self, candidates: Sequence[CandidateChange]) -> Search:
@@ -167,9 +167,6 @@ class Prover:
             return ChangeVerdict.REFUTED, f"the repository's first commit {first.said}", None
         parent = info.parents[0]
         known = self._known[change.repo]
-        for bad in known.bad:
-            if bad == parent or mirror.is_ancestor(bad, parent):
-                return ChangeVerdict.REFUTED, f"it failed the same way at {bad[:9]}, before this change", None
         for good in known.good:
             if good == change.commit or mirror.is_ancestor(change.commit, good):
                 return ChangeVerdict.REFUTED, f"at {good[:9]}, which has this change, it still worked", None
@@ -206,6 +203,11 @@ class Prover:
                 cause,
             )
         before, taken = self._taken(change, parent, before)
+        if taken is not None and taken.whole and not self._lasts(change, taken):
+            return ChangeVerdict.SUPPORTED, (
+                f"the parent {before.said} and the change fails; its hunks do not come out of the running release, and "
+                "it is not shown that it failed the same way all the time since"
+            ), cause  # fmt: skip
         if taken is None:
             return ChangeVerdict.SUPPORTED, (
                 f"the parent {before.said} and the change fails; its hunks do not come out of the running release"
@@ -215,6 +217,25 @@ class Prover:
         said = f"the parent {before.said}, the change fails, and the running release {less} works again"
         cause = Cause(proven, before.expected, parent, taken.texts, taken.diff, taken.whole)
         return ChangeVerdict.PROVEN, said, cause
+
+    def _lasts(self, change: CandidateChange, taken: _Taken) -> bool:
+        """Whether the failure was there all the time: at every commit since the change that touched what was put back.
+        One that was mended meanwhile and came back is another change's doing."""
+        mirror = self._bench.repositories.get(change.repo)
+        release = self._bench.layout.repo(change.repo).commit
+        paths = {*taken.texts, *(block.path for block in taken.blocks)}
+        since = [
+            info.sha
+            for info in mirror.log(release)
+            if paths & set(info.files) and info.sha not in (change.commit, release)
+            and mirror.is_ancestor(change.commit, info.sha)
+        ]  # fmt: skip
+        if len(since) > SINCE:
+            return False
+        return all(
+            not self._bench.budget.tight and self._at(change.repo, sha)[0].meaning == Meaning.SAME
+            for sha in since
+        )
 
     def _reaches(self, outcome: Outcome) -> bool:
         wanted = self._reproduction.signature.function
@@ -233,9 +254,7 @@ class Prover:
         if commit not in known.readings:
             reading, outcome = self._read(self._bench.at(repo, commit))
             known.readings[commit] = (reading, outcome)
-            if reading.meaning == Meaning.SAME:
-                known.bad.add(commit)
-            elif reading.meaning == Meaning.GOOD:
+            if reading.meaning == Meaning.GOOD:
                 known.good.add(commit)
         return known.readings[commit]
 

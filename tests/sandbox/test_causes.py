@@ -111,8 +111,7 @@ def test_behind_a_parent_that_fails_in_another_way_the_search_goes_on(tmp_path: 
     assert done.verdict("app", 1) == "proven"
 
 
-def test_a_change_that_was_built_upon_stays_supported(tmp_path: Path) -> None:
-    rewritten = '''"""Names."""
+HANDLES = '''"""Names."""
 
 
 def full_name(record):
@@ -122,14 +121,39 @@ def full_name(record):
         chosen = chosen[1:]
     return chosen
 '''
+
+
+def test_a_change_that_was_built_upon_is_proven_with_its_function_put_back_and_is_not_reverted(
+    tmp_path: Path,
+) -> None:
     history = History("app", [
         ("Start", "2024-01-01", BASE), ("Display names", "2024-01-20", {"app/names.py": NAMES_BAD}),
-        ("Handles", "2024-02-01", {"app/names.py": rewritten}),
+        ("Say it better", "2024-01-25", {"app/names.py": NAMES_BAD.replace("Names.", "The names.")}),
+        ("Handles", "2024-02-01", {"app/names.py": HANDLES}),
+    ])  # fmt: skip
+    done = run_loop(tmp_path, [history], label_crash(), until="repair")
+    assert done.verdict("app", 1) == "proven"
+    assert done.verdict("app", 3) == "refuted"
+    assert done.attempt.reproducer is not None
+    assert done.attempt.reproducer.oracle is Oracle.PARENT_VALUE
+    assert "revert" not in {patch.fixer for patch, _ in done.attempt.rejected}
+    assert done.attempt.patch is None or done.attempt.patch.fixer != "revert"
+
+
+def test_a_fault_that_was_mended_and_brought_back_is_laid_at_the_door_of_who_brought_it_back(
+    tmp_path: Path,
+) -> None:
+    mended = ORDERS.replace("full_name(order)\n", 'full_name(order) or order["name"]\n')
+    assert mended != ORDERS
+    history = History("app", [
+        ("Start", "2024-01-01", BASE), ("Display names", "2024-01-20", {"app/names.py": NAMES_BAD}),
+        ("Names all the same", "2024-01-25", {"app/orders.py": mended}),
+        ("Handles", "2024-02-01", {"app/names.py": HANDLES}),
+        ("Simpler", "2024-02-03", {"app/orders.py": ORDERS}),
     ])  # fmt: skip
     done = run_loop(tmp_path, [history], label_crash())
-    assert done.verdict("app", 1) == "supported"
-    assert done.attempt.reproducer is not None
-    assert done.attempt.reproducer.oracle is Oracle.NO_CRASH
+    proven = [change.commit for change in done.attempt.changes if change.verdict == "proven"]
+    assert proven == [done.commits["app"][4]]
 
 
 def test_through_a_move_and_a_formatter_the_hunks_still_come_out(tmp_path: Path) -> None:
