@@ -240,6 +240,7 @@ def test_nothing_is_proven_where_the_fault_was_there_from_the_start(
     assert incident["drafts"] == []
 
 
+@pytest.mark.heavy
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.sandbox

@@ -191,6 +191,7 @@ def serving(data: Path) -> Iterator[None]:
             server.communicate(timeout=60)
 
 
+@pytest.mark.heavy
 def test_two_servers_on_one_folder_are_counted_and_one_is_to_stop(data: Path) -> None:
     assert doctor(data)["server"][0] == "missing"
     with serving(data):

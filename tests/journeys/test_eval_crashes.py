@@ -119,6 +119,7 @@ def without_clock_and_score(value: Any) -> Any:
     return [without_clock_and_score(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.heavy
 @pytest.mark.sandbox
 def test_poisoned_labels_and_later_commits_leave_every_byte_of_the_result_the_same(
     tmp_path: Path, history: tuple[Path, dict[str, str]]

@@ -71,6 +71,7 @@ def place(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "data", tmp_path / "shop/tests/test_cart.py"
 
 
+@pytest.mark.heavy
 def test_a_scan_tells_always_never_and_sometimes_apart(place: tuple[Path, Path]) -> None:
     data, file = place
     verdicts = {}

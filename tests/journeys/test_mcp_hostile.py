@@ -91,6 +91,7 @@ def assert_tame_json(values: Any) -> None:
         assert re.fullmatch(rf"{between}|{to_its_end}|\S+", values), values
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 async def test_no_attack_leaves_its_quotation_in_any_tool(house: House, hostile: dict[str, str]) -> None:
     quoted = set()

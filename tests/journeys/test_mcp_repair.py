@@ -60,6 +60,7 @@ def diff(old: str, new: str, path: str = "app/names.py") -> str:
     )
 
 
+@pytest.mark.heavy
 async def test_an_outsiders_wrong_patch_fails_its_right_one_is_proven_and_the_policy_opens_the_draft(
     tmp_path: Path,
 ) -> None:

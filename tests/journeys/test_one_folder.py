@@ -90,6 +90,7 @@ async def talk(data: Path, log: Path) -> int:
     return EACH
 
 
+@pytest.mark.heavy
 @pytest.mark.anyio
 @pytest.mark.slow
 async def test_three_processes_write_to_one_folder_and_nothing_of_it_is_lost(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def test_the_wheel_is_typed_and_holds_our_packages_and_nothing_of_the_tests(whee
     assert any(name.startswith("store/migrations/") for name in names)
 
 
+@pytest.mark.heavy
 def test_from_the_wheel_every_door_opens_in_a_hostile_folder(
     installed: Path, hostile: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_repair_at_a_terminal_is_given_up_by_an_interrupt_and_its_sandbox_ends
     assert tasks.waiting(house.database) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("believed_alive", [True, False], ids=["believed alive", "known to be dead"])
 def test_a_repair_at_a_terminal_that_was_killed_is_finished_by_the_next_one(
     data: Path, house: House, believed_alive: bool
@@ -148,6 +149,7 @@ def test_a_repair_at_a_terminal_that_was_killed_is_finished_by_the_next_one(
     assert ended(house)[0] in {Ended.PROVEN, Ended.DRAFTED}
 
 
+@pytest.mark.heavy
 def test_what_the_engine_has_forgotten_is_begun_again_from_its_task(data: Path, house: House) -> None:
     attempt, _ = tasks.request_repair(house.database, "INC-1")
     with Worker(house) as worker:

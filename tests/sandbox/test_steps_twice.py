@@ -30,6 +30,7 @@ def substance(progress: Progress) -> object:
     )  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_every_step_run_twice_finds_the_same_and_leaves_one_line(tmp_path: Path) -> None:
     if not best().self_test().ok:
         pytest.skip(best().self_test().said)
