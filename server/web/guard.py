@@ -5,10 +5,12 @@ name here)."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store.errors import NotAllowed
@@ -42,8 +44,22 @@ def secured(headers: RawHeaders) -> RawHeaders:
     return [*headers, *(header for header in _RAW if header[0] not in there)]
 
 
+_HOST = re.compile(rb"[A-Za-z0-9._~-]*(?::[0-9]{0,5})?")
+
+
+def _is_host(named: bytes) -> bool:
+    """Whether a Host header can be read as one: what takes an address apart raises for `[::1` and the like."""
+    if _HOST.fullmatch(named):
+        return True
+    try:
+        parts = urlsplit(f"//{named.decode('ascii')}")
+        return named.startswith(b"[") and parts.hostname is not None and (parts.port or 0) >= 0
+    except ValueError:
+        return False
+
+
 class SecurityHeaders:
-    """Pure ASGI middleware that adds SECURITY_HEADERS to every HTTP answer."""
+    """Pure ASGI middleware that adds SECURITY_HEADERS to every HTTP answer, and turns down a Host that is none."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -59,6 +75,11 @@ class SecurityHeaders:
                 message["headers"] = secured(message.get("headers", ()))
             await send(message)
 
+        if not all(_is_host(value) for name, value in scope["headers"] if name == b"host"):
+            await PlainTextResponse("The Host header names no host.", status_code=400)(
+                scope, receive, with_headers
+            )
+            return
         await self.app(scope, receive, with_headers)
 
 

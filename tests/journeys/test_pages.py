@@ -99,3 +99,14 @@ async def test_the_json_of_the_page_is_the_json_of_the_command_line(house: House
     assert shown["id"] == "INC-1"
     assert shown["lane"] in {lane.value for lane in Lane}
     assert shown["reproducer"] is None
+
+
+@pytest.mark.parametrize("host", ["[::1", "[zz]", "a b", "x/y", "[::1]:port", "[1.2.3.4]"])
+async def test_a_host_that_is_none_is_turned_down_on_every_page(house: House, host: str) -> None:
+    transport = httpx.ASGITransport(app=make_app(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        answers = [
+            await http.get(path, headers={"Host": host}) for path in ("/", "/metrics", "/mcp", "/nowhere")
+        ]
+    assert {answer.status_code for answer in answers} == {400}
+    assert all("default-src 'none'" in answer.headers["Content-Security-Policy"] for answer in answers)
