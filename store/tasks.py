@@ -116,6 +116,12 @@ def await_forge(db: Database, attempt_id: str) -> None:
         row.subject = attempt_id
 
 
+def is_open(db: Database, task: Task) -> bool:
+    """Whether this very task is still to be done: a list of tasks is old as soon as it is read."""
+    with db.read() as session:
+        return session.get(TaskRow, task.id) is not None
+
+
 def settle(db: Database, task: Task) -> None:
     """Say that a task is done. Twice is the same as once; a newer one for the same incident stays."""
     with db.write() as session:

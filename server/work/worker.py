@@ -305,7 +305,9 @@ class Worker:
             self._engine.cancel(task.name)  # the next look takes it up
         elif status == "ENQUEUED" and workflow.queue_name == HERE and ONE not in alive.values():
             self._engine.take_up(task.name, queue)  # whoever had it at a terminal is gone
-        elif status not in ACTIVE:
+        elif status not in ACTIVE and tasks.is_open(
+            self._house.database, task
+        ):  # not settled since the list was read
             self._again(task, queue, str(status))
 
     def _stands_still(self, workflow: WorkflowStatus) -> bool:

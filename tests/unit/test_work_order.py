@@ -170,3 +170,20 @@ def test_work_stands_still_by_how_long_it_was_watched_whatever_clocks_say(
     clock[0] = worker.GRACE + 2 * house.config.repair_seconds + 1
     assert watching._stands_still(run("a", 1))
     assert not watching._stands_still(run("b", 2))
+
+
+def test_what_ended_while_the_list_was_read_is_not_said_to_have_ended_without_a_result(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.keep([samples.event(1), samples.event(2, exceptions=(ExceptionValue(type="Other", value="x"),))])
+    settled, forgotten = tasks.waiting(house.database, TaskKind.TRIAGE)
+    watching, ended = worker.Worker(house), SimpleNamespace(status="SUCCESS", workflow_id="x")
+    tasks.settle(house.database, settled)
+
+    for task in (settled, forgotten):
+        watching._see_to(task, ended, {}, held=False)  # type: ignore[arg-type]
+
+    assert [record.getMessage() for record in caplog.records if record.name == "nightdesk.work"] == [
+        f"{forgotten.name} ended as SUCCESS without a result."
+    ]
+    assert tasks.waiting(house.database, TaskKind.TRIAGE) == []
