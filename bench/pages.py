@@ -24,6 +24,7 @@ from bench.mcp_list import PROJECTS, fill, keep, percentile, report
 from server.app import make_app
 from server.config import load
 from server.house import House
+from server.operating.memory import settle
 from store import journal
 from store.event import Breadcrumb, Event, ExceptionValue, Frame, Request
 from store.incident import Kind, Lane, Step, Triage, Verdict
@@ -161,6 +162,7 @@ async def timed(
     """Milliseconds of each call, and of processor time, by the kind of page."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in paths}
     transport = httpx.ASGITransport(app=make_app(house))
+    settle()  # as a process that serves does
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         for name, wanted in paths.items():
             assert (await http.get(wanted[0])).status_code == 200, name
