@@ -23,7 +23,7 @@ if words[0] == "info" and {broken!r}:
     sys.exit("Cannot connect to the daemon.")
 if words[0] == "run":
     folder = words[words.index("-v") + 1].partition(":")[0]
-    rest = [word.replace("/nd/", folder + "/") for word in words[words.index("-c"):]]
+    rest = [folder + word[3:] if word.startswith("/nd/") else word for word in words[words.index("-c"):]]
     sys.exit(subprocess.run(["/bin/sh", *rest]).returncode)
 """
 ECHO = "import os, sys\nfor line in sys.stdin: os.write(int(os.environ['ND_CHANNEL']), line.upper().encode())"
