@@ -7,6 +7,7 @@ import pytest
 from bench.ingest_losses import troubled
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_an_event_that_was_answered_for_outlives_a_kill_of_the_server() -> None:
     sending, wrong = troubled("kill", times=1)

@@ -216,6 +216,7 @@ def add_repository(data: Path, folder: Path) -> None:
         house.triage_incident("INC-1")
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 async def test_start_repair_over_stdio_outlives_its_client_and_keeps_the_remark(
     data: Path, tmp_path: Path

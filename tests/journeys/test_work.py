@@ -76,6 +76,7 @@ def test_a_repair_that_is_killed_in_a_step_goes_on_at_that_step_in_another_worke
     assert found.ended_after < 10
 
 
+@pytest.mark.heavy
 def test_pausing_kills_the_sandbox_and_resuming_goes_on_at_the_step(data: Path, house: House) -> None:
     argv = [sys.executable, "-m", "bench.kill_table", "--hold", "causes", "--data", str(data)]
     attempt, _ = tasks.request_repair(house.database, "INC-1")
@@ -162,6 +163,7 @@ def test_what_the_engine_has_forgotten_is_begun_again_from_its_task(data: Path, 
     assert ended(house)[0] in {Ended.PROVEN, Ended.DRAFTED}
 
 
+@pytest.mark.heavy
 def test_the_repair_that_is_asked_for_outlives_the_asker_and_one_worker_is_started(
     data: Path, house: House
 ) -> None:

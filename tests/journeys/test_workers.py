@@ -31,6 +31,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield served
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_clients_of_either_era_are_answered_by_whichever_process_takes_the_request(
     served: tuple[str, str], mode: str
