@@ -34,6 +34,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _TOKEN = re.compile(r"nd_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _NOBODYS = hashlib.sha256(b"").hexdigest()
 _OPERATOR = "operator"
+# Who is named so in the record of acts is no person: the server's own parts, and whoever sits at it.
+_RESERVED = frozenset({_OPERATOR, "policy", "ingest", "triage", "worker"})
 
 
 # --- users ----------------------------------------------------------------------------------------
@@ -47,6 +49,10 @@ def add_user(db: Database, name: str, role: Role, project: str | None = None, by
         raise BadPayload(
             f"{name[:100]!r} cannot be a user's name: it has letters, digits and '.', '_', '@', '+', '-', "
             "at most 64 of them."
+        )
+    if name.lower() in _RESERVED:
+        raise BadPayload(
+            f"{name!r} cannot be a user's name: a part of the server is called so in the record."
         )
     with db.write() as session:
         row = session.exec(select(UserRow).where(UserRow.name == name)).first()

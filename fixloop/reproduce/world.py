@@ -183,7 +183,7 @@ def zone_of(event: Event) -> str | None:
     if not isinstance(offset, int) or offset == 0 or abs(offset) > 50_400:
         return None
     hours, minutes = divmod(abs(offset) // 60, 60)
-    return f"XXX{'-' if offset > 0 else '+'}{hours}:{minutes:02}"
+    return f"LCL{'-' if offset > 0 else '+'}{hours}:{minutes:02}"
 
 
 def in_its_world(recipe: Recipe, lines: Lines) -> Lines:

@@ -18,9 +18,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from fixloop import Job, Result, SelfTest, Session
+from fixloop import Job, SelfTest
 from fixloop.sandboxes import command, probes, seccomp, stage
-from fixloop.sandboxes.child import Child, ChildSession
+from fixloop.sandboxes.child import ByChild, Child
 from store.errors import SandboxRefused
 
 _INODES = 1 << 14
@@ -43,7 +43,7 @@ _OPEN_WITHOUT_STAGE = "no inode limit on /tmp"
 _OPEN_AS_ROOT = "the number of processes is not bounded, because this runs as root without a stage"
 
 
-class Bubblewrap:
+class Bubblewrap(ByChild):
     """`fixloop.Sandbox` on the system's `bwrap`. Works as an ordinary user and as root."""
 
     name = "bubblewrap"
@@ -51,19 +51,6 @@ class Bubblewrap:
     def self_test(self) -> SelfTest:
         """Run the quick probes in each form until one holds. About a second; once in a process."""
         return _tested()[0]
-
-    def run(self, job: Job, stdin: bytes = b"") -> Result:
-        """Run to the end or to the wall limit; see `fixloop.Sandbox.run`."""
-        child = self._start(job)
-        try:
-            child.send(stdin, last=True)
-            return child.finish()
-        finally:
-            child.close()
-
-    def open(self, job: Job) -> Session:
-        """Start a job that is spoken to; see `fixloop.Sandbox.open`."""
-        return ChildSession(self._start(job))
 
     def _start(self, job: Job) -> Child:
         tested, staged = _tested()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Self
 
-from fixloop import Result, stopping
+from fixloop import Job, Result, Session, stopping
 
 _CHUNK = 1 << 16
 _GRACE = 5.0  # seconds for the kernel to take down a killed tree
@@ -186,6 +186,26 @@ class Child:
             self._selector.unregister(self._stdin)
             if self._close_stdin:
                 self._stdin.close()
+
+
+class ByChild:
+    """`run` and `open` of a sandbox that starts each job as a child."""
+
+    def _start(self, job: Job) -> Child:
+        raise NotImplementedError
+
+    def run(self, job: Job, stdin: bytes = b"") -> Result:
+        """Run to the end or to the wall limit; see `fixloop.Sandbox.run`."""
+        child = self._start(job)
+        try:
+            child.send(stdin, last=True)
+            return child.finish()
+        finally:
+            child.close()
+
+    def open(self, job: Job) -> Session:
+        """Start a job that is spoken to; see `fixloop.Sandbox.open`."""
+        return ChildSession(self._start(job))
 
 
 class ChildSession:

@@ -18,9 +18,9 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from fixloop import Job, Result, SelfTest, Session
+from fixloop import Job, SelfTest
 from fixloop.sandboxes import command, probes
-from fixloop.sandboxes.child import Child, ChildSession
+from fixloop.sandboxes.child import ByChild, Child
 from store.errors import SandboxRefused
 
 IMAGE = "nightdesk-empty"
@@ -32,7 +32,7 @@ _CHANNEL = "/nd"  # where the folder of the FIFO is, inside
 _ENTRY = 'exec 3>"$1" && export ND_CHANNEL=3 && shift && exec /usr/bin/timeout -s KILL "$@"'
 
 
-class Container:
+class Container(ByChild):
     """`fixloop.Sandbox` on an engine's command line: `docker` or `podman`."""
 
     name: str  # of the engine, which is its command too
@@ -48,19 +48,6 @@ class Container:
             if not self._known:
                 self._known.append(self._test())
             return self._known[0]
-
-    def run(self, job: Job, stdin: bytes = b"") -> Result:
-        """Run to the end or to the wall limit; see `fixloop.Sandbox.run`."""
-        child = self._start(job)
-        try:
-            child.send(stdin, last=True)
-            return child.finish()
-        finally:
-            child.close()
-
-    def open(self, job: Job) -> Session:
-        """Start a job that is spoken to; see `fixloop.Sandbox.open`."""
-        return ChildSession(self._start(job))
 
     def _start(self, job: Job) -> Child:
         tested = self.self_test()

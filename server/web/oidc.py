@@ -108,7 +108,7 @@ class Provider:
         except (JoseError, ValueError):  # the provider may have changed its keys since we asked for them
             read = jwt.decode(token["id_token"], key=self._described(anew=True)[1], registry=registry)
         wanted = {
-            "iss": {"values": [self._issuer]},
+            "iss": {"values": [self._described()[0]["issuer"]]},  # to the letter: some end in a slash
             "aud": {"essential": True, "value": self._config.oidc_client},
         }
         told = {

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server.intake.redaction import load_rules, rules_file
 from server.knowing.repository_part import validate
-from server.policy import OPERATOR, Action
+from server.policy import Action
 from server.web.sessions import FORM_HEADERS, LARGEST
 from server.web.visiting import Visit, number
 from store import accounts, journal, logins, overview, queries, tasks
@@ -92,7 +92,7 @@ def _source(visit: Visit) -> str:
     url = visit.field("url", 1000)
     if _ADDRESS.fullmatch(url):
         return url
-    if visit.name != OPERATOR.name:
+    if not visit.is_operator:
         raise NotAllowed(
             "From here a repository is connected by its address; a folder by whoever sits at the server."
         )

@@ -13,7 +13,6 @@ from server.dsn import dsn
 from server.incidents.quoting import Quoter
 from server.intake.redaction import RULES_FILE, load_rules
 from server.operating.checks import configuration
-from server.policy import OPERATOR
 from server.web.formats import shown
 from server.web.setting_up import LISTS, UNDOABLE
 from server.web.visiting import Visit
@@ -65,7 +64,7 @@ def page(visit: Visit, shown_once: tuple[str, str] | None = None) -> Response:
         visit, "settings.html", plain, lines, admin=admin, keys=keys if admin else {}, roles=list(Role),
         tokens=[one for one in accounts.tokens(house.database) if one.revoked_at is None and one.expires_at > now]
         if admin else [],
-        scopes=list(Scope), shown_once=shown_once, lists=LISTS, operator=visit.name == OPERATOR.name, undoable=UNDOABLE,
+        scopes=list(Scope), shown_once=shown_once, lists=LISTS, operator=visit.is_operator, undoable=UNDOABLE,
         acts=overview.latest_acts(house.database, ("repository:", "user:", "redaction"), _ACTS) if admin else [],
     )  # fmt: skip
 

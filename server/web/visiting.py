@@ -50,6 +50,11 @@ class Visit:
         return self.principal.name
 
     @property
+    def is_operator(self) -> bool:
+        """Whether they sit at the server itself."""
+        return self.principal is OPERATOR
+
+    @property
     def csrf(self) -> str:
         """The mark of this page's forms."""
         return self.visitor.mark(_ACTS) if self.visitor else ""

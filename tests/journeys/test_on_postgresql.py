@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import selectors
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.journeys import test_ingest_http as wire
 from tests.journeys.mcp_client import answer
+from tests.journeys.test_operator import served
 
 PATIENCE = 240.0  # seconds that anything here may take
 NIGHTDESK = str(Path(sys.executable).with_name("nightdesk"))
@@ -34,24 +30,6 @@ def environ(postgres_url: str) -> dict[str, str]:
     return {**kept, "NIGHTDESK_DATABASE": postgres_url}
 
 
-@contextmanager
-def served(data: Path, environ: dict[str, str]) -> Iterator[str]:
-    """The DSN of a server, which ends as an operator ends it."""
-    command = [NIGHTDESK, "serve", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as server:
-        try:
-            assert server.stdout is not None
-            with selectors.DefaultSelector() as ready:
-                ready.register(server.stdout, selectors.EVENT_READ)
-                assert ready.select(PATIENCE), "the server says nothing"
-            found = re.search(r"http://\S+", server.stdout.readline())
-            assert found
-            yield found.group()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=PATIENCE) in (0, -signal.SIGTERM)
-
-
 async def told(data: Path, environ: dict[str, str]) -> tuple[str, str]:
     """What an assistant is told of the incidents, by a server that it starts itself."""
     parameters = StdioServerParameters(command=NIGHTDESK, args=["mcp", "--data", str(data)], env=environ)
@@ -62,7 +40,7 @@ async def told(data: Path, environ: dict[str, str]) -> tuple[str, str]:
 def test_a_crash_that_a_server_took_is_triaged_by_a_worker_and_read_by_an_assistant_elsewhere(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    with served(tmp_path / "server", environ) as dsn:
+    with served(Path(NIGHTDESK), tmp_path / "server", environ) as dsn:
         address = urlsplit(dsn)
         place = f"http://{address.hostname}:{address.port}"
         sent = httpx.post(

@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ pytestmark = pytest.mark.heavy
 
 
 @contextmanager
-def served(nightdesk: Path, data: Path) -> Iterator[str]:
+def served(nightdesk: Path, data: Path, environ: Mapping[str, str] | None = None) -> Iterator[str]:
     """The DSN of a server on that folder, which ends as an operator ends it."""
     command = [str(nightdesk), "serve", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data.parent) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data.parent, env=environ) as server:
         try:
             assert server.stdout is not None
             with selectors.DefaultSelector() as ready:

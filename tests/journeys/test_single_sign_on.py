@@ -45,6 +45,7 @@ class Provider:
     signs_with: Any = None
     algorithm: str = "ES256"
     asked: dict[str, dict[str, str]] = field(default_factory=dict)  # by code
+    slash: str = ""  # behind its name for itself
 
     def app(self) -> Starlette:
         return Starlette(
@@ -59,7 +60,10 @@ class Provider:
     async def _described(self, request: Request) -> Response:
         places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
         return JSONResponse(
-            {"issuer": self.address, **{name: f"{self.address}/{path}" for name, path in places.items()}}
+            {
+                "issuer": self.address + self.slash,
+                **{name: f"{self.address}/{path}" for name, path in places.items()},
+            }
         )
 
     async def _keys(self, request: Request) -> Response:
@@ -69,7 +73,7 @@ class Provider:
         asked = dict(request.query_params)
         code = f"code-{len(self.asked)}"
         self.asked[code] = asked
-        told = urlencode({"code": code, "state": asked["state"], "iss": self.address})
+        told = urlencode({"code": code, "state": asked["state"], "iss": self.address + self.slash})
         return RedirectResponse(f"{asked['redirect_uri']}?{told}")
 
     async def _token(self, request: Request) -> Response:
@@ -84,7 +88,7 @@ class Provider:
             return JSONResponse({"error": "invalid_grant"}, status_code=400)
         now = int(time.time())
         claims = {
-            "iss": self.address, "aud": "nightdesk", "iat": now, "exp": now + 60, "nonce": asked["nonce"],
+            "iss": self.address + self.slash, "aud": "nightdesk", "iat": now, "exp": now + 60, "nonce": asked["nonce"],
             **self.person, **self.lies,
         }  # fmt: skip
         header = {"alg": self.algorithm, "kid": "1"}
@@ -109,6 +113,7 @@ def served() -> Iterator[Provider]:
 def provider(served: Provider) -> Provider:
     """The provider, honest again."""
     served.person, served.lies, served.signs_with, served.algorithm = dict(ANN), {}, None, "ES256"
+    served.slash = ""
     return served
 
 
@@ -152,6 +157,11 @@ def test_somebody_logs_in_by_the_provider_and_is_led_to_where_they_wanted_to_go(
     assert "ann@example.com" in page.text
     assert client.get("/login/oidc?next=//evil.example").status_code == 303
     assert log_in(client, "//evil.example").headers["location"] == "/"
+
+
+def test_a_provider_whose_name_ends_in_a_slash_is_taken_at_its_word(house: House, provider: Provider) -> None:
+    provider.slash = "/"
+    assert log_in(browser(house)).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_text_of_a_capsule_stays_text_in_the_test() -> None:
 
 @pytest.mark.parametrize(
     ("clock", "zone"),
-    [({"tz": "Europe/Vienna"}, "Europe/Vienna"), ({"tz": None, "offset": -28800}, "XXX+8:00"), ({"offset": 0}, None),
+    [({"tz": "Europe/Vienna"}, "Europe/Vienna"), ({"tz": None, "offset": -28800}, "LCL+8:00"), ({"offset": 0}, None),
      ({"tz": "a b; rm"}, None), (3, None)],
 )  # fmt: skip
 def test_the_zone_of_the_process_is_known_from_its_clock(clock: Any, zone: str | None) -> None:

@@ -155,7 +155,7 @@ def test_a_role_is_kept_for_each_project_and_the_token_sees_it_change(db: Databa
         accounts.remove_user(db, "ada", "shop")
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "-x", "x" * 65, "a\n", "ä"])
+@pytest.mark.parametrize("name", ["", " ", "a b", "-x", "x" * 65, "a\n", "ä", "operator", "Policy"])
 def test_a_name_that_could_not_be_a_users_is_refused(db: Database, name: str) -> None:
     with pytest.raises(BadPayload, match="cannot be a user's name"):
         accounts.add_user(db, name, Role.VIEWER)
