@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.flake import Scan
+from fixloop.flake import COLD, Scan
 from fixloop.minimise import minimise
 from fixloop.reproduce.same import Signature, normal_line, normal_message
 from fixloop.reproduce.syntax import functions, parse
@@ -23,7 +23,6 @@ from fixloop.running.runner import Outcome, Raised, Runner
 from fixloop.running.worlds import SOURCES
 from store.errors import BadPayload, NotFound
 
-COLD = 3  # runs in new processes that confirm what the warm ones have shown
 BUDGET = 200  # runs that making a test smaller may take
 _LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.Set, ast.Constant)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, lgamma, log, log1p
 
+COLD = 3  # runs that load everything themselves, beside those that are forked from a process that has
+
 
 @dataclass(frozen=True)
 class Scan:

@@ -187,7 +187,7 @@ class Repair:
                     redacted=redacted,
                 )
             source = call_source(found.recipe)
-            outcomes = runner.run(source, times=20, preload=found.recipe.preload)
+            outcomes = runner.run(source, times=20, warm=True)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
             if hits < len(outcomes):
                 raise _End(

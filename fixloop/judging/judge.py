@@ -16,7 +16,7 @@ from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.blocks import by_file, unified
-from fixloop.flake import miss_bound
+from fixloop.flake import COLD, miss_bound
 from fixloop.judging import constraints
 from fixloop.judging.applied import Case, left_out, prepare
 from fixloop.judging.compare import fault, keeps
@@ -36,7 +36,6 @@ __all__ = ["Judge", "Trial"]
 
 TELLING = 4  # characters from which on a text of the input says which input it was
 REPORTED = 30  # neighbours of the input that the differential report lists
-COLD = 3  # runs of the patched test in which nothing of the team's code is loaded beforehand
 
 
 class Judge:

@@ -105,16 +105,12 @@ class Witness:
     # --- single runs ----------------------------------------------------------------------------------------
 
     def test(self, world: World, times: int = 1, *, warm: bool = False) -> list[Outcome]:
-        """The reproducer, its function under a name of no meaning. `warm` loads the application once for all
-        runs."""
+        """The reproducer, its function under a name of no meaning. `warm` loads the application
+        once for all runs, in a process of their own."""
         name = f"check_{secrets.token_hex(4)}"
         source = re.sub(rf"\b{re.escape(self._test_name)}\b", name, self._trial.reproducer.source)
-        preload, wall = self.outside(), self._wall()
-        if not warm:
-            return self._runner(world).run(source, name, times=times, watch=False, preload=preload, wall=wall)
-        with self._bench.runner(world) as runner:
-            preload = self._trial.recipe.preload
-            return runner.run(source, name, times=times, watch=False, preload=preload, wall=wall)
+        about = {"times": times, "watch": False, "preload": self.outside(), "wall": self._wall()}
+        return self._runner(world).run(source, name, warm=warm, **about)  # type: ignore[arg-type]
 
     def calls(
         self,

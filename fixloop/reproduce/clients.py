@@ -198,7 +198,7 @@ def _django(recipe: Recipe) -> Lines:
         "from django.conf import settings",
         *(["from django.db import connections"] if recipe.schedule else []),
         "from django.test import Client",
-        "from django.test.utils import get_runner, setup_test_environment",
+        "from django.test.utils import get_runner, setup_test_environment, teardown_test_environment",
         "",
     ]
     lines.helpers.append(
@@ -208,7 +208,8 @@ def _django(recipe: Recipe) -> Lines:
     )
     if recipe.schedule:
         lines.imports.add("tempfile")
-    lines.setup += [*_database(recipe), *_rows(recipe, lines)]
+    lines.helpers.append(_database(recipe))
+    lines.setup += _rows(recipe, lines)
     client = _client(recipe, lines, "Client(raise_request_exception=False)")
     method = str(inputs["method"]).lower()
     words = ""
@@ -233,20 +234,26 @@ def _django(recipe: Recipe) -> Lines:
     return lines
 
 
-def _database(recipe: Recipe) -> list[str]:
-    """The lines that make the test database, once in a process."""
-    made = (
-        "django.nightdesk_databases = get_runner(settings)(verbosity=0, interactive=False).setup_databases()"
+def _database(recipe: Recipe) -> str:
+    """The functions that make the test database and take it away, by the names that pytest and unittest look for."""
+    apart = (
+        "    for database in connections.all():\n"
+        '        if database.vendor == "sqlite":\n'
+        '            path = os.path.join(tempfile.mkdtemp(), f"{database.alias}.sqlite3")\n'
+        '            database.settings_dict["TEST"]["NAME"] = path\n'
     )
-    lines = ['if not hasattr(django, "nightdesk_databases"):', "    setup_test_environment()"]
-    if recipe.schedule:  # threads do not share a database in memory as two processes share a real one
-        lines += [
-            "    for database in connections.all():",
-            '        if database.vendor == "sqlite":',
-            '            path = os.path.join(tempfile.mkdtemp(), f"{database.alias}.sqlite3")',
-            '            database.settings_dict["TEST"]["NAME"] = path',
-        ]
-    return [*lines, f"    {made}"]
+    return (
+        "\nRUNNER = get_runner(settings)(verbosity=0, interactive=False)\n\n\n"
+        "def setUpModule():\n"
+        "    setup_test_environment()\n"
+        # threads do not share a database in memory as two processes share a real one
+        f"{apart if recipe.schedule else ''}"
+        "    RUNNER.databases = RUNNER.setup_databases()\n"
+        f"{'    connections.close_all()' + chr(10) if recipe.schedule else ''}\n\n"
+        "def tearDownModule():\n"
+        "    RUNNER.teardown_databases(RUNNER.databases)\n"
+        "    teardown_test_environment()\n"
+    )
 
 
 def _rows(recipe: Recipe, lines: Lines) -> list[str]:

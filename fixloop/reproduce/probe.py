@@ -28,6 +28,7 @@ import threading
 import time
 import traceback
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 SCRATCH = (os.environ.get("TMPDIR", "/tmp"), "/dev/shm")  # noqa: S108 - the sandbox's own bounded tmpfs
@@ -180,17 +181,34 @@ def walk(trace: Any) -> Any:
 # --- one run ------------------------------------------------------------------------------------------------
 
 
-def execute(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the request's function once, in this process. Returns the outcome.
+class Text:
+    """The text of a request. It runs under a name of its own each time; what is told calls it by the path of the
+    request."""
 
-    The text runs under a name of its own each time; what is told calls it by the path of the request.
-    """
-    path, token = request["path"], os.urandom(5).hex()
-    real = os.path.join(os.path.dirname(path), f"job_{token}.py")
-    own = [*request["own"], real]
-    linecache.cache[real] = (len(request["source"]), None, request["source"].splitlines(True), real)
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.name = "job_" + os.urandom(5).hex()
+        self.path = os.path.join(os.path.dirname(request["path"]), self.name + ".py")
+        self.source, self.names = request["source"], {}  # type: str, dict[str, Any]
+        self.shown = os.path.splitext(os.path.basename(request["path"]))[0]
+        linecache.cache[self.path] = (len(self.source), None, self.source.splitlines(True), self.path)
+        surround(request.get("surroundings") or {}, self.path)
+
+    def load(self) -> None:
+        """Execute it up to its functions, and the one that a test framework calls before the tests of a module."""
+        if not self.names:
+            names: dict[str, Any] = {"__name__": self.name, "__file__": self.path}
+            exec(compile(self.source, self.path, "exec"), names)  # noqa: S102 - our own text
+            if "setUpModule" in names:
+                names["setUpModule"]()
+            self.names = names
+
+
+def execute(request: dict[str, Any], loaded: Text | None = None) -> dict[str, Any]:
+    """Run the request's function once, in this process. `loaded`: its text, where it was loaded before the fork.
+    Returns the outcome."""
+    text = loaded or Text(request)
+    own = [*request["own"], text.path]
     watch = Watch(own, request.get("cover", False)) if request.get("watch", True) else None
-    surround(request.get("surroundings") or {}, real)
     random.seed(0)
     started = time.perf_counter()
     try:
@@ -198,9 +216,8 @@ def execute(request: dict[str, Any]) -> dict[str, Any]:
             threading.settrace(watch)  # an application may serve a request in a thread of its own
             sys.settrace(watch)
         try:
-            namespace: dict[str, Any] = {"__name__": f"job_{token}", "__file__": real}
-            exec(compile(request["source"], real, "exec"), namespace)  # noqa: S102 - our own text
-            value = namespace[request["function"]]()
+            text.load()
+            value = text.names[request["function"]]()
         finally:
             sys.settrace(None)
             threading.settrace(None)  # type: ignore[arg-type,unused-ignore]
@@ -213,8 +230,25 @@ def execute(request: dict[str, Any]) -> dict[str, Any]:
     if request.get("cover"):
         outcome["modules"] = outside(tuple(own))
     outcome["took"] = round(time.perf_counter() - started, 4)
-    named = os.path.splitext(os.path.basename(path))[0]
-    return dict(json.loads(json.dumps(outcome).replace(f"job_{token}", named)))
+    return dict(json.loads(json.dumps(outcome).replace(text.name, text.shown)))
+
+
+def execute_warm(request: dict[str, Any], times: int, keep: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Load the text once in this process, and run its function so many times, each in a fork. What cannot be
+    loaded is loaded by each run, which tells why. `keep` as in `run_all`."""
+    seclude()  # what a run leaves behind comes back to here
+    text = Text(request)
+    random.seed(0)
+    with contextlib.suppress(BaseException):
+        text.load()
+    gc.freeze()
+    with kept_scratch() as put_back:
+        outcomes = []
+        loaded = text if text.names else None
+        for _ in range(times):
+            outcomes.append(forked(lambda _: execute(request, loaded), keep, request.get("wall", 20.0)))
+            put_back()
+    return outcomes
 
 
 def surround(about: dict[str, Any], path: str) -> None:
@@ -243,17 +277,31 @@ def outside(own: tuple[str, ...]) -> list[str]:
     return found
 
 
-def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
-    """Run once in a child. The child closes every descriptor in `keep` first; its silence is an outcome,
-    too."""
+def run_all(request: dict[str, Any], keep: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The outcomes of all runs of a request. `keep`: descriptors that are not for what is run."""
+    times, wall = int(request.get("times", 1)), request.get("wall", 20.0)
+    if request.get("warm"):
+        told = forked(lambda out: execute_warm(request, times, (out,)), keep, wall * (times + 1))
+        return told if isinstance(told, list) else [told] * times
+    outcomes = []
+    with kept_scratch() as put_back:
+        for _ in range(times):
+            outcomes.append(forked(lambda _: execute(request), keep, wall))
+            put_back()
+    return outcomes
+
+
+def forked(work: Callable[[int], Any], keep: tuple[int, ...], wall: float) -> Any:
+    """What `work` gives in a child that has so many seconds; it is called with the descriptor on which the child
+    answers. The child closes every descriptor in `keep` first; its silence is an outcome, too."""
     token = os.urandom(16).hex().encode()
     mine, theirs = os.pipe()
     before = children()
     child = os.fork()
     if child == 0:
-        _child(request, theirs, (*keep, mine), token)
+        _child(work, theirs, (*keep, mine), token)
     os.close(theirs)
-    text = _collect(mine, child, time.monotonic() + request.get("wall", 20.0))
+    text = _collect(mine, child, time.monotonic() + wall)
     os.close(mine)
     end(before)
     if text is None:
@@ -262,10 +310,10 @@ def fork_once(request: dict[str, Any], keep: tuple[int, ...]) -> dict[str, Any]:
         outcome = json.loads(text[len(token) :]) if text.startswith(token) else None
     except (ValueError, RecursionError):
         outcome = None
-    return outcome if isinstance(outcome, dict) else {"status": "died"}
+    return outcome if isinstance(outcome, (dict, list)) else {"status": "died"}
 
 
-def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...], token: bytes) -> None:
+def _child(work: Callable[[int], Any], out: int, unwanted: tuple[int, ...], token: bytes) -> None:
     try:
         os.setpgid(0, 0)
         for descriptor in unwanted:
@@ -277,7 +325,7 @@ def _child(request: dict[str, Any], out: int, unwanted: tuple[int, ...], token: 
         os.dup2(noise, 2)
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0, closefd=False), write_through=True)
         sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", 0, closefd=False), write_through=True)
-        body = json.dumps(execute(request)).encode()
+        body = json.dumps(work(out)).encode()
         with os.fdopen(out, "wb") as pipe:
             pipe.write(token + body)
     except BaseException:
@@ -382,6 +430,14 @@ def scratch_state() -> dict[str, bytes]:
     return kept
 
 
+@contextlib.contextmanager
+def kept_scratch() -> Iterator[Callable[[], None]]:
+    """Gives what puts the scratch folders back to what they were at the beginning."""
+    kept = scratch_state()
+    folders = {os.path.join(folder, name) for folder, names, _ in scratch_walk() for name in names}
+    yield lambda: scratch_restore(kept, folders)
+
+
 def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
     """Put the scratch folders back: a run must not see what an earlier run has left."""
     for folder, inner, names in reversed(scratch_walk()):
@@ -415,13 +471,7 @@ def serve(channel: int) -> None:
             except BaseException:  # the run itself will tell, with its trace
                 traceback.print_exc()
         gc.freeze()
-        kept = scratch_state()
-        folders = {os.path.join(folder, name) for folder, names, _ in scratch_walk() for name in names}
-        outcomes = []
-        for _ in range(int(request.get("times", 1))):
-            outcomes.append(fork_once(request, (channel,)))
-            scratch_restore(kept, folders)
-        answer(channel, outcomes)
+        answer(channel, run_all(request, (channel,)))
 
 
 def answer(channel: int, outcomes: list[dict[str, Any]]) -> None:

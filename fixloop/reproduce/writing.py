@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from fixloop.bench import Bench
+from fixloop.flake import COLD
 from fixloop.minimise import minimise
 from fixloop.oracle import Meaning, ended_well, read
 from fixloop.reproduce.ladder import Reproduction
@@ -114,8 +115,9 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
 def write_reproducer(
     incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None, bench: Bench
 ) -> Reproducer:
-    """Write the test and run it `bench.runs` times on the running release; it has to fail every time. `right` says
-    what the call has to give and how that is known; without, only that the failure is gone is asked."""
+    """Write the test and run it `bench.runs` times on the running release; it has to fail every time: most runs are
+    forks of a process that has loaded it, a few load everything themselves. `right` says what the call has to give
+    and how that is known; without, only that the failure is gone is asked."""
     oracle = right.oracle if right is not None else Oracle.NO_CRASH
     expected = right.expected if right is not None else None
     name = "test_" + incident_id.lower().replace("-", "_")
@@ -123,7 +125,12 @@ def write_reproducer(
     framework = test_framework(recipe.repo, bench)
     source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found), framework)
     with bench.runner(bench.world()) as runner:
-        outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
+        cold = (
+            bench.runs if recipe.schedule else min(COLD, bench.runs)
+        )  # threads of a schedule want their own database
+        outcomes = runner.run(source, name, times=cold, preload=recipe.preload, watch=False)
+        if bench.runs > cold:
+            outcomes += runner.run(source, name, times=bench.runs - cold, warm=True, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
     folder = test_folder(recipe.repo, bench)

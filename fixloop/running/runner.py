@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -13,6 +14,10 @@ from fixloop import Sandbox, Session
 from fixloop.running.worlds import PROBE, World
 
 CALL_PATH = "/tmp/nightdesk_reproducer.py"  # noqa: S108 - a name inside the sandbox for the text that is executed
+
+SPARE = 10.0  # seconds for what is around the runs
+BATCH = 50  # runs that are asked for at once
+SLOWEST = 4  # the runs of a batch take on average no more than a quarter of the time that each of them has
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,13 @@ class Outcome:
 
 
 class Runner:
-    """A warm probe in one world. Restarted by itself when the code under judgement takes it down."""
+    """A warm probe in one world. Restarted by itself when the code under judgement takes it down, and before its
+    `wall` (seconds that one session lives) is up."""
 
     def __init__(self, sandbox: Sandbox, world: World, *, wall: float = 300.0) -> None:
         self._sandbox, self._world, self._wall = sandbox, world, wall
         self._session: Session | None = None
+        self._until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -114,32 +121,54 @@ class Runner:
         preload: Sequence[str] = (),
         cover: bool = False,
         watch: bool = True,
+        warm: bool = False,
         surroundings: Mapping[str, Any] | None = None,
         wall: float = 20.0,
     ) -> list[Outcome]:
         """Execute `function` of `source` so many times, each in a fork. Never raises for what the code does.
 
-        `preload` names modules that are loaded once, before the forks. `surroundings` is what the run shall
-        look like from the inside: {"env", "argv", "cwd", "modules" (names that seem to be loaded)}.
+        `preload` names modules that are loaded once, before the forks. With `warm` the text itself is: its imports
+        and its `setUpModule` are executed once in a fork of their own, from which the runs are forked.
+        `surroundings` is what the run shall look like from the inside: {"env", "argv", "cwd", "modules" (names that
+        seem to be loaded)}.
         """
-        nonce = secrets.token_hex(16)
         request = {
             "source": source, "function": function, "path": CALL_PATH, "own": self._world.own,
-            "times": times, "preload": list(preload), "cover": cover, "watch": watch, "wall": wall,
+            "preload": list(preload), "cover": cover, "watch": watch, "warm": warm, "wall": wall,
             "surroundings": dict(surroundings or {}),
         }  # fmt: skip
+        most = max(1, min(BATCH, int(SLOWEST * (self._wall - SPARE) / wall)))
+        outcomes: list[Outcome] = []
+        while len(outcomes) < times:
+            told = self._ask(request, min(most, times - len(outcomes)), wall)
+            if told is None:  # what did not end once in all its time will not the next time either
+                return outcomes + [Outcome(status="timeout")] * (times - len(outcomes))
+            outcomes += told
+        return outcomes
+
+    def _ask(self, request: Mapping[str, Any], times: int, wall: float) -> list[Outcome] | None:
+        """The outcomes of one batch of runs; None: the time of all of them was up."""
+        nonce, patience = secrets.token_hex(16), min(self._wall, wall * times + SPARE)
+        session = self._opened(patience)
+        body = json.dumps({**request, "times": times}).encode()
+        answer = session.ask(b"%d\n%b%b\n" % (len(body), body, nonce.encode()), wall=patience)
+        reply = _reply(answer, nonce, times)
+        if reply is not None:
+            return [Outcome.of(told) for told in reply]
+        self.close()
+        return [Outcome(status="died")] * times if answer is not None else None
+
+    def _opened(self, patience: float) -> Session:
+        """A session that will live as long as a batch may take: one that is about to end would look like a run that
+        does not."""
+        if self._session is not None and time.monotonic() + patience > self._until:
+            self.close()
         if self._session is None:
+            self._until = time.monotonic() + self._wall
             self._session = self._sandbox.open(
                 self._world.job((self._world.environment.python, PROBE), wall=self._wall)
             )
-        body = json.dumps(request).encode()
-        line = b"%d\n%b%b\n" % (len(body), body, nonce.encode())
-        answer = self._session.ask(line, wall=min(self._wall, wall * times + 10))
-        reply = _reply(answer, nonce, times)
-        if reply is None:
-            self.close()
-            return [Outcome(status="died" if answer is not None else "timeout")] * times
-        return [Outcome.of(told) for told in reply]
+        return self._session
 
 
 def _listed(value: Any) -> list[Any]:

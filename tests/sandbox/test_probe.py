@@ -6,9 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
 
 import pytest
 
+from fixloop import Job
 from fixloop.judging.suite import run_suite
 from fixloop.running.environments import Environments
 from fixloop.running.runner import Outcome, Runner
@@ -79,6 +82,47 @@ def test_a_child_that_does_not_answer_properly_has_died(runner: Runner, body: tu
     outcome = call(runner, *body)[0]
     assert (outcome.status, outcome.value) == ("died", None)
     assert call(runner, "return 7")[0].value == 7
+
+
+WARM = """
+import os, sys, json, signal
+from shop import COUNT
+made = []
+
+def setUpModule():
+    made.append(os.getpid())
+    COUNT.append(1)
+    with open(os.path.join(os.environ.get("TMPDIR", "/tmp"), "rows"), "w") as file:
+        file.write("0")
+
+def call():
+    made.append(0)
+    with open(os.path.join(os.environ.get("TMPDIR", "/tmp"), "rows"), "r+") as file:
+        before = file.read()
+        file.write("1")
+    COUNT.append(1)
+    return made[0] == os.getppid(), len(made), len(COUNT), before
+"""
+
+
+def test_a_warm_text_is_loaded_once_and_no_run_sees_what_another_did(runner: Runner) -> None:
+    outcomes = runner.run(WARM, times=5, warm=True)
+    assert [outcome.value for outcome in outcomes] == [{"$tuple": [True, 2, 2, "0"]}] * 5
+    assert runner.run(WARM)[0].value == {"$tuple": [False, 2, 2, "0"]}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_run_of_a_warm_text_answers_for_nobody(runner: Runner, body: tuple[str, ...]) -> None:
+    lines = "".join(f"    {line}\n" for line in body)
+    source = f"import os, sys, signal, json, time\n\n\ndef call():\n{lines}"
+    assert [(one.status, one.value) for one in runner.run(source, times=3, warm=True)] == [("died", None)] * 3
+
+
+def test_a_warm_text_that_cannot_be_loaded_says_so_in_every_run(runner: Runner) -> None:
+    outcomes = runner.run("import no_such_module\n\n\ndef call():\n    return 1\n", times=2, warm=True)
+    assert [outcome.exception and outcome.exception.missing for outcome in outcomes] == ["no_such_module"] * 2
+    ended = runner.run("import os\n\nos._exit(0)\n\n\ndef call():\n    return 1\n", times=2, warm=True)
+    assert [outcome.status for outcome in ended] == ["died"] * 2
 
 
 def test_a_child_that_hangs_is_a_timeout_also_when_it_closes_its_ears(runner: Runner) -> None:
@@ -176,6 +220,57 @@ def test_an_answer_with_another_nonce_is_refused(world: World) -> None:
 
     forged = Runner(Forging(), world)  # type: ignore[arg-type]
     assert forged.run("def call():\n    return 1\n")[0].status == "died"
+
+
+class Answering:
+    """Answers what is asked, and each run takes so many seconds of the test's own clock."""
+
+    name = "answering"
+
+    def __init__(self, took: float) -> None:
+        self.took, self.now, self.until = took, 0.0, 0.0
+        self.opened: list[float] = []
+        self.asked: list[int] = []
+
+    def open(self, job: Job) -> Self:
+        self.opened.append(self.now)
+        self.until = self.now + job.wall
+        return self
+
+    def ask(self, line: bytes, *, wall: float) -> bytes | None:
+        size, _, rest = line.partition(b"\n")
+        times = json.loads(rest[: int(size)])["times"]
+        self.asked.append(times)
+        ends = self.now + self.took * times
+        self.now = min(ends, self.now + wall, self.until)
+        if self.now < ends:
+            return None
+        told = {
+            "nonce": rest[int(size) :].decode().strip(),
+            "outcomes": [{"status": "ok", "value": 1}] * times,
+        }
+        return json.dumps(told).encode()
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("took", [0.1, 1.5, 5.9])
+def test_many_slow_runs_are_asked_for_in_batches_that_outlive_no_session(
+    world: World, monkeypatch: pytest.MonkeyPatch, took: float
+) -> None:
+    asked = Answering(took)
+    monkeypatch.setattr("fixloop.running.runner.time", SimpleNamespace(monotonic=lambda: asked.now))
+    outcomes = Runner(asked, world, wall=300.0).run("", times=200)  # type: ignore[arg-type]
+    assert [outcome.status for outcome in outcomes] == ["ok"] * 200
+    assert (asked.asked, len(asked.opened)) == ([50] * 4, 4)
+
+
+def test_a_run_that_never_ends_is_waited_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Answering(1000.0)
+    monkeypatch.setattr("fixloop.running.runner.time", SimpleNamespace(monotonic=lambda: asked.now))
+    outcomes = Runner(asked, world, wall=300.0).run("", times=200)  # type: ignore[arg-type]
+    assert ({outcome.status for outcome in outcomes}, len(outcomes), asked.asked) == ({"timeout"}, 200, [50])
 
 
 @pytest.mark.parametrize(
