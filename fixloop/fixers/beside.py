@@ -41,20 +41,26 @@ def converted(crash: Crash) -> Iterator[Proposal]:
     function = crash.function.node
     items = _items(function)
     inside = {id(part) for call in _conversions(function) for part in ast.walk(call)}
+    found: dict[str, tuple[str, list[tuple[ast.AST, str]]]] = {}  # value -> how it is taken elsewhere, edits
     for call in _conversions(function):
         value = _meaning(call.args[0], items)
         rest = [*call.args[1:], *(word.value for word in call.keywords)]
         needed = {name for part in (call.func, *rest) for name in names_in(part)}
-        if value is None or not available(needed, crash.source, function):
+        if value is None or value in found or not available(needed, crash.source, function):
             continue
         edits: list[tuple[ast.AST, str]] = [
             (node, _call(call, node, crash.source.text))
             for node in crash.at_line()
             if id(node) not in inside and _meaning(node, items) == value and _is_read(node)
         ]
-        said = f"`{ast.unparse(call)}` is how the same function takes that value elsewhere."
         if edits:
-            yield from crash.propose(spliced(crash.source.text, edits), said, places=PROMISED)
+            found[value] = (f"`{ast.unparse(call)}`", edits)
+    for chosen in [[each] for each in found.values()] + [
+        list(found.values())
+    ]:  # each by itself, then all together
+        said = f"{', '.join(how for how, _ in chosen)} is how the same function takes that value elsewhere."
+        every = [edit for _, edits in chosen for edit in edits]
+        yield from crash.propose(spliced(crash.source.text, every), said, places=PROMISED if every else 0)
 
 
 def _conversions(function: ast.AST) -> Iterator[ast.Call]:
