@@ -35,6 +35,7 @@ from store.repair import Oracle, Patch, Run, Validation, ValidationVerdict
 __all__ = ["Judge", "Trial"]
 
 TELLING = 4  # characters from which on a text of the input says which input it was
+SPARE = "the piece at "
 REPORTED = 30  # neighbours of the input that the differential report lists
 COLD = 3  # runs of the patched test in which nothing of the team's code is loaded beforehand
 
@@ -189,7 +190,7 @@ class Judge:
         self._note(case, "each piece left out", f"{needed} of {counted} needed")
         if spare is None:
             return None
-        return Refusal("necessity", f"the piece at {spare} is not needed: the reproducer passes without it")
+        return Refusal("necessity", f"{SPARE}{spare} is not needed: the reproducer passes without it")
 
     # --- the family of the input ----------------------------------------------------------------------------
 
@@ -354,6 +355,14 @@ class Judge:
             runs=tuple(runs),
             **findings,
         )
+
+
+def spare_piece(validation: Validation) -> tuple[str, int] | None:
+    """Path and line of the piece that was refused because nothing depends on it."""
+    if validation.rule != "necessity" or not validation.said.startswith(SPARE):
+        return None
+    path, _, line = validation.said.removeprefix(SPARE).partition(" ")[0].rpartition(":")
+    return path, int(line)
 
 
 def _texts(value: Any) -> set[str]:
