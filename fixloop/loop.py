@@ -41,7 +41,6 @@ from fixloop.judging.library_tests import library_tests
 from fixloop.oracle import Meaning, read
 from fixloop.promised import promised
 from fixloop.prove import Cause, Prover, candidate
-from fixloop.reproduce.clients import preparation
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import assertable, call_source
@@ -189,9 +188,7 @@ class Repair:
                     redacted=redacted,
                 )
             source = call_source(found.recipe)
-            outcomes = runner.run(
-                source, times=20, preload=found.recipe.preload, prepare=preparation(found.recipe)
-            )
+            outcomes = runner.run(source, times=20, preload=found.recipe.preload)
             hits = sum(found.signature.matches(outcome) for outcome in outcomes)
             if hits < len(outcomes):
                 raise _End(

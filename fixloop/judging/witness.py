@@ -18,7 +18,6 @@ from fixloop.bench import Bench
 from fixloop.judging.compare import told
 from fixloop.judging.neighbours import Words, neighbours, words_of
 from fixloop.oracle import Meaning, Reading, ended_well
-from fixloop.reproduce.clients import preparation
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import call_source
@@ -114,16 +113,8 @@ class Witness:
         if not warm:
             return self._runner(world).run(source, name, times=times, watch=False, preload=preload, wall=wall)
         with self._bench.runner(world) as runner:
-            recipe = self._trial.recipe
-            return runner.run(
-                source,
-                name,
-                times=times,
-                watch=False,
-                preload=recipe.preload,
-                prepare=preparation(recipe),
-                wall=wall,
-            )
+            preload = self._trial.recipe.preload
+            return runner.run(source, name, times=times, watch=False, preload=preload, wall=wall)
 
     def calls(
         self,

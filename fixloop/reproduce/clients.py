@@ -233,23 +233,6 @@ def _django(recipe: Recipe) -> Lines:
     return lines
 
 
-def preparation(recipe: Recipe) -> str:
-    """What a warm runner does once before it forks: the set-up of a Django application, with its test database where
-    requests are made. Empty where each run has to do it for itself: under another clock, in another world, or for two
-    at once."""
-    settings = recipe.target.get("settings")
-    if not settings or recipe.schedule or recipe.now or recipe.inputs.get("world"):
-        return ""
-    lines = django_setup(settings)
-    if recipe.entry == "http":
-        lines += [
-            "from django.conf import settings",
-            "from django.test.utils import get_runner, setup_test_environment",
-            *_database(recipe),
-        ]
-    return "\n".join(lines) + "\n"
-
-
 def _database(recipe: Recipe) -> list[str]:
     """The lines that make the test database, once in a process."""
     made = (

@@ -407,7 +407,6 @@ def serve(channel: int) -> None:
     """Answer requests until stdin closes. A request is its length in bytes, a newline and that many bytes of
     JSON, then a line with its nonce: that one is read after the runs, for a fork has all the memory of its
     parent."""
-    prepared: set[str] = set()
     for size in iter(read_line, b""):
         request = json.loads(read_exactly(int(size)))
         for name in request.get("preload", ()):
@@ -415,7 +414,6 @@ def serve(channel: int) -> None:
                 __import__(name)
             except BaseException:  # the run itself will tell, with its trace
                 traceback.print_exc()
-        prepare(request.get("prepare", ""), prepared)
         gc.freeze()
         kept = scratch_state()
         folders = {os.path.join(folder, name) for folder, names, _ in scratch_walk() for name in names}
@@ -424,17 +422,6 @@ def serve(channel: int) -> None:
             outcomes.append(fork_once(request, (channel,)))
             scratch_restore(kept, folders)
         answer(channel, outcomes)
-
-
-def prepare(source: str, prepared: set[str]) -> None:
-    """Do once what every run after it would do first, and finds done."""
-    if not source or source in prepared:
-        return
-    prepared.add(source)
-    try:
-        exec(compile(source, "prepare", "exec"), {"__name__": "prepare"})  # noqa: S102 - our own text
-    except BaseException:  # the run itself will tell, with its trace
-        traceback.print_exc()
 
 
 def answer(channel: int, outcomes: list[dict[str, Any]]) -> None:

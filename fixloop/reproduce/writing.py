@@ -9,7 +9,6 @@ from typing import Any
 from fixloop.bench import Bench
 from fixloop.minimise import minimise
 from fixloop.oracle import Meaning, ended_well, read
-from fixloop.reproduce.clients import preparation
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
@@ -47,7 +46,7 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
                 return False
             if parents is None:
                 return True
-            outcome = before.run(source, preload=candidate.preload, prepare=preparation(candidate))[0]
+            outcome = before.run(source, preload=candidate.preload)[0]
             return read(candidate, found.signature, outcome, modules).meaning == Meaning.GOOD
 
         inputs = _without_world(_without_headers(found.recipe.inputs, fails), fails, found.recipe)
@@ -86,7 +85,7 @@ def _fails_with(fails: Callable[[Any], bool], inputs: Any, world: Any, part: str
 
 
 def _same(runner: Runner, source: str, recipe: Recipe, found: Reproduction) -> bool:
-    outcome = runner.run(source, preload=recipe.preload, prepare=preparation(recipe))[0]
+    outcome = runner.run(source, preload=recipe.preload)[0]
     caught = found.signature.escapes and ended_well(recipe, outcome)
     return not caught and found.signature.matches(outcome)
 
@@ -124,9 +123,7 @@ def write_reproducer(
     framework = test_framework(recipe.repo, bench)
     source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found), framework)
     with bench.runner(bench.world()) as runner:
-        outcomes = runner.run(
-            source, name, times=bench.runs, preload=recipe.preload, prepare=preparation(recipe), watch=False
-        )
+        outcomes = runner.run(source, name, times=bench.runs, preload=recipe.preload, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
     failures = sum(outcome.status != "ok" for outcome in outcomes)
     folder = test_folder(recipe.repo, bench)

@@ -112,7 +112,6 @@ class Runner:
         *,
         times: int = 1,
         preload: Sequence[str] = (),
-        prepare: str = "",
         cover: bool = False,
         watch: bool = True,
         surroundings: Mapping[str, Any] | None = None,
@@ -120,14 +119,13 @@ class Runner:
     ) -> list[Outcome]:
         """Execute `function` of `source` so many times, each in a fork. Never raises for what the code does.
 
-        `preload` names modules that are loaded once, before the forks; `prepare` is a text that is run once after
-        that, and that each run would do first if it had not been done. `surroundings` is what the run shall
+        `preload` names modules that are loaded once, before the forks. `surroundings` is what the run shall
         look like from the inside: {"env", "argv", "cwd", "modules" (names that seem to be loaded)}.
         """
         nonce = secrets.token_hex(16)
         request = {
             "source": source, "function": function, "path": CALL_PATH, "own": self._world.own,
-            "times": times, "preload": list(preload), "prepare": prepare, "cover": cover, "watch": watch, "wall": wall,
+            "times": times, "preload": list(preload), "cover": cover, "watch": watch, "wall": wall,
             "surroundings": dict(surroundings or {}),
         }  # fmt: skip
         if self._session is None:
