@@ -131,6 +131,8 @@ class Judge:
         if passed == len(outcomes):
             return None
         worst = next(outcome for outcome in outcomes if outcome.status != "ok")
+        if worst.status == "timeout":
+            self._bench.budget.check()  # what ended may be the attempt's seconds, and not the patch's call
         times = "still fails" if not passed else f"passes only {passed} of {len(outcomes)} times"
         return Refusal("oracle", f"the reproducer {times}: {_shown_outcome(worst)}")
 
