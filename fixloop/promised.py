@@ -19,7 +19,7 @@ from fixloop.judging.compare import NONE, told
 from fixloop.judging.neighbours import neighbours
 from fixloop.oracle import Meaning, ended_well
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.write import assertable, call_source
+from fixloop.reproduce.write import assertable, call_source, is_call
 from fixloop.running.worlds import World
 from fixloop.stated import Stated
 from store.repair import Oracle
@@ -71,12 +71,8 @@ def _is_of_a_kind(case: FixCase, recipe: Recipe, answer: Any) -> bool:
     """Whether calls beside this one that work give answers of that kind, too. A refusal is of every kind."""
     kinds = set()
     with case.bench.runner(case.bench.world()) as runner:
-        for other in neighbours(recipe)[:BESIDE]:
-            try:
-                source = call_source(other)
-            except (ValueError, KeyError):  # what is beside it is no call
-                continue
-            outcome = runner.run(source, preload=other.preload)[0]
+        for other in filter(is_call, neighbours(recipe)[:BESIDE]):
+            outcome = runner.run(call_source(other), preload=other.preload)[0]
             reading = told(other, case.reproduction.signature, outcome, frozenset(case.situation.modules))
             if reading.meaning == Meaning.GOOD and reading.expected is not None:
                 kinds.add(_kind(reading.expected))

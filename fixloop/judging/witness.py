@@ -20,7 +20,7 @@ from fixloop.judging.neighbours import Words, neighbours, words_of
 from fixloop.oracle import Meaning, Reading, ended_well
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
-from fixloop.reproduce.write import call_source
+from fixloop.reproduce.write import call_source, is_call
 from fixloop.running.runner import Outcome, Runner
 from fixloop.running.worlds import SOURCES, World
 from store.repair import Reproducer
@@ -190,7 +190,7 @@ class Witness:
     def family(self) -> list[Neighbour]:
         """The neighbours of the input whose answer on the release is the same each time."""
         if self._family is None:
-            recipes = neighbours(self._trial.recipe, self._words())
+            recipes = list(filter(is_call, neighbours(self._trial.recipe, self._words())))
             outcomes = self.calls(self.base, recipes)
             before = [self.read(r, o) for r, o in zip(recipes, outcomes, strict=True)]
             again = [self.read(r, o) for r, o in zip(recipes, self.calls(self.base, recipes), strict=True)]
