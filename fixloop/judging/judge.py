@@ -213,6 +213,9 @@ class Judge:
             report.append({"input": _shown(one.recipe), "before": one.before.said, "after": reading.said})
             if wrong is not None and bad is None:
                 bad = f"{wrong} for {_shown(one.recipe)}"
+        orders = [at for at, one in enumerate(family) if one.recipe.schedule != self._trial.recipe.schedule]
+        held = sum(case.answers[at].meaning == Meaning.GOOD for at in orders)
+        case.findings["schedules"] = (held, len(orders))
         case.findings["neighbours"] = {
             "tried": len(family), "failed_before": same, "right_after": fixed, "unchanged": kept,
         }  # fmt: skip
