@@ -15,7 +15,7 @@ from fixloop.judging.neighbours import neighbours
 from fixloop.oracle import Meaning, read
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
-from fixloop.reproduce.write import call_source
+from fixloop.reproduce.write import call_source, is_call
 from fixloop.running.runner import Runner
 
 SAMPLES = ("x", 1, True)
@@ -32,7 +32,7 @@ def contradicted(
     modules: frozenset[str],
 ) -> bool:
     """Whether the release gives other answers than the parent for a neighbour that works in both."""
-    for neighbour in [*with_names(recipe, names), *neighbours(recipe)][:MOST]:
+    for neighbour in filter(is_call, [*with_names(recipe, names), *neighbours(recipe)][:MOST]):
         source = call_source(neighbour)
         now = read(neighbour, signature, release.run(source, preload=neighbour.preload)[0], modules)
         if now.meaning != Meaning.GOOD:

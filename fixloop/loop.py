@@ -39,6 +39,7 @@ from fixloop.judging.beyond import beyond
 from fixloop.judging.judge import Judge, Trial
 from fixloop.judging.library_tests import library_tests
 from fixloop.oracle import Meaning, read
+from fixloop.promised import promised
 from fixloop.prove import Cause, Prover, candidate
 from fixloop.reproduce.ladder import SECONDS, Reproduction, climb
 from fixloop.reproduce.recipe import Recipe
@@ -262,6 +263,8 @@ class Repair:
             expected = None
         changes = known.search.changes if known.search else ()
         right = self._right(reproduction, recipe, cause, expected, changes)
+        if right is None:
+            right = promised(self._fix_case(known), recipe)
         expected = right.expected if right is not None else expected
         test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench)
         after = known.model_copy(
@@ -319,11 +322,7 @@ class Repair:
     def _repair(self, known: Findings) -> Landed:
         trial = known.trial(self._situation, self._bench)
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
-        cause = known.search.cause if known.search else None
-        case = FixCase(
-            self._situation, _reproduced(known), cause, self._bench, _hypotheses(known), trial.reproducer,
-            tuple(known.search.changes) if known.search else (),
-        )  # fmt: skip
+        case = self._fix_case(known)
         judge = Judge(self._bench, trial)
         judged: list[tuple[Patch, Any]] = []
         for fixer in self._fixers:
@@ -352,6 +351,13 @@ class Repair:
         tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
+
+    def _fix_case(self, known: Findings) -> FixCase:
+        search = known.search
+        return FixCase(
+            self._situation, _reproduced(known), search.cause if search else None, self._bench, _hypotheses(known),
+            known.reproducer, tuple(search.changes) if search else (),
+        )  # fmt: skip
 
 
 def _proposals(fixer: Fixer, ask: Callable[[], Sequence[Patch]]) -> Sequence[Patch]:

@@ -86,10 +86,20 @@ def _raised(error: Raised, own_modules: frozenset[str]) -> Reading:
     last = str(error.last.get("path", ""))
     if last == CALL_PATH and error.type in ("AttributeError", "TypeError", "ImportError", "NameError"):
         return Reading(Meaning.ABSENT, said)
-    on_purpose = str(error.last.get("text", "")).startswith("raise ") and last.startswith(SOURCES + "/")
-    if on_purpose and error.type not in ("AssertionError", "NotImplementedError", "SystemExit"):
+    if _on_purpose(error):
         return Reading(Meaning.GOOD, said, {"$raises": error.dotted})
     return Reading(Meaning.OTHER, said)
+
+
+def refuses(outcome: Outcome) -> bool:
+    """Whether the call ended in an error that own code raises on purpose."""
+    return outcome.status == "raised" and outcome.exception is not None and _on_purpose(outcome.exception)
+
+
+def _on_purpose(error: Raised) -> bool:
+    raising = str(error.last.get("text", "")).startswith("raise ")
+    own = str(error.last.get("path", "")).startswith(SOURCES + "/")
+    return raising and own and error.type not in ("AssertionError", "NotImplementedError", "SystemExit")
 
 
 def _answered(outcome: Outcome) -> Reading:

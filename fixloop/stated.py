@@ -55,9 +55,10 @@ def stated(
             why = f"Right (oracle sibling_contract) is what the code gives where {name} stands as it did before."
             return Stated(Oracle.SIBLING_CONTRACT, answer, why)
     for name in names:
-        default = default_for_key(name, (text for _, text in sources.values()))
-        if default is None:
+        policy = default_for_key(name, (text for _, text in sources.values()))
+        if policy is None:
             continue
+        default = policy[0]
         answers = _with_default(recipe, signature, release, modules, name, ast.literal_eval(default))
         if len(answers) == 1 and not _speaks_of(answers[0], name):
             why = f"Right (oracle sibling_contract) is what the code gives for {name}={default}, its siblings' default."

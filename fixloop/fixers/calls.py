@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
 
-from fixloop.fixers.crash import Crash, Proposal, imported, spliced
+from fixloop.fixers.crash import PROMISED, Crash, Proposal, available, imported, names_in, spliced
 from fixloop.fixers.mining import literal
 from fixloop.reproduce.syntax import Function, FunctionNode, functions, parameter_names
 
@@ -16,7 +18,8 @@ _MISSING = re.compile(r"(\w+)\(\) missing 1 required (?:positional|keyword-only)
 _TOO_MANY = re.compile(r"(\w+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) were given")
 _NO_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
-_MEANT = re.compile(r"object has no attribute '(\w+)'\. Did you mean: '(\w+)'\?")
+_NO_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'(?:\. Did you mean: '(\w+)'\?)?")
+LIKE = 0.85  # of difflib's ratio: one or two letters of a word
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
@@ -106,6 +109,47 @@ def _dropped(crash: Crash, call: ast.Call, told: re.Match[str]) -> Iterator[tupl
         yield ast.unparse(ast.Call(call.func, kept, call.keywords)), said
 
 
+def as_siblings_call(crash: Crash) -> Iterator[Proposal]:
+    """for x in rows(data=k) -> for x in rows(data=k, default=d), where the call gave a None and the others of the same
+    file that are written like it all give one more keyword."""
+    if "NoneType" not in crash.message or crash.function is None:
+        return
+    names = {node.id for node in crash.at_line() if isinstance(node, ast.Name)}
+    for call in _givers(crash.function.node, names, crash.line):
+        others = [
+            node for node in ast.walk(crash.tree)
+            if isinstance(node, ast.Call) and node is not call and _last(node.func) == _last(call.func)
+            and len(node.args) == len(call.args) and _words(call) < _words(node)
+        ]  # fmt: skip
+        further = Counter(", ".join(sorted(_words(node) - _words(call))) for node in others)
+        segment = ast.get_source_segment(crash.source.text, call)
+        values = {name for node in others for word in node.keywords for name in names_in(word.value)}
+        if len(further) == 1 and segment and available(values, crash.source, crash.function.node):
+            more = next(iter(further))
+            comma = ", " if call.args or call.keywords else ""
+            new = spliced(crash.source.text, [(call, f"{segment[:-1]}{comma}{more})")])
+            said = f"{_last(call.func)}() is called with {more} everywhere else in the file."
+            yield from crash.propose(new, said, places=further.total())
+
+
+def _words(call: ast.Call) -> frozenset[str]:
+    return frozenset(ast.unparse(word) for word in call.keywords)
+
+
+def _givers(function: FunctionNode, names: set[str], line: int) -> Iterator[ast.Call]:
+    """The calls from which names got their values, by assignment or as what a loop goes over."""
+    for node in ast.walk(function):
+        match node:
+            case ast.For(target=target, iter=ast.Call() as call) if names & names_in(target):
+                yield call
+            case ast.Assign(targets=[target], value=ast.Call() as call) if (
+                names & names_in(target) and node.lineno < line
+            ):
+                yield call
+            case _:
+                continue
+
+
 def missing_await(crash: Crash) -> Iterator[Proposal]:
     """f() -> (await f()) in a coroutine, where f is one of the team's own."""
     function = crash.function
@@ -124,7 +168,9 @@ def missing_await(crash: Crash) -> Iterator[Proposal]:
                 crash.source.text, [(call, f"(await {segment})" if call not in made else f"await {segment}")]
             )
             yield from crash.propose(
-                new, f"{_last(call.func)}() is a coroutine function: its result has to be awaited."
+                new,
+                f"{_last(call.func)}() is a coroutine function: its result has to be awaited.",
+                places=PROMISED,
             )
 
 
@@ -144,15 +190,45 @@ def moved_name(crash: Crash) -> Iterator[Proposal]:
 
 
 def misspelt(crash: Crash) -> Iterator[Proposal]:
-    """x.issupserset(y) -> x.issuperset(y), where the interpreter knows one name that is meant."""
-    told = _MEANT.search(crash.message)
-    for node in crash.at_line() if told is not None else ():
-        if told is not None and isinstance(node, ast.Attribute) and node.attr == told[1]:
+    """x.issupserset(y) -> x.issuperset(y), where what has the attributes has one of nearly that name."""
+    told = _NO_ATTRIBUTE.search(crash.message)
+    if told is None or crash.type != "AttributeError":
+        return
+    near = difflib.get_close_matches(told[2], _attributes(crash, told[1]), 2, LIKE)
+    meant = told[3] or (near[0] if len(near) == 1 else None)
+    for node in crash.at_line():
+        if meant and isinstance(node, ast.Attribute) and node.attr == told[2]:
             segment = ast.get_source_segment(crash.source.text, node) or ""
-            new = spliced(crash.source.text, [(node, segment.removesuffix(told[1]) + told[2])])
-            yield from crash.propose(
-                new, f"There is no {told[1]} here; {told[2]} is what the interpreter finds."
-            )
+            new = spliced(crash.source.text, [(node, segment.removesuffix(told[2]) + meant)])
+            said = f"There is no {told[2]} here; {meant} is the one name that is meant."
+            yield from crash.propose(new, said, places=PROMISED)
+
+
+def _attributes(crash: Crash, kind: str) -> list[str]:
+    """The public names that objects of a type have: a builtin one, or a class of the team's own without other bases."""
+    built = getattr(builtins, kind, None)
+    if isinstance(built, type):
+        return [name for name in dir(built) if not name.startswith("_")]
+    homes = [
+        node
+        for source in crash.speaking(f"class {kind}")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef) and node.name == kind
+    ]
+    if len(homes) != 1 or any(ast.unparse(base) != "object" for base in homes[0].bases):
+        return []
+    return list(dict.fromkeys(_own_names(homes[0])))
+
+
+def _own_names(home: ast.ClassDef) -> Iterator[str]:
+    for node in ast.walk(home):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
+                yield name
+            case _:
+                continue
 
 
 def _imports(crash: Crash, name: str) -> Iterator[str]:

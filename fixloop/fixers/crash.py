@@ -17,6 +17,7 @@ from fixloop.situation import MAX_SOURCES, is_test
 from store.repair import ChangeVerdict
 
 _INDENT = re.compile(r"[ \t]*")
+PROMISED = 2  # places that agree; the failing function's own other branch speaks of the very value, and counts as two
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One file with another text, and the sentence that says where the answer comes from."""
+    """One file with another text, and the sentence that says where the answer comes from. `places`: how often the
+    team's code states that answer (`PROMISED`: often enough to be what the code promises)."""
 
     repo: str
     path: str
     old: str
     new: str
     why: str
+    places: int = 0
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether the answer is stated, and not only mentioned once somewhere."""
+        return self.places >= PROMISED
 
 
 Template: TypeAlias = Callable[["Crash"], Iterator[Proposal]]
@@ -87,16 +95,21 @@ class Crash:
         return (node for source in self.speaking(*words) for node in ast.walk(source.tree))
 
     @cached_property
-    def frames(self) -> list[tuple[Source, Function]]:
-        """The functions on the stack, innermost first."""
+    def stack(self) -> list[tuple[Source, Function, int]]:
+        """The functions on the stack with the lines at which they stand, innermost first."""
         found = []
         for own in reversed(self.case.situation.first.own):
-            tree = parse(own.source)
-            function = function_at(tree, own.location.line or 0) if tree else None
+            tree, line = parse(own.source), own.location.line or 0
+            function = function_at(tree, line) if tree else None
             if tree is not None and function is not None:
                 place = Source(own.location.repo, own.location.path, own.module, own.source, tree)
-                found.append((place, function))
+                found.append((place, function, line))
         return found
+
+    @property
+    def frames(self) -> list[tuple[Source, Function]]:
+        """The functions on the stack, innermost first."""
+        return [(source, function) for source, function, _ in self.stack]
 
     @property
     def proven(self) -> bool:
@@ -151,11 +164,18 @@ class Crash:
         ]
         return found[-1] if found else None
 
-    def propose(self, new: str | None, why: str, source: Source | None = None) -> Iterator[Proposal]:
+    def was_none(self, name: str) -> bool:
+        """Whether a local name held None when it failed, as the event has it."""
+        held = self.own.frame.vars.get(name, "")
+        return held is None or held == "None"
+
+    def propose(
+        self, new: str | None, why: str, source: Source | None = None, *, places: int = 0
+    ) -> Iterator[Proposal]:
         """A proposal for a file (the failing one), where there is a new text that can be read."""
         place = source or self.source
         if new is not None and new != place.text and parse(new) is not None:
-            yield Proposal(place.repo, place.path, place.text, new, why)
+            yield Proposal(place.repo, place.path, place.text, new, why, places)
 
 
 def spliced(text: str, edits: Iterable[tuple[ast.AST, str]]) -> str | None:
@@ -221,6 +241,23 @@ def available(names: Iterable[str], source: Source, function: ast.AST) -> bool:
             known |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     builtin = dir(builtins)
     return all(name in known or name in builtin for name in names)
+
+
+def renamed(node: ast.stmt, old: str, new: str) -> str:
+    """The source of a statement with one name exchanged."""
+
+    class Rename(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.Name:
+            return ast.copy_location(ast.Name(new if node.id == old else node.id, node.ctx), node)
+
+    copy = parse(ast.unparse(node))
+    return ast.unparse(Rename().visit(copy)) if copy is not None else ""
+
+
+def fits(statement: str, source: Source, function: ast.AST) -> bool:
+    """Whether all names of a statement mean something in a function."""
+    tree = parse(statement)
+    return tree is not None and available(names_in(tree), source, function)
 
 
 def names_in(node: ast.AST) -> set[str]:

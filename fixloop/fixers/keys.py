@@ -16,15 +16,16 @@ def missing_key(crash: Crash) -> Iterator[Proposal]:
     if crash.type != "KeyError" or crash.function is None:
         return
     key = crash.message.strip("'\"")
-    default = default_for_key(key, (text for _, text in crash.case.situation.modules.values()))
-    if default is None:
+    policy = default_for_key(key, (text for _, text in crash.case.situation.modules.values()))
+    if policy is None:
         return
+    default, places = policy
     edits = [
         (node, f"{ast.get_source_segment(crash.source.text, node.value)}.get({key!r}, {default})")
         for node in _reads(crash.function, key)
     ]
     said = f"A missing {key!r} is {default}, as the team's code takes it elsewhere."
-    yield from crash.propose(spliced(crash.source.text, edits), said)
+    yield from crash.propose(spliced(crash.source.text, edits), said, places=places)
 
 
 def moved_key(crash: Crash) -> Iterator[Proposal]:

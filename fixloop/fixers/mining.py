@@ -5,13 +5,21 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from fixloop.reproduce.syntax import parse
 
+Policy: TypeAlias = tuple[str, int]  # what is taken, as source; in how many places
 
-def default_for_key(key: str, texts: Iterable[str]) -> str | None:
-    """What the team's code takes where `key` is missing, as source: `.get(key, D)`, `.setdefault`, `.pop`, a field with
-    that name and a default. None where nobody says, or where they do not agree."""
+
+def agreed(votes: Counter[str]) -> Policy | None:
+    """What all places take; None where nobody says, or where they do not agree."""
+    return votes.most_common(1)[0] if len(votes) == 1 else None
+
+
+def default_for_key(key: str, texts: Iterable[str]) -> Policy | None:
+    """What the team's code takes where `key` is missing: `.get(key, D)`, `.setdefault`, `.pop`, a field with that name
+    and a default."""
     votes: Counter[str] = Counter()
     for text in texts:
         tree = parse(text) if key in text else None
@@ -19,7 +27,7 @@ def default_for_key(key: str, texts: Iterable[str]) -> str | None:
             found = _stated(node, key)
             if found is not None:
                 votes[found] += 1
-    return votes.most_common(1)[0][0] if len(votes) == 1 else None
+    return agreed(votes)
 
 
 def _stated(node: ast.AST, key: str) -> str | None:
@@ -46,9 +54,9 @@ def _reads(node: ast.expr, key: str) -> bool:
             return False
 
 
-def default_for_name(name: str, nodes: Iterable[ast.AST]) -> str | None:
-    """What the team's code takes where a key or a field of that name has no value, as source: `x.get(name) or D`,
-    `x.name if x.name is not None else D`. None where nobody says, or where they do not agree."""
+def default_for_name(name: str, nodes: Iterable[ast.AST]) -> Policy | None:
+    """What the team's code takes where a key or a field of that name has no value: `x.get(name) or D`,
+    `x.name if x.name is not None else D`."""
     votes: Counter[str] = Counter()
     for node in nodes:
         match node:
@@ -60,7 +68,7 @@ def default_for_name(name: str, nodes: Iterable[ast.AST]) -> str | None:
                 votes.update(filter(None, [literal(default)]))
             case _:
                 continue
-    return next(iter(votes)) if len(votes) == 1 else None
+    return agreed(votes)
 
 
 def literal(node: ast.expr, *, none: bool = False) -> str | None:
@@ -72,7 +80,7 @@ def literal(node: ast.expr, *, none: bool = False) -> str | None:
     return None if value is None and not none else ast.unparse(node)
 
 
-def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> str | None:
+def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> Policy | None:
     """What siblings give for an empty collection: `max(x, default=D)` for that call, or `x[0] if x else D`."""
     votes: Counter[str] = Counter()
     trees = [tree for tree in (parse(text) for text in texts) if tree]
@@ -88,4 +96,4 @@ def empty_default(function: ast.AST, texts: Iterable[str], call: str) -> str | N
                     votes[plain] += 1
             case _:
                 continue
-    return votes.most_common(1)[0][0] if len(votes) == 1 else None
+    return agreed(votes)

@@ -13,9 +13,9 @@ from fixloop.fixers.crash import (
     Crash,
     Proposal,
     Source,
-    available,
+    fits,
     inserted,
-    names_in,
+    renamed,
     spliced,
     statement_of,
 )
@@ -25,6 +25,9 @@ from fixloop.reverting import moves
 from fixloop.situation import is_test
 
 _PURE = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
+_MANY = frozenset(
+    {"get", "pop", "match", "search", "fullmatch", "find", "first", "next", "getattr", "read", "copy"}
+)
 _LOCAL = re.compile(r"local variable '(\w+)'")
 
 
@@ -34,29 +37,32 @@ def empty_collection(crash: Crash) -> Iterator[Proposal]:
         return
     texts = [text for _, text in crash.case.situation.modules.values()]
     for node in crash.at_line():
-        replacement, why = _guarded(node, crash.function.node, texts, crash.source.text) or (None, "")
-        if replacement is not None:
-            yield from crash.propose(spliced(crash.source.text, [(node, replacement)]), why)
+        guarded = _guarded(node, crash.function.node, texts, crash.source.text)
+        if guarded is not None:
+            replacement, why, places = guarded
+            yield from crash.propose(spliced(crash.source.text, [(node, replacement)]), why, places=places)
 
 
-def _guarded(node: ast.AST, function: ast.AST, texts: list[str], source: str) -> tuple[str, str] | None:
+def _guarded(node: ast.AST, function: ast.AST, texts: list[str], source: str) -> tuple[str, str, int] | None:
     segment = ast.get_source_segment(source, node)
     match node:
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_], keywords=words) if not any(
             word.arg == "default" for word in words
         ):
-            default = empty_default(function, texts, name)
-            if default and segment:
+            policy = empty_default(function, texts, name)
+            if policy and segment:
+                default, places = policy
                 said = f"{name}() of nothing is {default}, as siblings have it."
-                return f"{segment[:-1]}, default={default})", said
+                return f"{segment[:-1]}, default={default})", said, places
         case ast.Subscript(value=value, slice=ast.Constant(value=0) | ast.UnaryOp()) if isinstance(
             value, _PURE
         ):
-            default = empty_default(function, texts, "[]")
+            policy = empty_default(function, texts, "[]")
             holder = ast.get_source_segment(source, value)
-            if default and holder and segment:
+            if policy and holder and segment:
+                default, places = policy
                 said = f"Of an empty {holder} it takes {default}, as siblings do."
-                return f"({segment} if {holder} else {default})", said
+                return f"({segment} if {holder} else {default})", said, places
         case _:
             pass
     return None
@@ -70,10 +76,12 @@ def none_operand(crash: Crash) -> Iterator[Proposal]:
     seen += [value for node in seen if isinstance(node, ast.Name) and (value := crash.assigned(node.id))]
     for node in seen:
         name, segment = _read_name(node), ast.get_source_segment(crash.source.text, node)
-        default = default_for_name(name, crash.nodes(name)) if name else None
-        if default is not None and segment is not None:
+        policy = default_for_name(name, crash.nodes(name)) if name else None
+        if policy is not None and segment is not None:
+            default, places = policy
             new = spliced(crash.source.text, [(node, f"({segment} if {segment} is not None else {default})")])
-            yield from crash.propose(new, f"Where {name} is None it is {default}, as siblings take it.")
+            said = f"Where {name} is None it is {default}, as siblings take it."
+            yield from crash.propose(new, said, places=places)
 
 
 def _read_name(node: ast.AST) -> str | None:
@@ -91,26 +99,33 @@ def _read_name(node: ast.AST) -> str | None:
 
 def none_from_producer(crash: Crash) -> Iterator[Proposal]:
     """x = find(…) -> x = find(…); if x is None: raise NotFound(…); the guard is the one that siblings have."""
-    if "NoneType" not in crash.message or crash.function is None:
+    if crash.function is None:
         return
     function = crash.function.node
-    for name in {part.id for part in crash.at_line() if isinstance(part, ast.Name)}:
+    for name in sorted({part.id for part in crash.at_line() if isinstance(part, ast.Name)}):
+        if "NoneType" not in crash.message and not crash.was_none(name):
+            continue
         made = crash.assigned(name)
-        called = _called(made)
+        called = _producer(made)
         follows = _next_statement(function, statement_of(function, made)) if made is not None else None
         if called is None or follows is None:
             continue
         guards = Counter(_guards(crash, called, name))
         kinds = {guard.partition("(")[0] for guard in guards}
-        fit = [guard for guard in guards if _fits(guard, crash.source, function)]
+        fit = [guard for guard in guards if fits(guard, crash.source, function)]
         if len(kinds) == 1 and fit:
             new = inserted(crash.source.text, follows, fit[0].splitlines())
-            yield from crash.propose(new, f"Where {called}() gives None, siblings do the same.")
+            said = f"Where {called} gives None, siblings do the same."
+            yield from crash.propose(new, said, places=guards.total())
 
 
-def _called(node: ast.AST | None) -> str | None:
+def _producer(node: ast.AST | None) -> str | None:
+    """What gives a value: the function's name, and the whole call where many things have a method of that name."""
     call = node.value if isinstance(node, ast.Await) else node
-    return ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else None
+    if not isinstance(call, ast.Call):
+        return None
+    name = ast.unparse(call.func).rpartition(".")[2]
+    return ast.unparse(call) if name in _MANY else f"{name}()"
 
 
 def _next_statement(function: ast.AST, statement: ast.stmt | None) -> ast.stmt | None:
@@ -130,34 +145,45 @@ def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
 
 def _guards(crash: Crash, called: str, name: str) -> Iterator[str]:
     """What siblings do with a None of the same function, in the words of the failing one."""
-    for source in crash.speaking(called):
+    for source in crash.speaking(called.partition("(")[0]):
         for body in _bodies(source.tree):
             for first, second in pairwise(body):
                 match first, second:
                     case (
                         ast.Assign(targets=[ast.Name(id=theirs)], value=value),
                         ast.If(test=test, body=[ast.Raise() | ast.Return()], orelse=[]),
-                    ) if _called(value) == called and ast.unparse(test) in (
+                    ) if _producer(value) == called and ast.unparse(test) in (
                         f"{theirs} is None",
                         f"not {theirs}",
                     ):
-                        yield _renamed(second, theirs, name)
+                        yield renamed(second, theirs, name)
                     case _:
                         continue
+            yield from _returned_instead(body, called, name)
 
 
-def _renamed(node: ast.stmt, old: str, new: str) -> str:
-    class Rename(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.Name:
-            return ast.copy_location(ast.Name(new if node.id == old else node.id, node.ctx), node)
+def _returned_instead(body: list[ast.stmt], called: str, name: str) -> Iterator[str]:
+    """x = find(…), later `return A if x is not None else D`: where it is None, the answer is D."""
+    theirs = {
+        target.id
+        for statement in body
+        if isinstance(statement, ast.Assign) and _producer(statement.value) == called
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    for statement in body:
+        match statement:
+            case ast.Return(value=ast.IfExp(test=test, orelse=default)) if ast.unparse(test) in {
+                f"{each} is not None" for each in theirs
+            }:
+                yield from (f"if {name} is None:\n    return {found}" for found in _stated(default))
+            case _:
+                continue
 
-    copy = parse(ast.unparse(node))
-    return ast.unparse(Rename().visit(copy)) if copy is not None else ""
 
-
-def _fits(guard: str, source: Source, function: ast.AST) -> bool:
-    tree = parse(guard)
-    return tree is not None and available(names_in(tree), source, function)
+def _stated(default: ast.expr) -> list[str]:
+    found = literal(default, none=True)
+    return [] if found is None else [found]
 
 
 def zero_division(crash: Crash) -> Iterator[Proposal]:
@@ -172,7 +198,8 @@ def zero_division(crash: Crash) -> Iterator[Proposal]:
             if len(votes) == 1 and whole and by and _steady(node.right):
                 default = next(iter(votes))
                 new = spliced(crash.source.text, [(node, f"({whole} if {by} else {default})")])
-                yield from crash.propose(new, f"Divided by nothing it is {default}, as siblings have it.")
+                said = f"Divided by nothing it is {default}, as siblings have it."
+                yield from crash.propose(new, said, places=votes.total())
 
 
 def _steady(node: ast.AST) -> bool:
@@ -221,7 +248,8 @@ def no_value_yet(crash: Crash) -> Iterator[Proposal]:
     if len(votes) == 1:
         start = next(iter(votes))
         new = inserted(crash.source.text, first, [f"{name} = {start}"])
-        yield from crash.propose(new, f"{name} begins as {start}, as siblings begin it.")
+        said = f"{name} begins as {start}, as siblings begin it."
+        yield from crash.propose(new, said, places=votes.total())
 
 
 def _begins(function: Function, name: str) -> str | None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from fixloop.blocks import by_file, compose, unified
+from fixloop.blocks import parse as parse_diff
 from fixloop.fixers import FixCase
+from fixloop.judging.judge import spare_piece
 from fixloop.reproduce.syntax import functions, parse
-from store.repair import ChangeVerdict, Patch
+from store.repair import ChangeVerdict, Patch, Validation
 
 
 class RevertFixer:
@@ -35,6 +38,21 @@ class RevertFixer:
                 loses=tuple(_lost(case)),
             ),
         )
+
+    def revise(self, case: FixCase, patch: Patch, validation: Validation) -> Sequence[Patch]:
+        """The same revert without the piece that is not needed: what the cause was proven by may have been a larger
+        input than the reproducer's."""
+        spare = spare_piece(validation)
+        (repo, diff), *_ = patch.diffs.items()
+        mirror, commit = case.bench.repositories.get(repo), case.bench.layout.repo(repo).commit
+        old = {path: mirror.text(commit, path) for path in by_file(parse_diff(diff))}
+        blocks = parse_diff(diff)
+        rest = [block for block in blocks if block.key != spare]
+        if spare is None or not rest or len(rest) == len(blocks):
+            return ()
+        new = {path: compose(old[path], mine) for path, mine in by_file(rest).items()}
+        smaller = unified({path: old[path] for path in new}, new)
+        return (patch.model_copy(update={"diffs": {repo: smaller}, "files": tuple(sorted(new))}),)
 
 
 def _lost(case: FixCase) -> list[str]:

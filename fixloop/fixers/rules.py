@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from fixloop.blocks import unified
-from fixloop.fixers import FixCase, calls, forms, keys, meanwhile, nothing
+from fixloop.fixers import FixCase, beside, calls, catching, forms, keys, meanwhile, nothing
 from fixloop.fixers.crash import Crash, Proposal, Template
 from store.repair import Patch
 
@@ -18,6 +18,8 @@ TEMPLATES: tuple[Template, ...] = (
     nothing.keep_both, nothing.none_from_producer, nothing.none_operand, keys.missing_key, keys.moved_key,
     nothing.empty_collection, nothing.no_value_yet, nothing.zero_division, calls.arguments, calls.missing_await,
     calls.moved_name, calls.misspelt, forms.other_encoding, forms.naive_time, forms.other_kind,
+    calls.as_siblings_call, beside.converted, beside.guarded, beside.under_its_condition, beside.refused,
+    beside.none_attribute, catching.caught_too, catching.falls_back,
     meanwhile.changed_while_read, meanwhile.acts_at_once, meanwhile.shared_temporary, meanwhile.without_lock,
 )  # fmt: skip
 
@@ -29,13 +31,18 @@ class RuleFixer:
 
     def propose(self, case: FixCase) -> Sequence[Patch]:
         """At most a dozen patches, one for each place and policy, in the order of the templates."""
-        crash = Crash.of(case)
-        if crash is None:
-            return ()
-        found: dict[tuple[str, str, str], Patch] = {}
-        for one in (proposal for template in TEMPLATES for proposal in _proposals(template, crash)):
-            found.setdefault((one.repo, one.path, one.new), _patch(case, one))
-        return tuple(islice(found.values(), MOST))
+        return tuple(patch_of(case, one) for one in proposals(case))
+
+
+def proposals(case: FixCase) -> tuple[Proposal, ...]:
+    """What the templates say, the same text once, at most a dozen."""
+    crash = Crash.of(case)
+    found: dict[tuple[str, str, str], Proposal] = {}
+    for one in (each for template in TEMPLATES for each in _proposals(template, crash)) if crash else ():
+        key = (one.repo, one.path, one.new)
+        if key not in found or one.places > found[key].places:
+            found[key] = one
+    return tuple(islice(found.values(), MOST))
 
 
 def _proposals(template: Template, crash: Crash) -> Iterator[Proposal]:
@@ -46,7 +53,8 @@ def _proposals(template: Template, crash: Crash) -> Iterator[Proposal]:
         log.exception("The template %s failed.", template.__name__)
 
 
-def _patch(case: FixCase, one: Proposal) -> Patch:
+def patch_of(case: FixCase, one: Proposal) -> Patch:
+    """A proposal as a patch."""
     return Patch(
         diffs={one.repo: unified({one.path: one.old}, {one.path: one.new})},
         base_commits={one.repo: case.bench.layout.repo(one.repo).commit},

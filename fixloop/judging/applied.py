@@ -89,6 +89,10 @@ def _apply(
     mirror, commit = bench.repositories.get(repo), bench.layout.repo(repo).commit
     code, tests = constraints.split_tests(wanted)
     old: Texts = {path: mirror.text(commit, path) for path in by_file(code)}
+    for path, text in old.items():
+        refusal = constraints.generated(path, text)
+        if refusal is not None:
+            return refusal
     new: Texts = {}
     try:
         new = {path: compose(old[path], mine) for path, mine in by_file(code).items()}

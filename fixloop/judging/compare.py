@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fixloop.oracle import Meaning, Reading, ended_well, read
+from fixloop.oracle import Meaning, Reading, ended_well, read, refuses
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.running.runner import Outcome
@@ -23,8 +23,8 @@ def told(
 ) -> Reading:
     """What an outcome means. With `failed_before` the unpatched call ended in an error: then an answer counts
     as one even though the same exception is still raised inside, for the patch may catch it where it
-    should."""
-    if failed_before and ended_well(recipe, outcome):
+    should, and so does an error that own code raises on purpose in its place."""
+    if failed_before and (ended_well(recipe, outcome) or refuses(outcome)):
         outcome = replace(outcome, raised=())
     reading = read(recipe, signature, outcome, modules)
     given_none = outcome.status == "ok" and outcome.value is None and recipe.entry != "http"

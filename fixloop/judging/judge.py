@@ -35,6 +35,7 @@ from store.repair import Oracle, Patch, Run, Validation, ValidationVerdict
 __all__ = ["Judge", "Trial"]
 
 TELLING = 4  # characters from which on a text of the input says which input it was
+SPARE = "the piece at "
 REPORTED = 30  # neighbours of the input that the differential report lists
 
 
@@ -129,6 +130,8 @@ class Judge:
         if passed == len(outcomes):
             return None
         worst = next(outcome for outcome in outcomes if outcome.status != "ok")
+        if worst.status == "timeout":
+            self._bench.budget.check()  # what ended may be the attempt's seconds, and not the patch's call
         times = "still fails" if not passed else f"passes only {passed} of {len(outcomes)} times"
         return Refusal("oracle", f"the reproducer {times}: {_shown_outcome(worst)}")
 
@@ -188,7 +191,7 @@ class Judge:
         self._note(case, "each piece left out", f"{needed} of {counted} needed")
         if spare is None:
             return None
-        return Refusal("necessity", f"the piece at {spare} is not needed: the reproducer passes without it")
+        return Refusal("necessity", f"{SPARE}{spare} is not needed: the reproducer passes without it")
 
     # --- the family of the input ----------------------------------------------------------------------------
 
@@ -209,6 +212,9 @@ class Judge:
             report.append({"input": _shown(one.recipe), "before": one.before.said, "after": reading.said})
             if wrong is not None and bad is None:
                 bad = f"{wrong} for {_shown(one.recipe)}"
+        orders = [at for at, one in enumerate(family) if one.recipe.schedule != self._trial.recipe.schedule]
+        held = sum(case.answers[at].meaning == Meaning.GOOD for at in orders)
+        case.findings["schedules"] = (held, len(orders))
         case.findings["neighbours"] = {
             "tried": len(family), "failed_before": same, "right_after": fixed, "unchanged": kept,
         }  # fmt: skip
@@ -353,6 +359,14 @@ class Judge:
             runs=tuple(runs),
             **findings,
         )
+
+
+def spare_piece(validation: Validation) -> tuple[str, int] | None:
+    """Path and line of the piece that was refused because nothing depends on it."""
+    if validation.rule != "necessity" or not validation.said.startswith(SPARE):
+        return None
+    path, _, line = validation.said.removeprefix(SPARE).partition(" ")[0].rpartition(":")
+    return path, int(line)
 
 
 def _texts(value: Any) -> set[str]:

@@ -61,6 +61,14 @@ def call_source(recipe: Recipe, *, lookups: bool = False) -> str:
     return f"{YESTERDAY.read_text('utf-8')}\n\nrestore()\n{source}" if recipe.yesterday else source
 
 
+def is_call(recipe: Recipe) -> bool:
+    """Whether a recipe can be written: an input that was varied may lack what its call is made with."""
+    try:
+        return bool(call_source(recipe))
+    except (ValueError, KeyError):
+        return False
+
+
 def test_source(
     recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None,
     framework: str,

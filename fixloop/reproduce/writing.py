@@ -13,7 +13,7 @@ from fixloop.oracle import Meaning, ended_well, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import size
-from fixloop.reproduce.write import call_source, test_source
+from fixloop.reproduce.write import call_source, is_call, test_source
 from fixloop.running.runner import Runner
 from fixloop.running.worlds import SOURCES, World
 from fixloop.stated import Stated
@@ -39,10 +39,9 @@ def minimal(found: Reproduction, bench: Bench, parents: World | None, modules: f
             ):  # a larger test that is written beats a smaller one that is not
                 return False
             candidate = found.recipe.model_copy(update={"inputs": inputs})
-            try:
-                source = call_source(candidate)
-            except (ValueError, KeyError):  # what is left is no call
+            if not is_call(candidate):
                 return False
+            source = call_source(candidate)
             if not _same(runner, source, candidate, found):
                 return False
             if parents is None:

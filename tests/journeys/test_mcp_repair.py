@@ -39,6 +39,35 @@ EVENT = {
 }  # fmt: skip
 
 
+def created(path: str, line: str, mode: str = "100644") -> str:
+    """The diff of a file that is new."""
+    return f"diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n"
+
+
+DELETED = (
+    "diff --git a/tests/test_a.py b/tests/test_a.py\ndeleted file mode 100644\n--- a/tests/test_a.py\n+++ /dev/null\n"
+    "@@ -1 +0,0 @@\n-def test_a(): pass\n"
+)
+HIDING = """\
+    try:
+        return record.get("display_name") or record["name"]
+    except Exception:
+        return None"""
+BAD = {
+    "deletes a test": (DELETED, "no_code_change"),
+    "skips a test": (created("tests/test_b.py", "pytestmark = pytest.mark.skip"), "no_code_change"),
+    "skips where it is run": (created("app/skipping.py", "import pytest"), "detects_test"),
+    "adds a dependency": (created("requirements.txt", "leftpad"), "protected_path"),
+    "changes how it is built": (created("pyproject.toml", "[project]"), "touches_judge"),
+    "touches CI": (created(".github/workflows/ci.yml", "on: push"), "protected_path"),
+    "is binary": ("diff --git a/x.png b/x.png\nBinary files a/x.png and b/x.png differ\n", "binary"),
+    "leaves the repository": (created("../outside.py", "x = 1"), "path_traversal"),
+    "makes a link": (created("app/link", "/etc/passwd", "120000"), "symlink_or_submodule"),
+    "makes a submodule": (created("lib", "Subproject commit 12ab", "160000"), "symlink_or_submodule"),
+    "is written by a program": (created("app/made_pb2.py", "x = 1"), "generated_file"),
+}  # fmt: skip
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -99,6 +128,11 @@ async def test_an_outsiders_wrong_patch_fails_its_right_one_is_proven_and_the_po
         wrong = json.loads(await _text(client, "submit_patch", id="INC-1", diff=diff(bad, '    return "x"')))
         assert wrong["verdict"] == "failed"
         assert "assert" in wrong["said"]
+        for what, (patch, rule) in BAD.items():
+            told = json.loads(await _text(client, "submit_patch", id="INC-1", diff=patch, repo="app"))
+            assert (told["verdict"], told["failing"]) == ("refused", rule), what
+        hides = json.loads(await _text(client, "submit_patch", id="INC-1", diff=diff(bad, HIDING)))
+        assert (hides["verdict"], hides["failing"]) == ("refused", "swallows_errors")
         early = await client.call_tool("open_draft", {"id": "INC-1"})
         assert early.is_error
 

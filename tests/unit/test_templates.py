@@ -271,6 +271,106 @@ def shown(item):
     return price(item, "EUR")
 """
 
+JOINED = """def joined(base, steps):
+    if base is None:
+        return list(steps)
+    return base[:-1] + steps
+"""
+ROWS = """def as_text(value, most):
+    return str(value)[:most]
+
+
+def table(heads, most):
+    widths = []
+    for i in range(len(heads)):
+        widths.append(len(as_text(heads[i], most)))
+    return [head.center(widths[i]) for i, head in enumerate(heads)]
+"""
+NEXT = """def pairs(lines, at):
+    try:
+        following = lines[at + 1]
+    except IndexError:
+        following = ""
+    if following:
+        at += 1
+    return lines[at], lines[at + 1]
+"""
+CHOICE = """def ask(question, choices):
+    if not choices:
+        raise ValueError("nothing to choose from")
+    return question, choices
+
+
+def choose(question, options, silent):
+    if silent:
+        return options[0]
+    return ask(question, options)
+"""
+PICKED = """def picked(kind, both, sound, sight):
+    if kind == "both":
+        yield both[-1]
+    elif kind == "sound":
+        if sound:
+            yield sound[-1]
+    elif kind == "sight":
+        if sight:
+            yield sight[0]
+"""
+CLOSED = """class Feed:
+    def __init__(self):
+        self.line = None
+
+    def send(self, text):
+        self.line.write(text)
+
+    def flush(self):
+        if self.line is None:
+            raise ConnectionError("not open")
+        self.line.flush()
+"""
+NUMBER = """def number(text, default=None):
+    try:
+        return int(float(text))
+    except ValueError:
+        return default
+"""
+HEIGHT = """import os
+
+
+def size(path):
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+"""
+ENTITY = """def entity(name, known):
+    if name in known:
+        return chr(known[name])
+    if name.startswith("#"):
+        return chr(int(name[1:]))
+    return "&" + name
+"""
+OPTION = """def option(params, flag, param):
+    param = params.get(param)
+    return [flag, str(param)] if param is not None else []
+
+
+def switch(params, flag, param):
+    param = params.get(param)
+    return [flag, param.lower()]
+"""
+HEAVY = """def lightest(graph, key, default):
+    return min(weight for weight in graph.edges(key=key, default=default))
+
+
+def heaviest(graph, key, default):
+    best = 0
+    for weight in graph.edges(key=key):
+        if weight > best:
+            best = weight
+    return best
+"""
+
 BUGS = {
     "the guard of a sibling": (
         Bug(FIND, "TypeError", "'NoneType' object is not subscriptable", "name", 'return row["name"]'),
@@ -352,8 +452,56 @@ BUGS = {
         "+    return price(item, currency='EUR')",
         {'currency="EUR"': '"EUR"', "def shown(item, currency)": "def shown(item)"},
     ),
+    "a conversion as in the other branch": (
+        Bug(JOINED, "TypeError", 'can only concatenate list (not "tuple") to list', "joined",
+            "return base[:-1] + steps"),
+        "+    return base[:-1] + list(steps)", {"list(steps)": "steps"},
+    ),
+    "a conversion of an item of the same collection": (
+        Bug(ROWS, "AttributeError", "'NoneType' object has no attribute 'center'", "table",
+            "return [head.center(widths[i]) for i, head in enumerate(heads)]"),
+        "+    return [as_text(head, most).center(widths[i])", {"as_text": "shown"},
+    ),
+    "the guard of the same expression": (
+        Bug(NEXT, "IndexError", "list index out of range", "pairs", "return lines[at], lines[at + 1]"),
+        "+    return lines[at], (lines[at + 1] if at + 1 < len(lines) else '')", {"except IndexError": "except KeyError"},
+    ),
+    "a refusal as where the value goes otherwise": (
+        Bug(CHOICE, "IndexError", "list index out of range", "choose", "return options[0]"),
+        "+        if not options:\n+            raise ValueError('nothing to choose from')", {"if not choices": "if question"},
+    ),
+    "a condition that the function's other statements have": (
+        Bug(PICKED, "IndexError", "list index out of range", "picked", "yield both[-1]"),
+        "+        if both:\n+            yield both[-1]", {"if sound:": "if 1:", "if sight:": "if 1:"},
+    ),
+    "what the class's other methods do without it": (
+        Bug(CLOSED, "AttributeError", "'NoneType' object has no attribute 'write'", "send", "self.line.write(text)"),
+        "+        if self.line is None:\n+            raise ConnectionError('not open')", {"is None:": "== 3:"},
+    ),
+    "a value that cannot be converted": (
+        Bug(NUMBER, "OverflowError", "cannot convert float infinity to integer", "number", "return int(float(text))"),
+        "+    except (ValueError, OverflowError):", {"except ValueError": "except KeyError"},
+    ),
+    "a path that is not there": (
+        Bug(HEIGHT, "NotADirectoryError", "[Errno 20] Not a directory", "size", "return os.stat(path).st_size"),
+        "+    except (FileNotFoundError, NotADirectoryError):", {"FileNotFoundError": "PermissionError"},
+    ),
+    "what is not recognised": (
+        Bug(ENTITY, "ValueError", "chr() arg not in range(0x110000)", "entity", "return chr(int(name[1:]))"),
+        "+        except ValueError:\n+            pass", {'    return "&"': '    name = "&"'},
+    ),
+    "the answer that siblings give instead": (
+        Bug(OPTION, "AttributeError", "'NoneType' object has no attribute 'lower'", "switch",
+            "return [flag, param.lower()]"),
+        "+    if param is None:\n+        return []", {"is not None else []": "else []"},
+    ),
+    "a keyword that the other calls give": (
+        Bug(HEAVY, "TypeError", "'>' not supported between instances of 'NoneType' and 'int'", "heaviest",
+            "if weight > best:"),
+        "+    for weight in graph.edges(key=key, default=default):", {"default=default": "default"},
+    ),
     "a name that is misspelt": (
-        Bug(TYPO, "AttributeError", "'set' object has no attribute 'issupserset'. Did you mean: 'issuperset'?", "has",
+        Bug(TYPO, "AttributeError", "'set' object has no attribute 'issupserset'", "has",
             "return seen.issupserset(wanted)"),
         "+    return seen.issuperset(wanted)", {"issupserset": "missing"},
     ),

@@ -1,0 +1,136 @@
+"""A template for an error that the handler around the call was written for, and does not name.
+
+Two things say that an error belongs to a handler. The team's other handlers name both together. Or what failed is a
+conversion, and the handler already says what is to happen with a value that cannot be converted: Python has several
+names for that one thing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from fixloop.fixers.crash import PROMISED, Crash, Proposal, Source, spliced
+
+# What conversions raise for a value that they do not take, and what file systems raise for a path that is not there
+# (`pathlib.Path.exists` takes ENOENT, ENOTDIR and ELOOP for "no").
+_UNFIT = frozenset({"ValueError", "TypeError", "OverflowError", "ArithmeticError", "InvalidOperation", "UnicodeError",
+                    "UnicodeDecodeError", "UnicodeEncodeError", "ZeroDivisionError"})  # fmt: skip
+_ABSENT = frozenset({"FileNotFoundError", "NotADirectoryError"})
+_NUMBERS = re.compile(r"^(int|float|complex|Decimal|Fraction)$")
+_CONVERSIONS = re.compile(
+    r"^(int|float|complex|Decimal|Fraction|UUID|date|time|datetime|timedelta|fromtimestamp|utcfromtimestamp|strptime"
+    r"|fromisoformat|fromordinal|loads|decode|ip_address|ip_network|chr|b64decode|a85decode|unhexlify|fromhex"
+    r"|parsedate_to_datetime|mktime|gmtime|localtime)$"
+)
+_FILES = re.compile(
+    r"^(stat|lstat|open|scandir|listdir|readlink|getmtime|getsize|read_text|read_bytes|run_sync|iterdir)$"
+)
+
+
+def caught_too(crash: Crash) -> Iterator[Proposal]:
+    """except ValueError: -> except (ValueError, OverflowError): for the nearest handler around the failing call."""
+    for source, attempt in _attempts(crash):
+        for handler in attempt.handlers:
+            kinds = _kinds(handler)
+            if not kinds or any(kind in ("Exception", "BaseException", crash.type) for kind in kinds):
+                break  # it is caught here already, and raised again
+            places = _places(crash, kinds)
+            if places and handler.type is not None:
+                new = spliced(source.text, [(handler.type, _with(source, handler.type, crash.type))])
+                said = f"{crash.type} says here what {', '.join(kinds)} says: it is taken the same way."
+                yield from crash.propose(new, said, source, places=places)
+        return  # what stands further out was not asked
+
+
+def falls_back(crash: Crash) -> Iterator[Proposal]:
+    """return chr(n) -> the same in a `try`, in one of several branches of a function that ends with what it gives for
+    everything that it does not recognise: what cannot be converted is not recognised."""
+    if crash.type not in _UNFIT - {"TypeError"} or crash.function is None:
+        return
+    function = crash.function.node
+    at = next(
+        (each for each in ast.walk(function) if isinstance(each, ast.Return) and each.lineno == crash.line),
+        None,
+    )
+    branches = [
+        each for each in function.body if isinstance(each, ast.If) and not each.orelse and _gives(each)
+    ]
+    last = function.body[-1]
+    around = [each for each in branches if at is not None and at in each.body]
+    calls = [part for part in ast.walk(at) if isinstance(part, ast.Call)] if at is not None else []
+    converts = any(_CONVERSIONS.match(_name(call).rpartition("_")[2]) for call in calls)
+    segment = ast.get_source_segment(crash.source.text, at) if at is not None else None
+    if at is None or segment is None or not converts or not around or len(branches) < PROMISED:
+        return
+    if isinstance(last, ast.Return) and last.value is not None and at is around[0].body[-1]:
+        space = " " * at.col_offset
+        written = f"try:\n{space}    {segment}\n{space}except {crash.type}:\n{space}    pass"
+        said = f"What cannot be converted is `{ast.unparse(last.value)}`, like all that is not recognised."
+        yield from crash.propose(spliced(crash.source.text, [(at, written)]), said, places=len(branches))
+
+
+def _gives(branch: ast.If) -> bool:
+    return isinstance(branch.body[-1], ast.Return)
+
+
+def _attempts(crash: Crash) -> Iterator[tuple[Source, ast.Try]]:
+    """The `try` statements in whose bodies the stack stands, innermost first."""
+    for source, function, line in crash.stack:
+        around = [
+            node for node in ast.walk(function.node)
+            if isinstance(node, ast.Try) and any(_has(statement, line) for statement in node.body)
+        ]  # fmt: skip
+        for node in sorted(around, key=lambda each: each.lineno, reverse=True):
+            if any(_kinds(handler) for handler in node.handlers):
+                yield source, node
+
+
+def _has(statement: ast.stmt, line: int) -> bool:
+    return statement.lineno <= line <= (statement.end_lineno or statement.lineno)
+
+
+def _kinds(handler: ast.ExceptHandler) -> list[str]:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return [ast.unparse(kind).rpartition(".")[2] for kind in kinds if kind is not None]
+
+
+def _places(crash: Crash, kinds: list[str]) -> int:
+    """How often the code says that an error of this type is met like those that are named."""
+    found = sum(
+        crash.type in others and set(kinds) <= set(others)
+        for node in crash.nodes(crash.type)
+        if isinstance(node, ast.ExceptHandler) and (others := _kinds(node))
+    )
+    return found + (PROMISED if _same_thing(crash, kinds) else 0)
+
+
+def _same_thing(crash: Crash, kinds: list[str]) -> bool:
+    """Whether the failing line converts a value, or looks for a file, and the handler is there for just that."""
+    calls = {_name(part) for part in crash.at_line() if isinstance(part, ast.Call)}
+    if (
+        crash.type == "TypeError"
+    ):  # of another type: to a number it is no value, to a parser a fault of its caller
+        return bool(_UNFIT & set(kinds)) and any(_NUMBERS.match(c) or _is_given(crash, c) for c in calls)
+    if crash.type in _UNFIT and _UNFIT & set(kinds):
+        return any(_CONVERSIONS.match(name) or _is_given(crash, name) for name in calls)
+    return crash.type in _ABSENT and bool(_ABSENT & set(kinds)) and any(_FILES.match(name) for name in calls)
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _is_given(crash: Crash, name: str) -> bool:
+    """Whether a function is called that the caller has given, to convert a value: `type(value)`, `cast(value)`."""
+    words = crash.function.node.args if crash.function else None
+    given = [arg.arg for arg in (*words.args, *words.kwonlyargs)] if words else []
+    return name in given and bool(re.search(r"type|cast|conv|pars|coerce|deserial", name))
+
+
+def _with(source: Source, kind: ast.expr, name: str) -> str:
+    """The handler's types with one more."""
+    segment = ast.get_source_segment(source.text, kind) or ast.unparse(kind)
+    if isinstance(kind, ast.Tuple):
+        return f"{segment.rstrip().removesuffix(')').rstrip().removesuffix(',')}, {name})"
+    return f"({segment}, {name})"

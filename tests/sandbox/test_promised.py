@@ -1,0 +1,78 @@
+"""Bugs that came with their feature: no parent says what is right, but the code beside the failing line may. Real git,
+real sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from store.repair import Ended, Oracle
+from tests.sandbox.histories import History, Outcome, crash, frame, run_loop
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+TABLE = '''"""Tables of text."""
+
+
+def as_text(value):
+    """A cell."""
+    return str(value)
+
+
+def table(heads, rows):
+    """The lines of a table."""
+    widths = []
+    for i in range(len(heads)):
+        widths.append(max(len(as_text(heads[i])), *[len(row[i]) for row in rows]))
+    return " | ".join(head.center(widths[i]) for i, head in enumerate(heads))
+'''
+GUARD = '''"""Two figures of a list."""
+
+
+def first(values):
+    """The first one."""
+    return values[0] if values else 0
+
+
+def ends(values):
+    """The first and the last."""
+    return [values[0], values[-1]]
+'''
+
+
+def repaired(folder: Path, text: str, path: str, *event: object) -> Outcome:
+    """The loop on a repository in which the code has always been as it is."""
+    kind, message, function, line, held = event
+    start = {"app/__init__.py": "", path: text}
+    history = History("app", [("Start", "2024-01-01", start), ("Notes", "2024-02-01", {"notes.md": "x\n"})])
+    happened = crash(str(kind), str(message), frame(text, path, str(function), str(line), **held))  # type: ignore[arg-type]
+    return run_loop(folder, [history], happened, until="repair")
+
+
+def of_table(folder: Path, text: str) -> Outcome:
+    return repaired(
+        folder, text, "app/tables.py", "AttributeError", "'NoneType' object has no attribute 'center'", "table",
+        'return " | ".join(head.center(widths[i]) for i, head in enumerate(heads))',
+        {"heads": ["'name'", "None"], "rows": [["'a'", "'b'"]], "widths": ["4", "4"]},
+    )  # fmt: skip
+
+
+def test_what_the_same_function_does_with_the_value_elsewhere_is_asserted_and_proven(tmp_path: Path) -> None:
+    attempt = of_table(tmp_path, TABLE).attempt
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.SIBLING_CONTRACT, attempt.said
+    assert "None'\n" in attempt.reproducer.source
+    assert attempt.ended is Ended.PROVEN, attempt.said
+    assert attempt.patch is not None
+    assert "as_text(head).center(widths[i])" in attempt.patch.diffs["app"]
+
+
+def test_one_sibling_alone_is_no_promise_and_its_fix_is_weak(tmp_path: Path) -> None:
+    attempt = repaired(
+        tmp_path, GUARD, "app/figures.py", "IndexError", "list index out of range", "ends",
+        "return [values[0], values[-1]]", {"values": "[]"},
+    ).attempt  # fmt: skip
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.NO_CRASH
+    assert attempt.ended is Ended.NEEDS_DECISION, attempt.said
