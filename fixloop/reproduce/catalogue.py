@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fixloop.reproduce.syntax import FunctionNode, parse
+from fixloop.reproduce.usage import used_attributes
 
 _FIELDS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs", "s", "attrib"})
 _RECORDS = frozenset({"NamedTuple", "BaseModel", "TypedDict"})
@@ -136,7 +137,7 @@ class Catalogue:
         found: dict[str, FunctionNode] = {}
         for one in self.lineage(own):
             for node in _top(one.node):
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not _is_overload(node):
                     found.setdefault(node.name, node)
         return found
 
@@ -162,6 +163,30 @@ class Catalogue:
                             str(part.value) for part in ast.walk(slots) if isinstance(part, ast.Constant)
                         }
         return found
+
+    def reads(self, own: OwnClass, node: FunctionNode) -> set[str]:
+        """Attributes of an instance that a method reads, itself or in other methods that it calls on the receiver; what
+        the class gives every instance is left out."""
+        methods = self.method_names(own)
+        given = {
+            target.id
+            for one in self.lineage(own)
+            for part in _top(one.node)
+            for target in _given(part)
+            if isinstance(target, ast.Name)
+        }
+        found: set[str] = set()
+        pending, looked_at = [node], {node.name}
+        while pending:
+            method = pending.pop()
+            first = [*method.args.posonlyargs, *method.args.args][:1]
+            for name in used_attributes(method, first[0].arg) if first else ():
+                if name not in methods:
+                    found.add(name)
+                elif name not in looked_at:
+                    looked_at.add(name)
+                    pending.append(methods[name])
+        return found - given
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
         """The parameters of a class's constructor; None where they cannot be known (a base that is not ours)."""
@@ -317,6 +342,13 @@ def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
         yield part
         if isinstance(part, (ast.If, ast.Try)):
             pending = [*part.body, *part.orelse, *pending]
+
+
+def _given(part: ast.stmt) -> list[ast.expr]:
+    """What a statement of a class's body binds to a value."""
+    if isinstance(part, ast.Assign):
+        return part.targets
+    return [part.target] if isinstance(part, ast.AnnAssign) and part.value is not None else []
 
 
 def _is_overload(node: FunctionNode) -> bool:

@@ -429,6 +429,7 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         found += filler.of_class(owner, Wanted(name))
         if kept is None or isinstance(kept, str | Typed):
             found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler)]
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, far=True)]
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(distinct(found), key=lambda way: way.cost)
 
@@ -461,14 +462,20 @@ def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
 
 
 def _as_seen(
-    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None
-) -> Iterator[Way]:
-    """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
-    another frame shows under their names, what the constructor gives them, else a stand-in. `content` is what it
-    holds, where it is a container."""
+    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None,
+    *, far: bool = False,
+) -> Iterator[Way]:  # fmt: skip
+    """The object past its constructor, with the attributes that the function reads, and with `far` also those that the
+    methods read which it calls: what it has seen of them, what another frame shows under their names, what the
+    constructor gives them, else a stand-in. `content` is what it holds, where it is a container."""
     seen = _seen(name, function.node, own, filler).parts
     state = first_state(filler.catalogue.method(owner, "__init__"))
     read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
+    if far:
+        farther = filler.catalogue.reads(owner, function.node) - read
+        if not farther:
+            return
+        read |= farther
     parts: dict[str, Way] = {}
     for attribute in sorted({*read, *seen} & filler.catalogue.attributes(owner)):
         way = answering(seen[attribute], filler.nearest) if attribute in seen else None
