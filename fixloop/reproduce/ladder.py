@@ -206,9 +206,7 @@ class _Climb:
                 break
         return best[1] if best else None
 
-    def _first(
-        self, calls: list[Call], sighting: Sighting, most: int
-    ) -> tuple[int, Reproduction] | None:
+    def _first(self, calls: list[Call], sighting: Sighting, most: int) -> tuple[int, Reproduction] | None:
         """The first of a function's calls that fails the same way, of `most` that are made. Where the function was not
         even entered, because an object could not be made so, no other call is made on that object."""
         hung, made, unmade = 0, 0, set[str]()
