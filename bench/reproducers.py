@@ -59,7 +59,7 @@ def tried(folder: Path, histories: Path, out: Path, cache: Path, seconds: float)
         bench = prepared.bench
         attempt = Attempt(id="A1", incident_id=prepared.incident.id, started_at=bench.now())
         work = Repair(attempt, prepared.events, prepared.sources, bench)
-        known, details = Findings(), {}
+        known, details = Findings(), dict[str, Any]()
         for step in STEPS:
             if not known.ended:
                 known, told = work.advance(step, known)

@@ -50,7 +50,8 @@ def _last(part: ast.stmt) -> int:
 
 def _statement(node: ast.stmt, column: int, width: int) -> str | None:
     """A statement, or the head of a block; None for a form that is left as it is."""
-    head, tail, value = "", "", None
+    head, tail = "", ""
+    value: ast.expr | None = None
     match node:
         case ast.Assign(targets=[target], value=value):
             head = (
@@ -80,9 +81,8 @@ def _laid(node: ast.expr, column: int, used: int, width: int, after: int = 0) ->
         return line
     match node:
         case ast.Call(func=func, args=args, keywords=keywords) if args or keywords:
-            head, last = (flat(func), [*args, *keywords])
-            parts = [_part(part) for part in last]
-            return f"{head}({_body(parts, column, width, alone=len(parts) == 1)})"
+            parts = [*map(_part, args), *map(_part, keywords)]
+            return f"{flat(func)}({_body(parts, column, width, alone=len(parts) == 1)})"
         case ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
             opening = _OPENING[type(node)]
             parts = (
