@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fixloop.reproduce.syntax import FunctionNode, parse
-from fixloop.reproduce.usage import used_attributes
+from fixloop.reproduce.usage import handed_on, kept_as, used_attributes
 
 _FIELDS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs", "s", "attrib"})
 _RECORDS = frozenset({"NamedTuple", "BaseModel", "TypedDict"})
 DEPTH = 6  # base classes that are followed upwards
+HANDED_ON = 3  # methods through which a parameter is followed
 MOST = 3  # classes of the same name that are looked at
 
 
@@ -187,6 +188,25 @@ class Catalogue:
                     looked_at.add(name)
                     pending.append(methods[name])
         return found - given
+
+    def used(self, own: OwnClass, node: FunctionNode, name: str, depth: int = HANDED_ON) -> set[str]:
+        """Attributes that a method uses of a parameter, there or where it is kept or handed on to: in other methods of
+        the class, and in those that it inherits."""
+        found = used_attributes(node, name)
+        kept = kept_as(node, name)
+        for one in self.lineage(own) if kept else ():
+            for part in ast.walk(one.node):
+                match part:
+                    case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attr), attr=used):
+                        found |= {used} if attr in kept and not used.startswith("__") else set()
+        for to, method, at in handed_on(node, name) if depth else ():
+            owners = self.lineage(own)[1:] if to == "super" else (own,)
+            target = next((found_in for owner in owners if (found_in := self.method(owner, method))), None)
+            if target is not None and target is not node:
+                taken = [one.name for one in parameters(target)[1:]]
+                word = at if isinstance(at, str) else taken[at] if at < len(taken) else None
+                found |= self.used(own, target, word, depth - 1) if word in taken else set()
+        return found
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
         """The parameters of a class's constructor; None where they cannot be known (a base that is not ours)."""

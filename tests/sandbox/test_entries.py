@@ -99,7 +99,7 @@ def test_a_job_is_called_with_the_payload_that_the_event_carries(tmp_path: Path,
     )
     assert made.entry == "job"
     assert (
-        "refund({'order': {'euros': 3}}, retries=2)" in made.source or "refund({'order': {}})" in made.source
+        'refund({"order": {"euros": 3}}, retries=2)' in made.source or 'refund({"order": {}})' in made.source
     )
 
 
