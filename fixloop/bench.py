@@ -54,6 +54,7 @@ class Bench:
     exposed: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     asked: Asked = nobody  # which pull request brought a commit, where a forge can be asked
     protected: tuple[str, ...] = ()  # paths that a patch may not touch, by configuration
+    address: str = ""  # of the house, where people open the incident
     runs: int = 200
     budget: Budget = field(default_factory=Budget)
     knowledge: Knowledge = field(default_factory=Knowledge)

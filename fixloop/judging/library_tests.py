@@ -15,6 +15,7 @@ from fixloop.bench import Bench
 from fixloop.judging.applied import prepare
 from fixloop.judging.constraints import Refusal
 from fixloop.judging.witness import Trial
+from fixloop.reproduce.layout import laid_out
 from fixloop.reproduce.write import LOADED, call_source
 from fixloop.reproduce.writing import test_folder, test_framework
 from fixloop.running.runner import Runner
@@ -196,7 +197,7 @@ def _written(incident_id: str, name: str, calls: Sequence[_Call], test: Reproduc
         f"The incident's own test is {test.test_path} of {test.repo} (oracle {test.oracle}); this is the part of it "
         'that lies here.\n"""\n'
     )
-    function = f"def {name}():\n{indent(chr(10).join(lines), '    ')}\n"
+    function = laid_out(f"def {name}():\n{indent(chr(10).join(lines), '    ')}\n")
     if framework == "unittest":
         function += LOADED.format(name=name)
     return doc + "\n".join(imports) + "\n\n\n" + function

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fixloop.reproduce.syntax import FunctionNode, parse
+from fixloop.reproduce.usage import handed_on, kept_as, used_attributes
 
 _FIELDS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs", "s", "attrib"})
 _RECORDS = frozenset({"NamedTuple", "BaseModel", "TypedDict"})
 DEPTH = 6  # base classes that are followed upwards
+HANDED_ON = 3  # methods through which a parameter is followed
 MOST = 3  # classes of the same name that are looked at
 
 
@@ -136,7 +138,7 @@ class Catalogue:
         found: dict[str, FunctionNode] = {}
         for one in self.lineage(own):
             for node in _top(one.node):
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not _is_overload(node):
                     found.setdefault(node.name, node)
         return found
 
@@ -161,6 +163,49 @@ class Catalogue:
                         found |= {
                             str(part.value) for part in ast.walk(slots) if isinstance(part, ast.Constant)
                         }
+        return found
+
+    def reads(self, own: OwnClass, node: FunctionNode) -> set[str]:
+        """Attributes of an instance that a method reads, itself or in other methods that it calls on the receiver; what
+        the class gives every instance is left out."""
+        methods = self.method_names(own)
+        given = {
+            target.id
+            for one in self.lineage(own)
+            for part in _top(one.node)
+            for target in _given(part)
+            if isinstance(target, ast.Name)
+        }
+        found: set[str] = set()
+        pending, looked_at = [node], {node.name}
+        while pending:
+            method = pending.pop()
+            first = [*method.args.posonlyargs, *method.args.args][:1]
+            for name in used_attributes(method, first[0].arg) if first else ():
+                if name not in methods:
+                    found.add(name)
+                elif name not in looked_at:
+                    looked_at.add(name)
+                    pending.append(methods[name])
+        return found - given
+
+    def used(self, own: OwnClass, node: FunctionNode, name: str, depth: int = HANDED_ON) -> set[str]:
+        """Attributes that a method uses of a parameter, there or where it is kept or handed on to: in other methods of
+        the class, and in those that it inherits."""
+        found = used_attributes(node, name)
+        kept = kept_as(node, name)
+        for one in self.lineage(own) if kept else ():
+            for part in ast.walk(one.node):
+                match part:
+                    case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attr), attr=used):
+                        found |= {used} if attr in kept and not used.startswith("__") else set()
+        for to, method, at in handed_on(node, name) if depth else ():
+            owners = self.lineage(own)[1:] if to == "super" else (own,)
+            target = next((found_in for owner in owners if (found_in := self.method(owner, method))), None)
+            if target is not None and target is not node:
+                taken = [one.name for one in parameters(target)[1:]]
+                word = at if isinstance(at, str) else taken[at] if at < len(taken) else None
+                found |= self.used(own, target, word, depth - 1) if word in taken else set()
         return found
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
@@ -317,6 +362,13 @@ def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
         yield part
         if isinstance(part, (ast.If, ast.Try)):
             pending = [*part.body, *part.orelse, *pending]
+
+
+def _given(part: ast.stmt) -> list[ast.expr]:
+    """What a statement of a class's body binds to a value."""
+    if isinstance(part, ast.Assign):
+        return part.targets
+    return [part.target] if isinstance(part, ast.AnnAssign) and part.value is not None else []
 
 
 def _is_overload(node: FunctionNode) -> bool:

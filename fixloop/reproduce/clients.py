@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixloop.reproduce.interleaving import is_of_tasks
-from fixloop.reproduce.lines import Lines, django_setup, pretty
+from fixloop.reproduce.lines import Lines, django_setup
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render
 
@@ -93,9 +93,9 @@ def _words(recipe: Recipe, lines: Lines, *, json_word: str = "json", form_word: 
     """The arguments after the path: query, headers, body, as Flask's, Django's and Starlette's clients name them."""
     inputs, words = recipe.inputs, _headers(recipe, lines)
     if "json" in inputs:
-        words += f", {json_word}={pretty(inputs['json'], lines.imports)}"
+        words += f", {json_word}={render(inputs['json'], lines.imports)}"
     elif "form" in inputs:
-        words += f", {form_word}={pretty(inputs['form'], lines.imports)}"
+        words += f", {form_word}={render(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         words += f", {form_word}={render(inputs['body'], lines.imports)}"
     return words
@@ -181,7 +181,7 @@ def _asgi(recipe: Recipe) -> Lines:
         words += f", query={str(inputs['query']).encode()!r}"
     if "json" in inputs:
         headers["content-type"] = "application/json"
-        words += f", body=json.dumps({pretty(inputs['json'], lines.imports)}).encode()"
+        words += f", body=json.dumps({render(inputs['json'], lines.imports)}).encode()"
     elif "body" in inputs:
         words += f", body={render(inputs['body'], lines.imports)}"
     if headers:
@@ -219,9 +219,9 @@ def _django(recipe: Recipe) -> Lines:
         form |= {f: f"SimpleUploadedFile({name}, {content})" for f, name, content in _uploads(recipe, lines)}
         words += ", data={" + ", ".join(f"{k!r}: {v}" for k, v in form.items()) + "}"
     elif "json" in inputs:
-        words += f", data={pretty(inputs['json'], lines.imports)}, content_type='application/json'"
+        words += f", data={render(inputs['json'], lines.imports)}, content_type='application/json'"
     elif "form" in inputs:
-        words += f", data={pretty(inputs['form'], lines.imports)}"
+        words += f", data={render(inputs['form'], lines.imports)}"
     elif "body" in inputs:
         content = next(
             (v for k, v in (inputs.get("headers") or {}).items() if k.lower() == "content-type"), "text/plain"
@@ -296,7 +296,7 @@ def _tornado(recipe: Recipe) -> Lines:
     headers, body = dict(inputs.get("headers") or {}), ""
     if "json" in inputs:
         headers["Content-Type"] = "application/json"
-        body = f", body=json.dumps({pretty(inputs['json'], lines.imports)})"
+        body = f", body=json.dumps({render(inputs['json'], lines.imports)})"
     elif "form" in inputs:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         lines.froms.add(("urllib.parse", "urlencode"))

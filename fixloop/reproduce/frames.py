@@ -17,7 +17,15 @@ from fixloop.reproduce.observed import Seen, answering, first_state, observation
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.reprs import class_name
 from fixloop.reproduce.scene import Scene
-from fixloop.reproduce.syntax import Function, FunctionNode, function_at, parse, required, spoiled
+from fixloop.reproduce.syntax import (
+    Function,
+    FunctionNode,
+    function_at,
+    parse,
+    plain_defaults,
+    required,
+    spoiled,
+)
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import documented, plain_type, used_attributes
 from fixloop.reproduce.values import SDK_ITEMS, STAND_IN
@@ -29,6 +37,7 @@ CALLS = 70  # calls that are made of one frame
 KINDS = 3  # classes that a method's object is taken for
 STATES = 6  # of which so many are also made after earlier calls of the same method
 SEEN = 8  # the cost of a stand-in that answers as it was seen
+OVERRIDDEN = 10  # the cost of a method of the object itself that only answers: a repair may call others
 _LEFT_OUT = Way({"$left_out": True})
 
 
@@ -203,11 +212,22 @@ def _inside(
 
 @dataclass(frozen=True)
 class _Slot:
-    """A parameter and the ways to fill it. `kind`: "positional", "keyword", "more" (*args) or "words" (**kwargs)."""
+    """A parameter and the ways to fill it. `kind`: "positional", "keyword", "more" (*args) or "words" (**kwargs);
+    `default`: what it is where it can be left out, and is a plain value, in a tuple."""
 
     name: str
     kind: str
     ways: list[Way]
+    default: tuple[Any, ...] = ()
+
+
+def _is_default(slot: _Slot, way: Way) -> bool:
+    return (
+        bool(slot.default)
+        and not way.objects
+        and slot.default == (way.value,)
+        and (type(slot.default[0]) is type(way.value))
+    )
 
 
 def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | NoCall:
@@ -221,12 +241,12 @@ def _slots(function: Function, own: OwnFrame, filler: Filler) -> list[_Slot] | N
     ]
     named += [(arg.arg, "keyword", None) for arg in arguments.kwonlyargs]
     found = []
-    needed = required(function.node)
+    needed, defaults = required(function.node), plain_defaults(function.node)
     for name, kind, at in named:
         ways = _ways(name, at, function, own, filler, touched, is_needed=name in needed)
         if not ways:
             return NoCall(f"the event has no value of the argument {name}")
-        found.append(_Slot(name, kind, ways))
+        found.append(_Slot(name, kind, ways, defaults.get(name, ())))
     for rest, kind, empty in ((arguments.vararg, "more", list), (arguments.kwarg, "words", dict)):
         if rest is not None and (kept := _kept(rest.arg, function, own.frame)) is not None:
             ways = [way.noted(touched.get(rest.arg), 2) for way in filler.ways(kept, Wanted(rest.arg))]
@@ -429,6 +449,7 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         found += filler.of_class(owner, Wanted(name))
         if kept is None or isinstance(kept, str | Typed):
             found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler)]
+            found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, far=True)]
     found = [way for way in found if not (isinstance(way.value, dict) and way.value.get("$call") == STAND_IN)]
     return sorted(distinct(found), key=lambda way: way.cost)
 
@@ -461,14 +482,20 @@ def _contained(way: Way, owner: OwnClass, filler: Filler) -> Way:
 
 
 def _as_seen(
-    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None
-) -> Iterator[Way]:
-    """The object past its constructor, with the attributes that the function reads: what it has seen of them, what
-    another frame shows under their names, what the constructor gives them, else a stand-in. `content` is what it
-    holds, where it is a container."""
+    owner: OwnClass, name: str, function: Function, own: OwnFrame, filler: Filler, content: Way | None = None,
+    *, far: bool = False,
+) -> Iterator[Way]:  # fmt: skip
+    """The object past its constructor, with the attributes that the function reads, and with `far` also those that the
+    methods read which it calls: what it has seen of them, what another frame shows under their names, what the
+    constructor gives them, else a stand-in. `content` is what it holds, where it is a container."""
     seen = _seen(name, function.node, own, filler).parts
     state = first_state(filler.catalogue.method(owner, "__init__"))
     read = used_attributes(function.node, name) - set(filler.catalogue.method_names(owner))
+    if far:
+        farther = filler.catalogue.reads(owner, function.node) - read
+        if not farther:
+            return
+        read |= farther
     parts: dict[str, Way] = {}
     for attribute in sorted({*read, *seen} & filler.catalogue.attributes(owner)):
         way = answering(seen[attribute], filler.nearest) if attribute in seen else None
@@ -495,17 +522,22 @@ def _as_seen(
     note = f"{name}: a {owner.name} past its constructor, with what {function.node.name}() reads of it"
     notes = (note, *(said for way in parts.values() for said in way.notes))
     objects = tuple(one for way in parts.values() for one in way.objects)
-    yield Way({"$ref": called}, 6 + sum(way.cost for way in parts.values()), notes, (*objects, made))
+    overridden = len(parts.keys() & filler.catalogue.method_names(owner).keys())
+    cost = 6 + OVERRIDDEN * overridden + sum(way.cost for way in parts.values())
+    yield Way({"$ref": called}, cost, notes, (*objects, made))
 
 
 # --- together -----------------------------------------------------------------------------------------------------
 
 
 def _inputs(receiver: Way, filled: Sequence[tuple[_Slot, Way]]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The inputs of a call, and what was guessed. An object that two places name is made once."""
+    """The inputs of a call, and what was guessed. An object that two places name is made once; what is the parameter's
+    default is left out, as one would write it."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     by_keyword = False
+    if not any(slot.kind == "more" and way.value for slot, way in filled):
+        filled = [(slot, _LEFT_OUT if _is_default(slot, way) else way) for slot, way in filled]
     for slot, way in filled:
         if way is _LEFT_OUT:
             by_keyword = True

@@ -8,6 +8,7 @@ at once.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -84,6 +85,7 @@ class _Climb:
         self._situation, self._runner, self._until = situation, runner, until
         self.tried: list[str] = []
         self._can_stop: bool | None = None  # whether the environment can stop its clock
+        self._last: Outcome | None = None  # what the last attempt gave
 
     def all(self) -> Reproduction | None:
         """The first event that comes back without a guess, else the first that comes back."""
@@ -199,26 +201,41 @@ class _Climb:
                 self.tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
                 continue
             cheap = [call for call in calls if best is None or call.cost < best[0]]
-            best = self._first(_in_surroundings(cheap, sighting, self._situation)[:share], sighting) or best
+            best = self._first(_in_surroundings(cheap, sighting, self._situation), sighting, share) or best
             if (best is not None and best[0] < STANDS_IN) or monotonic() > self._until:
                 break
         return best[1] if best else None
 
-    def _first(self, calls: list[Call], sighting: Sighting) -> tuple[int, Reproduction] | None:
-        """The first of a function's calls that fails the same way."""
-        hung = 0
+    def _first(self, calls: list[Call], sighting: Sighting, most: int) -> tuple[int, Reproduction] | None:
+        """The first of a function's calls that fails the same way, of `most` that are made. Where the function was not
+        even entered, because an object could not be made so, no other call is made on that object."""
+        hung, made, unmade = 0, 0, set[str]()
         for call in calls:
-            if monotonic() > self._until or hung >= HANGS:
-                return None
+            if monotonic() > self._until or hung >= HANGS or made >= most:
+                break
+            objects = json.dumps(call.recipe.inputs.get("objects", ()), sort_keys=True)
+            if objects in unmade:
+                continue
+            made += 1
             found = self._attempt(as_job(call.recipe, sighting.event), sighting, call.cost)
             if found is not None:
                 return call.cost, found
             hung += self.tried[-1].endswith(HUNG)
+            if call.recipe.inputs.get("objects") and self._not_entered(call.recipe):
+                unmade.add(objects)
         for call in calls[:STOPPED]:
             found = self._then(call.recipe, sighting, call.cost)
             if found is not None:
                 return call.cost, found
         return None
+
+    def _not_entered(self, recipe: Recipe) -> bool:
+        """Whether the last attempt ended before its function was called: in making the objects that it works on."""
+        error = self._last.exception if self._last is not None else None
+        if error is None or recipe.target["receiver"] == "new":
+            return False
+        names = {str(frame["function"]).rpartition(".")[2] for frame in error.frames}
+        return str(recipe.target["qualname"]).rpartition(".")[2] not in names and "__init__" in names
 
     # --- the clock --------------------------------------------------------------------------------------------------
 
@@ -245,7 +262,7 @@ class _Climb:
         return self._attempt(stopped(found.recipe, sighting.event.timestamp), sighting) or found
 
     def _attempt(self, recipe: Recipe, sighting: Sighting, cost: int = 0) -> Reproduction | None:
-        wanted = sighting.signature
+        wanted, self._last = sighting.signature, None
         recipe = served(recipe, sighting.event, self._situation.catalogue)
         said = ""
         for repeat in range(1, REPEATS + 1 if cost <= CERTAIN else 2):
@@ -255,7 +272,7 @@ class _Climb:
             except ValueError as refused:  # a name that is none
                 self.tried.append(f"{_name(recipe)}: {refused}")
                 return None
-            outcome = self._runner.run(source, preload=candidate.preload, wall=WALL)[0]
+            outcome = self._last = self._runner.run(source, preload=candidate.preload, wall=WALL)[0]
             is_same = wanted is not None and wanted.matches(outcome)
             way = recipe.entry in ("http", "cli") or cost == 0 or _same_way(sighting, recipe, outcome)
             if wanted is not None and is_same and way:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pprint
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
 
+from fixloop.reproduce.layout import quoted
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.values import STAND_IN, Naming, render
+from fixloop.reproduce.values import Naming, render
 
-WIDTH = 100
 # Methods that are written as what they are for.
 _OPERATORS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=",
               "__add__": "+", "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__floordiv__": "//", "__mod__": "%",
@@ -86,27 +86,6 @@ class Lines:
         return [*self.around, indent("\n".join(every), "    ")] if self.around else every
 
 
-def pretty(value: Any, imports: set[str]) -> str:
-    """An expression over several lines where it is long."""
-    flat = render(value, imports)
-    if (
-        len(flat) <= WIDTH - 20
-        or not isinstance(value, (dict, list))
-        or any(str(k).startswith("$") for k in value)
-    ):
-        return flat
-    try:
-        return pprint.pformat(value, width=WIDTH, sort_dicts=False) if _plain(value) else flat
-    except RecursionError:
-        return flat
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(not key.startswith("$") and _plain(item) for key, item in value.items())
-    return all(map(_plain, value)) if isinstance(value, list) else True
-
-
 def django_setup(settings: str) -> list[str]:
     """What has to stand before the first import of a Django application."""
     return [
@@ -114,7 +93,7 @@ def django_setup(settings: str) -> list[str]:
         "",
         "import django",
         "",
-        f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", {settings!r})',
+        f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", {quoted(settings)})',
         "django.setup()",
         "",
     ]
@@ -125,7 +104,7 @@ def frame_lines(recipe: Recipe) -> Lines:
     lines, target, inputs = Lines(), recipe.target, recipe.inputs
     if target.get("settings"):
         lines.before_imports = django_setup(target["settings"])
-    names = _Names(lines)
+    names = _Names(lines, [str(made["name"]) for made in inputs.get("objects", ())])
     if "files" in inputs:
         lines.setup += _folder(inputs["files"], lines)
     if target.get("handling"):
@@ -194,11 +173,12 @@ def _handling(chain: list[dict[str, Any]], names: _Names) -> list[str]:
 
 
 class _Names:
-    """Imports the first of several things of one name by that name; the others are written with their modules."""
+    """Imports the first of several things of one name by that name; the others, and those that the test's own
+    variables are called as, are written with their modules."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, variables: Sequence[str] = ()) -> None:
         self._lines = lines
-        self._taken: dict[str, str] = {}
+        self._taken = dict.fromkeys(variables, "")
 
     def imported(self, module: str, qualname: str) -> str:
         """The text by which `module.qualname` is called."""
@@ -210,20 +190,11 @@ class _Names:
         return qualname
 
     def text(self, value: Any) -> str:
-        """A value as it is written; a stand-in and the names of the team's own modules without their modules."""
-        if (
-            isinstance(value, dict)
-            and value.get("$call") == STAND_IN
-            and not value["args"]
-            and not value["kwargs"]
-        ):
-            return f"{self.imported(*_split(STAND_IN))}()"
+        """A value as it is written; stand-ins and the names of the team's own modules without their modules."""
         if isinstance(value, dict) and "." in str(value.get("$name", "")):
             render(value, set())  # refuses what is no name
             return self.imported(*_split(str(value["$name"])))
-        if "'$made'" in repr(value):
-            return pretty(value, _Imported(self, self._lines))
-        return pretty(value, self._lines.imports)
+        return render(value, _Imported(self, self._lines))
 
 
 class _Imported(Naming):

@@ -21,6 +21,7 @@ from fixloop.reproduce.catalogue import Catalogue, OwnClass, Parameter, paramete
 from fixloop.reproduce.observed import first_state
 from fixloop.reproduce.reprs import class_name, expression, function_name, positional, shown
 from fixloop.reproduce.scene import Scene, bare
+from fixloop.reproduce.syntax import FunctionNode
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.usage import (
     accepts,
@@ -29,7 +30,6 @@ from fixloop.reproduce.usage import (
     kept_as,
     keys_read,
     neutral,
-    used_attributes,
 )
 from fixloop.reproduce.values import CUT, FILTERED, REFERENCES, STAND_IN, rebuild
 from fixloop.reproduce.ways import Wanted, Way, cheapest, distinct, variable
@@ -411,7 +411,7 @@ class Filler:
         wanted = Wanted(
             parameter.name, "", parameter.annotation,
             documented((own.node, init), parameter.name),
-            frozenset(used_attributes(init, parameter.name, own.node) if init else ()),
+            frozenset(self.catalogue.used(own, init, parameter.name) if init else ()),
         )  # fmt: skip
         if text is not None:
             return self.ways(text, wanted, depth + 1)
@@ -437,15 +437,29 @@ class Filler:
         free = [p for p in taken if not p.required and p.name not in {q.name for q, _ in fixed}]
         init = self.catalogue.method(own, "__init__")
         for parameter in free if base else ():
-            used = frozenset(used_attributes(init, parameter.name, own.node) if init else ())
+            used = frozenset(self.catalogue.used(own, init, parameter.name) if init else ())
             keys = keys_read(self.stack, {parameter.name, *kept_as(init, parameter.name)}) if init else ()
             for value, cost, said in self._pooled(parameter, used, keys):
                 note = f"{parameter.name} of {own.name}: {said}"
-                yield self._also(base, parameter.name, value, cost, note)  # type: ignore[arg-type]
+                yield self._also(base, parameter.name, Way(value, cost, (note,)))  # type: ignore[arg-type]
+            for way in self._collaborators(parameter, own, init, used):
+                yield self._also(base, parameter.name, way)  # type: ignore[arg-type]
             stand_in = {"$call": STAND_IN, "args": [], "kwargs": {}}
             cost = 9 if parameter.default == "None" else 16
             note = f"{parameter.name} of {own.name}: a stand-in"
-            yield self._also(base, parameter.name, stand_in, cost, note)  # type: ignore[arg-type]
+            yield self._also(base, parameter.name, Way(stand_in, cost, (note,)))  # type: ignore[arg-type]
+
+    def _collaborators(
+        self, parameter: Parameter, own: OwnClass, init: FunctionNode | None, used: frozenset[str]
+    ) -> Iterator[Way]:
+        """An object of the team's own that an optional parameter is meant for, where annotation, documentation or use
+        say so: what code asks of a stand-in may never end."""
+        if parameter.default != "None":
+            return
+        documents = documented((own.node, init), parameter.name)
+        wanted = Wanted(parameter.name, "", parameter.annotation, documents, used)
+        for way in list(self._by_type(wanted, DEPTH - 1))[:FITTING]:
+            yield replace(way, cost=way.cost + 4)
 
     def _pooled(
         self, parameter: Parameter, used: frozenset[str], keys: Sequence[str]
@@ -464,15 +478,12 @@ class Filler:
         yield from fitting[:FITTING]
         yield from sorted(keyed, key=lambda one: one[1])[:KEYED]
 
-    def _also(self, base: Way, name: str, value: Any, cost: int, note: str) -> Way:
+    def _also(self, base: Way, name: str, way: Way) -> Way:
+        """The object that `base` makes, with one argument more."""
         made = base.objects[-1]
-        kwargs = {**made["kwargs"], name: value}
-        return Way(
-            base.value,
-            base.cost + cost,
-            (*base.notes, note),
-            (*base.objects[:-1], {**made, "kwargs": kwargs}),
-        )
+        whole = {**made, "kwargs": {**made["kwargs"], name: way.value}}
+        objects = (*base.objects[:-1], *way.objects, whole)
+        return Way(base.value, base.cost + way.cost, (*base.notes, *way.notes), objects)
 
     def _with_state(self, base: Way, own: OwnClass, wanted: Wanted) -> Iterator[Way]:
         """The object, and the object after one method that builds state out of a value that a caller held."""

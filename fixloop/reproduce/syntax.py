@@ -207,3 +207,16 @@ def required(node: FunctionNode) -> set[str]:
     return needed | {
         arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is None
     }
+
+
+def plain_defaults(node: FunctionNode) -> dict[str, tuple[bool | int | float | str | None]]:
+    """The plain defaults of parameters that can be left out, each in a tuple; positional-only ones cannot."""
+    a = node.args
+    given = zip(reversed(a.args), reversed(a.defaults), strict=False)
+    pairs = [*given, *((arg, default) for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True))]
+    return {
+        arg.arg: (default.value,)
+        for arg, default in pairs
+        if isinstance(default, ast.Constant)
+        and (default.value is None or isinstance(default.value, (bool, int, float, str)))
+    }

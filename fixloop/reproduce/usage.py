@@ -26,18 +26,23 @@ _NEUTRAL: tuple[tuple[str, Any], ...] = (
 )  # fmt: skip
 
 
-def used_attributes(node: FunctionNode, name: str, owner: ast.ClassDef | None = None) -> set[str]:
-    """Attributes that a function uses of one of its names; with `owner` also what the class uses of the attribute
-    under which a constructor keeps it."""
-    found = _attributes_of(node, name)
-    kept = kept_as(node, name)
-    for part in ast.walk(owner) if owner and kept else ():
+def used_attributes(node: FunctionNode, name: str) -> set[str]:
+    """Attributes that a function uses of one of its names."""
+    return {used for used in _attributes_of(node, name) if not used.startswith("__")}
+
+
+def handed_on(node: FunctionNode, name: str) -> Iterator[tuple[str, str, int | str]]:
+    """Where a method hands a parameter on: ("self" or "super", the method, the position or keyword there)."""
+    for part in ast.walk(node):
         match part:
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attr), attr=used) if (
-                attr in kept
-            ):
-                found.add(used)
-    return {used for used in found if not used.startswith("__")}
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method)):
+                to = "self"
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=method)):
+                to = "super"
+            case _:
+                continue
+        yield from ((to, method, at) for at, arg in enumerate(part.args) if _is(arg, name))
+        yield from ((to, method, word.arg) for word in part.keywords if word.arg and _is(word.value, name))
 
 
 def kept_as(node: FunctionNode, name: str) -> set[str]:

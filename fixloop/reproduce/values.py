@@ -79,9 +79,10 @@ CONSTANTS: Mapping[str, str] = {
     "datetime.timezone.utc": "datetime.timezone.utc",
     **{f"re.{flag.name}": f"re.{flag.name}" for flag in re.RegexFlag},
 }
-FUNCTION_NAMES = ("copy.copy",)  # functions that have the name of their module
 STAND_IN = "unittest.mock.MagicMock"  # for what the event does not show and the failure does not depend on
 AWAITED = "unittest.mock.AsyncMock"  # the same, for what is awaited
+# Of the standard library, what is written without its module; `copy.copy` is called as its module is.
+ALONE = frozenset({"copy.copy", "types.SimpleNamespace", STAND_IN, AWAITED})
 FUNCTIONS: Mapping[str, str] = {  # without side effects
     "re.compile": "re.compile",
     "MagicMock": STAND_IN,
@@ -110,6 +111,7 @@ _CLASS = re.compile(r"<class '([A-Za-z_][\w.]*)'>")
 SDK_ITEMS = 10  # sentry-sdk keeps ten items of a container and sets no mark (measured with 2.75.0)
 SDK_TEXT = 1024  # … and cuts texts at this length, with "..." at the end
 CUT = ("...", "…")  # how a cut text ends: the SDK's mark, and that of our own bounds
+REPEATED, UNIT = 200, 20  # characters of a text that is written as a product, and of what is repeated in it
 MOST_TEXT = 400_000  # characters of one value
 FILTERED = ("[Filtered]", "[REDACTED]", "[redacted]")
 
@@ -303,6 +305,8 @@ def render(value: Any, imports: set[str]) -> str:
     """A Python expression for a value tree; the modules it needs are added to `imports`."""
     if isinstance(value, list):
         return "[" + ", ".join(render(item, imports) for item in value) + "]"
+    if isinstance(value, str):
+        return _text(value)
     if not isinstance(value, dict):
         return repr(value)
     if "$tuple" in value:
@@ -341,6 +345,15 @@ def render(value: Any, imports: set[str]) -> str:
     return "{" + ", ".join(f"{key!r}: {render(item, imports)}" for key, item in value.items()) + "}"
 
 
+def _text(value: str) -> str:
+    """A text; a very long one that says the same again and again as that, so many times."""
+    if len(value) >= REPEATED:
+        for size in range(1, UNIT + 1):
+            if not len(value) % size and value == value[:size] * (len(value) // size):
+                return f"{value[:size]!r} * {len(value) // size}"
+    return repr(value)
+
+
 def _literal(text: str) -> str:
     """A literal's own text; anything else is refused, for a snapshot comes out of code that is being
     judged."""
@@ -365,7 +378,7 @@ def _named(dotted: str, imports: set[str]) -> str:
         standard and not known
     ):
         raise ValueError(f"{dotted[:80]!r} is not a constructor that is known")
-    if isinstance(imports, Naming) and "." in dotted and (not standard or dotted in FUNCTION_NAMES):
+    if isinstance(imports, Naming) and "." in dotted and (not standard or dotted in ALONE):
         return imports.called(*dotted.rpartition(".")[::2])
     if (
         standard and "." in dotted

@@ -13,7 +13,7 @@ from typing import Any
 
 from fixloop.reproduce.capsules import DEEPEST, shared_nodes, tree_of
 from fixloop.reproduce.catalogue import Catalogue
-from fixloop.reproduce.lines import Lines, pretty
+from fixloop.reproduce.lines import Lines
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.served import ANSWERS, CURSORS, DRAWN, FILES, HELPERS_OF_CLIENTS
 from fixloop.reproduce.typed import Typed
@@ -261,7 +261,7 @@ def _reading(statements: list[dict[str, Any]], lines: Lines) -> list[str]:
     lines.helpers.append(CURSORS)
     makers = sorted({str(one["by"]) for one in statements})
     told = ",\n        ".join(
-        f"({one['sql']!r}, {one['columns']!r}, {pretty([{'$tuple': row} for row in one['rows']], lines.imports)})"
+        f"({one['sql']!r}, {one['columns']!r}, {render([{'$tuple': row} for row in one['rows']], lines.imports)})"
         for one in statements
     )
     return [f"with recorded_rows({makers!r},\n        {told},\n    ):"]
@@ -281,7 +281,7 @@ def _opening(files: Mapping[str, str], lines: Lines) -> list[str]:
     lines.imports |= {"builtins", "contextlib", "io", "os"}
     lines.froms.add(("unittest", "mock"))
     lines.helpers.append(FILES)
-    return [f"with recorded_files({pretty(dict(files), lines.imports)}):"]
+    return [f"with recorded_files({render(dict(files), lines.imports)}):"]
 
 
 def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:

@@ -13,20 +13,26 @@ from typing import Any
 from fixloop.reproduce.clients import client_lines
 from fixloop.reproduce.clock import travelling
 from fixloop.reproduce.interleaving import interleaved_lines
-from fixloop.reproduce.lines import Lines, frame_lines, pretty
+from fixloop.reproduce.layout import laid_out
+from fixloop.reproduce.lines import Lines, frame_lines
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.rows import looking_up
-from fixloop.reproduce.values import renderable
+from fixloop.reproduce.values import render, renderable
 from fixloop.reproduce.world import in_its_world
 
 YESTERDAY = Path(__file__).parent / "yesterday.py"
 
-REFUSED = '''
-def refused(error):
-    """Whether the code under test raised this on purpose: to refuse an input is an answer, too."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
-    return not outside and (last.line or "").startswith("raise ")
+MAY_REFUSE = '''
+@contextlib.contextmanager
+def may_refuse():
+    """An error that the code under test raises on purpose is an answer, too: it refuses the input."""
+    try:
+        yield
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
+        if {other}outside or not (last.line or "").startswith("raise "):
+            raise
 '''
 
 LOADED = '''
@@ -85,11 +91,11 @@ def test_source(
         body += _assertions(recipe, lines, expected, asserted)
     else:
         body += _not_failing(lines, refused_as)
-    function = f"def {name}():\n{indent(chr(10).join(lines.body(body)), '    ')}\n"
+    function = laid_out(f"def {name}():\n{indent(chr(10).join(lines.body(body)), '    ')}\n")
     if framework == "unittest":
         lines.imports.add("unittest")
         function += LOADED.format(name=name)
-    return f'"""{_docstring(doc)}\n"""\n' + _module(lines, function)
+    return f'"""{_docstring(doc)}\n"""\n\n' + _module(lines, function)
 
 
 def assertable(expected: Any) -> bool:
@@ -144,22 +150,16 @@ def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> 
 
 def _not_failing(lines: Lines, refused_as: str | None) -> list[str]:
     """The call; an error that is raised on purpose refuses the input, and is an answer."""
-    lines.imports.add("traceback")
-    lines.helpers.append(REFUSED)
+    lines.imports |= {"contextlib", "traceback"}
     other = f'type(error).__name__ == "{refused_as}" or ' if refused_as else ""
-    return [
-        "try:",
-        indent(lines.result, "    "),
-        "except Exception as error:",
-        f"    if {other}not refused(error):",
-        "        raise",
-    ]
+    lines.helpers.append(MAY_REFUSE.format(other=other))
+    return ["with may_refuse():", indent(lines.result, "    ")]
 
 
 def _equals(lines: Lines, name: str, expected: Any) -> list[str]:
     if isinstance(expected, dict) and "$object" in expected:
         return [f"assert repr({name}) == {expected['repr']!r}"]
-    text = pretty(expected, lines.imports)
+    text = render(expected, lines.imports)
     if expected is None or isinstance(expected, bool):
         return [f"assert {name} is {text}"]
     if _has_mapping(expected):

@@ -120,7 +120,7 @@ def write_reproducer(
     oracle = right.oracle if right is not None else Oracle.NO_CRASH
     expected = right.expected if right is not None else None
     name = "test_" + incident_id.lower().replace("-", "_")
-    doc = _doc(incident_id, found, recipe, right)
+    doc = _doc(incident_id, found, recipe, right, bench.address)
     framework = test_framework(recipe.repo, bench)
     source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found), framework)
     with bench.runner(bench.world()) as runner:
@@ -190,10 +190,13 @@ def _controls(recipe: Recipe) -> dict[str, str]:
     return controls
 
 
-def _doc(incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None) -> str:
-    """The docstring: which incident, what failed, how the test knows what is right, what was guessed."""
+def _doc(incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None, address: str) -> str:
+    """The docstring: which incident and where it is read, what failed, how the test knows what is right, what was
+    guessed."""
     signature = found.signature
     lines = [f"{incident_id}: {signature.type} in {signature.function or 'unknown'}.", ""]
+    if address:
+        lines.append(f"See {address}/incidents/{incident_id}")
     nothing = "Nothing says what is right: only that this failure is gone is asked (oracle no_crash)."
     lines.append(right.why if right is not None else nothing)
     if recipe.yesterday:

@@ -133,6 +133,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         exposed=_exposed(house, incident.project, mirrors),
         asked=asked_of(house, names),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
+        address=house.config.address,
         runs=house.config.runs,
         budget=Budget(house.config.repair_seconds - spent),
         knowledge=knowledge_of(house, incident, events, parts, mirrors, commits),

@@ -100,7 +100,7 @@ def test_a_fix_in_a_library_goes_forward_and_gets_a_test_of_the_librarys_own(tmp
     (own,) = attempt.tests
     assert (own.repo, own.failures, own.runs) == ("library", 20, 20)
     assert "from library.discounts import discounts_for" in own.source
-    assert "assert result == ['loyal-acme']" in own.source
+    assert 'assert result == ["loyal-acme"]' in own.source
 
 
 def test_a_fix_names_the_incidents_that_it_closes_and_the_defect_that_it_leaves(tmp_path: Path) -> None:

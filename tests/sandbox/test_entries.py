@@ -99,7 +99,7 @@ def test_a_job_is_called_with_the_payload_that_the_event_carries(tmp_path: Path,
     )
     assert made.entry == "job"
     assert (
-        "refund({'order': {'euros': 3}}, retries=2)" in made.source or "refund({'order': {}})" in made.source
+        'refund({"order": {"euros": 3}}, retries=2)' in made.source or 'refund({"order": {}})' in made.source
     )
 
 
@@ -108,7 +108,7 @@ def test_what_siblings_take_for_a_missing_key_is_what_is_right(tmp_path: Path, p
     made = written(tmp_path, prepared, {"app/worker.py": WORKER}, crash("KeyError", "'zone'", own))
     assert made.oracle == Oracle.SIBLING_CONTRACT
     assert made.expected == "zone city"
-    assert "assert result == 'zone city'" in made.source
+    assert 'assert result == "zone city"' in made.source
 
 
 def test_a_command_is_started_with_its_own_words(tmp_path: Path, prepared: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_command_is_started_with_its_own_words(tmp_path: Path, prepared: Path)
     argv = {"sys.argv": ["/usr/bin/report", "--divisor", "0"]}
     made = written(tmp_path, prepared, {"app/command.py": COMMAND}, event.model_copy(update={"extra": argv}))
     assert made.entry == "cli"
-    assert "run(main, '--divisor', '0')" in made.source
+    assert 'run(main, "--divisor", "0")' in made.source
 
 
 def test_an_upload_has_the_content_that_a_decoder_was_given(tmp_path: Path, prepared: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_upload_has_the_content_that_a_decoder_was_given(tmp_path: Path, prep
     event = crash("UnicodeDecodeError", message, own, decoder, request=request)
     made = written(tmp_path, prepared, {"app/web.py": UPLOADS}, event, f"flask=={version('flask')}")
     assert made.entry == "http"
-    assert "io.BytesIO(b'M1;Schl\\xfcssel\\n')" in made.source
+    assert 'io.BytesIO(b"M1;Schl\\xfcssel\\n")' in made.source
     assert made.guessed == ("the content of list: bytes that a frame shows",)
 
 
@@ -149,5 +149,5 @@ def test_the_clock_stands_at_the_incident_where_the_season_matters(tmp_path: Pat
         update={"timestamp": datetime(2024, 1, 15, 8, 30, tzinfo=UTC)}
     )
     made = written(tmp_path, prepared, {"app/seasons.py": SEASONS}, event)
-    assert "with time_machine.travel('2024-01-15T08:30:00+00:00', tick=False):" in made.source
+    assert 'with time_machine.travel("2024-01-15T08:30:00+00:00", tick=False):' in made.source
     assert made.controls["time"] == "2024-01-15T08:30:00+00:00"

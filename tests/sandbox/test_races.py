@@ -152,8 +152,8 @@ def test_two_completions_of_one_job_become_a_test_that_forces_their_schedule(tmp
     written = lost(tmp_path).reproducer
     assert written is not None
     assert (written.entry, written.failures, written.same_failure) == ("http", written.runs, True)
-    assert "Job.objects.create(id=7, worker=worker, title='x')" in written.source
-    assert "before='Completion.objects.create(job=found)'" in written.source
+    assert 'Job.objects.create(id=7, worker=worker, title="x")' in written.source
+    assert 'before="Completion.objects.create(job=found)"' in written.source
     assert written.oracle == Oracle.INVARIANT
     assert "assert status == 409, body" in written.source
     assert "explored" in written.controls["schedule"]
@@ -182,7 +182,7 @@ def test_a_mapping_that_changes_while_another_request_walks_it_is_forced_by_the_
     attempt = run_loop(tmp_path, [history], event, requirements=f"flask=={version('flask')}").attempt
     assert attempt.reproducer is not None, attempt.said
     assert attempt.reproducer.failures == attempt.reproducer.runs
-    assert "before='total += cents'" in attempt.reproducer.source
+    assert 'before="total += cents"' in attempt.reproducer.source
     assert attempt.reproducer.oracle == Oracle.INVARIANT
 
 
@@ -230,6 +230,6 @@ def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None
     attempt = run_loop(tmp_path, [history], event, close, requirements=pins).attempt
     assert attempt.reproducer is not None, attempt.said
     assert attempt.reproducer.failures == attempt.reproducer.runs
-    held = "together(call_once, call_once, at='if not await paid(request):')"
+    held = 'together(call_once, call_once, at="if not await paid(request):")'
     assert held in attempt.reproducer.source
     assert "assert status == 409, body" in attempt.reproducer.source

@@ -247,7 +247,7 @@ def test_an_asynchronous_function_is_left_only_where_it_awaits() -> None:
 def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neighbour() -> None:
     twice = POST.model_copy(update={"schedule": {"before": "x = 1", "lines": 3}})
     source = write.test_source(twice, "test_inc_1", "INC-1.", {"$tuple": [409, ""]}, True, None, "pytest")
-    assert "worse(interleaved(call_once, call_once, before='x = 1'))" in source
+    assert 'worse(interleaved(call_once, call_once, before="x = 1"))' in source
     assert "assert status == 409, body" in source
     compile(source, "test_inc_1.py", "exec")
     explored = [one.schedule["before"] for one in neighbours(twice)[:3] if one.schedule]
@@ -258,7 +258,7 @@ def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neigh
 def test_a_stopped_clock_holds_for_all_of_the_test() -> None:
     late = stopped(POST, MOMENT)
     source = write.test_source(late, "test_inc_1", "INC-1.", None, False, None, "pytest")
-    assert "    with time_machine.travel('2026-11-20T11:47:36+00:00', tick=False):\n" in source
+    assert '    with time_machine.travel("2026-11-20T11:47:36+00:00", tick=False):\n' in source
     compile(source, "test_inc_1.py", "exec")
     assert late.preload[0] == "time_machine"
     assert reads_clock(["start = timezone.now()"])
