@@ -15,10 +15,12 @@ from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.blocks import Block, by_file, parse, undo, unified
+from fixloop.changes.clues import missing_names
+from fixloop.changes.evidence import names_changed
+from fixloop.changes.kinds import runs
 from fixloop.changes.outline import outline
 from fixloop.forerunners import Forerunner, forerunners, put_there, wanted
 from fixloop.oracle import Meaning, Reading, read
-from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
@@ -185,20 +187,44 @@ class Prover:
     def _refuted(self, change: CandidateChange, said: str) -> tuple[ChangeVerdict, str, Cause | None]:
         """Refuted, unless the change is in code that production ran and the call does not: a call that begins inside,
         with the values that were wrong already, says nothing of those who handed them over."""
-        place = self._unrun_place(change)
+        place = self._unrun_place(change) or self._dropped(change)
         if place is None:
             return ChangeVerdict.REFUTED, said, None
-        return ChangeVerdict.UNTESTED, f"it touches {place}, and the reproducer begins behind that", None
+        return ChangeVerdict.UNTESTED, f"it {place}, which the reproducer does not run", None
 
     def _unrun_place(self, change: CandidateChange) -> str | None:
         """A function of the trace that the change touches and that the call does not run."""
-        unrun = [one for one in self._unrun if one.location.repo == change.repo]
-        if not unrun:
-            return None
+        own = [one for one in self._situation.first.own if (one.frame.function or "<").isidentifier()]
+        called = _called(self._ran) if len(own) > 1 else set()
         names: dict[str, set[str]] = {}
-        for one in unrun:
-            names.setdefault(_file(one.location.path), set()).add(one.frame.function or "")
-        return self._touched(change.repo, change.commit, names)
+        for one in own:
+            if one.location.repo == change.repo and one.frame.function not in called and called:
+                names.setdefault(_file(one.location.path), set()).add(one.frame.function or "")
+        place = self._touched(change.repo, change.commit, names) if names else None
+        return place and f"touches {place}"
+
+    def _dropped(self, change: CandidateChange) -> str | None:
+        """Where the change takes away the very name that is missing, in a module that the call does not load a function
+        of: what made the value, and not what read it."""
+        mirror = self._bench.repositories.get(change.repo)
+        missing = missing_names(self._situation)
+        hunks = mirror.history.hunks([change.commit]).get(change.commit, []) if missing else []
+        added, removed = names_changed(hunks, missing)
+        for hunk in hunks:
+            lost = names_changed([hunk], tuple(removed - added))[1]
+            module = self._situation.module_name(change.repo, hunk.path)
+            if (
+                lost
+                and runs(hunk.path)
+                and module not in {call.partition(":")[0] for call in self._ran.calls}
+            ):
+                return f"takes {', '.join(sorted(lost))} out of {hunk.path}"
+        return None
+
+    @cached_property
+    def _ran(self) -> Outcome:
+        """What the call does at the release."""
+        return self._run(self._bench.world())[1]
 
     def _touched(self, repo: str, commit: str, names: Mapping[str, Collection[str]]) -> str | None:
         """A function among `names` (by the name of its file) that a commit touches."""
@@ -211,15 +237,6 @@ class Prover:
                 if place.name in wanted_here and place.start <= last and hunk.new_start <= place.end:
                     return place.qualname
         return None
-
-    @cached_property
-    def _unrun(self) -> list[OwnFrame]:
-        """The frames of the trace whose functions the call does not run at the release."""
-        own = [one for one in self._situation.first.own if (one.frame.function or "<").isidentifier()]
-        if len(own) < 2:
-            return []
-        called = _called(self._run(self._bench.world())[1])
-        return [one for one in own if one.frame.function not in called]
 
     def _flip(
         self, change: CandidateChange, parent: str, before: Reading, outcome: Outcome, after: Reading

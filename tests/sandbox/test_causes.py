@@ -168,6 +168,37 @@ def test_a_change_of_who_handed_the_value_over_is_not_refuted_by_a_call_that_beg
     assert done.verdict("app", 1) == "untested"
 
 
+READER = '''"""Jobs."""
+
+
+def shipped(job):
+    """Tell the customer."""
+    return "to " + str(job["customer_id"])
+'''
+
+
+def test_who_made_the_records_without_a_field_is_not_refuted_by_a_call_that_is_given_one(
+    tmp_path: Path,
+) -> None:
+    maker = '"""Events."""\n\n\ndef shipped(customer):\n    return {"customer_id": customer["id"]}\n'
+    history = History("app", [
+        ("Start", "2024-01-01", {"app/__init__.py": "", "app/jobs.py": READER, "app/events.py": maker}),
+        ("Events carry the customer", "2024-06-01", {
+            "app/events.py": maker.replace('{"customer_id": customer["id"]}', '{"customer": customer}'),
+        }),
+        ("Say it better", "2024-06-02", {"app/jobs.py": READER.replace("Tell the", "Tell a")}),
+    ])  # fmt: skip
+    line = 'return "to " + str(job["customer_id"])'
+    event = crash("KeyError", "'customer_id'", frame(
+        READER, "app/jobs.py", "shipped", line, job={"customer": {"id": "7"}},
+    ))  # fmt: skip
+    done = run_loop(tmp_path, [history], event)
+    assert done.verdict("app", 1) == "untested"
+    assert done.verdict("app", 2) == "refuted"
+    told = [c.said for c in done.attempt.changes if c.commit == done.commits["app"][1]]
+    assert told == ["it takes customer_id out of app/events.py, which the reproducer does not run"]
+
+
 HANDLES = '''"""Names."""
 
 
