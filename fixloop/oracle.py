@@ -21,6 +21,8 @@ _PLACE = re.compile(
     r" \((?:/[^()]*|unknown location)\)"
 )  # where an interpreter keeps its modules is nobody's business
 
+_ASKED = re.compile(r"missing \d+ required")  # arguments
+
 
 class Meaning(StrEnum):
     SAME = "same"  # the incident's failure
@@ -84,6 +86,8 @@ def _raised(error: Raised, own_modules: frozenset[str]) -> Reading:
         own = error.missing.partition(".")[0] in {name.partition(".")[0] for name in own_modules}
         return Reading(Meaning.ABSENT if own else Meaning.BROKEN, said)
     last = str(error.last.get("path", ""))
+    if last == CALL_PATH and error.type == "TypeError" and _ASKED.search(error.message):
+        return Reading(Meaning.OTHER, said)  # it is there, and was called otherwise
     if last == CALL_PATH and error.type in ("AttributeError", "TypeError", "ImportError", "NameError"):
         return Reading(Meaning.ABSENT, said)
     if _on_purpose(error):

@@ -8,19 +8,25 @@ in another way is `fails_otherwise`, and the search goes on behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from fixloop.bench import Bench
 from fixloop.blocks import Block, by_file, parse, undo, unified
+from fixloop.changes.clues import missing_names
+from fixloop.changes.evidence import names_changed
+from fixloop.changes.kinds import runs
+from fixloop.changes.outline import outline
+from fixloop.forerunners import Forerunner, forerunners, put_there, wanted
 from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal
-from fixloop.reproduce.yesterday import speaks_of
-from fixloop.reverting import moves, put_back, take_out
+from fixloop.reproduce.yesterday import how_old
+from fixloop.reverting import differing, moves, put_back, take_out
 from fixloop.running.runner import Outcome
 from fixloop.running.worlds import World
 from fixloop.situation import Situation, is_test
@@ -84,9 +90,11 @@ class Prover:
 
     def __init__(self, situation: Situation, reproduction: Reproduction, bench: Bench) -> None:
         self._situation, self._reproduction, self._bench = situation, reproduction, bench
-        self._recipe = reproduction.recipe
-        self._source = call_source(self._recipe)
+        self._older: list[Forerunner] = []  # where names of the call stand at older commits
+        self._of_no_use: set[int] = set()  # ages whose names, put back, make another failure of the release's
+        self._go_by(reproduction.recipe)
         self._modules = frozenset(situation.modules)
+        self._leaves = {module.rpartition(".")[2] for module in self._modules}
         self._known = {repo.name: _Known() for repo in bench.layout.repositories}
         self._runs = 0
 
@@ -169,12 +177,66 @@ class Prover:
         known = self._known[change.repo]
         for good in known.good:
             if good == change.commit or mirror.is_ancestor(change.commit, good):
-                return ChangeVerdict.REFUTED, f"at {good[:9]}, which has this change, it still worked", None
+                return self._refuted(change, f"at {good[:9]}, which has this change, it still worked")
         before, outcome = self._at(change.repo, parent)
         if before.meaning == Meaning.SAME:
-            return ChangeVerdict.REFUTED, "its parent fails the same way", None
+            return self._refuted(change, "its parent fails the same way")
         after, _ = self._at(change.repo, change.commit)
         return self._flip(change, parent, before, outcome, after)
+
+    def _refuted(self, change: CandidateChange, said: str) -> tuple[ChangeVerdict, str, Cause | None]:
+        """Refuted, unless the change is in code that production ran and the call does not: a call that begins inside,
+        with the values that were wrong already, says nothing of those who handed them over."""
+        place = self._unrun_place(change) or self._dropped(change)
+        if place is None:
+            return ChangeVerdict.REFUTED, said, None
+        return ChangeVerdict.UNTESTED, f"it {place}, which the reproducer does not run", None
+
+    def _unrun_place(self, change: CandidateChange) -> str | None:
+        """A function of the trace that the change touches and that the call does not run."""
+        own = [one for one in self._situation.first.own if (one.frame.function or "<").isidentifier()]
+        called = _called(self._ran) if len(own) > 1 else set()
+        names: dict[str, set[str]] = {}
+        for one in own:
+            if one.location.repo == change.repo and one.frame.function not in called and called:
+                names.setdefault(_file(one.location.path), set()).add(one.frame.function or "")
+        place = self._touched(change.repo, change.commit, names) if names else None
+        return place and f"touches {place}"
+
+    def _dropped(self, change: CandidateChange) -> str | None:
+        """Where the change takes away the very name that is missing, in a module that the call does not load a function
+        of: what made the value, and not what read it."""
+        mirror = self._bench.repositories.get(change.repo)
+        missing = missing_names(self._situation)
+        hunks = mirror.history.hunks([change.commit]).get(change.commit, []) if missing else []
+        added, removed = names_changed(hunks, missing)
+        for hunk in hunks:
+            lost = names_changed([hunk], tuple(removed - added))[1]
+            module = self._situation.module_name(change.repo, hunk.path)
+            if (
+                lost
+                and runs(hunk.path)
+                and module not in {call.partition(":")[0] for call in self._ran.calls}
+            ):
+                return f"takes {', '.join(sorted(lost))} out of {hunk.path}"
+        return None
+
+    @cached_property
+    def _ran(self) -> Outcome:
+        """What the call does at the release."""
+        return self._run(self._bench.world())[1]
+
+    def _touched(self, repo: str, commit: str, names: Mapping[str, Collection[str]]) -> str | None:
+        """A function among `names` (by the name of its file) that a commit touches."""
+        mirror = self._bench.repositories.get(repo)
+        for hunk in mirror.history.hunks([commit]).get(commit, ()):
+            wanted_here = names.get(_file(hunk.path), ())
+            places = outline(hunk.path, mirror.text(commit, hunk.path) or "") if wanted_here else []
+            for place in places:
+                last = hunk.new_start + max(hunk.new_lines, 1) - 1
+                if place.name in wanted_here and place.start <= last and hunk.new_start <= place.end:
+                    return place.qualname
+        return None
 
     def _flip(
         self, change: CandidateChange, parent: str, before: Reading, outcome: Outcome, after: Reading
@@ -186,14 +248,21 @@ class Prover:
             verdict = ChangeVerdict.NOT_RUNNABLE if broken else ChangeVerdict.FAILS_OTHERWISE
             return verdict, f"the parent {before.said}, the change {after.said}", None
         if before.meaning == Meaning.ABSENT:
-            return (
-                ChangeVerdict.INTRODUCED_WITH_FEATURE,
-                f"the parent {before.said}: it came with the feature",
-                None,
-            )
+            moved = self._follow(change, parent)
+            if not moved:
+                return (
+                    ChangeVerdict.INTRODUCED_WITH_FEATURE,
+                    f"the parent {before.said}: it came with the feature",
+                    None,
+                )
+            before, outcome = self._at(change.repo, parent)
+            there = ", ".join(map(str, moved))
+            if before.meaning == Meaning.SAME:
+                return ChangeVerdict.REFUTED, f"its parent fails the same way, where it is {there}", None
+            before = replace(before, said=f"{before.said}, where it is {there}")
         if before.meaning == Meaning.BROKEN:
             return ChangeVerdict.NOT_RUNNABLE, f"the parent {before.said}", None
-        if before.meaning == Meaning.OTHER:
+        if before.meaning != Meaning.GOOD:
             return ChangeVerdict.FAILS_OTHERWISE, f"the parent {before.said}", None
         cause = Cause(change, before.expected, parent)
         if not self._reaches(outcome):
@@ -218,36 +287,71 @@ class Prover:
         cause = Cause(proven, before.expected, parent, taken.texts, taken.diff, taken.whole)
         return ChangeVerdict.PROVEN, said, cause
 
+    def _follow(self, change: CandidateChange, parent: str) -> list[Forerunner]:
+        """Where what the call uses stood before a change that brought the names of today. The call finds it there from
+        then on, so that the search goes on behind a move or a renaming."""
+        mirror = self._bench.repositories.get(change.repo)
+        modules = [
+            {
+                self._situation.module_name(change.repo, path): path
+                for path in mirror.paths(commit)
+                if path.endswith(".py") and not is_test(path)
+            }
+            for commit in (parent, change.commit)
+        ]
+        known = {(one.module, one.name): (one.older, one.was) for one in self._older}
+        names = {known.get(name, name): name for name in wanted(call_source(self._recipe))}
+        found = [
+            Forerunner(*names[one.module, one.name], one.older, one.was)
+            for one in forerunners(list(names), mirror, parent, change.commit, *modules)
+        ]
+        new = [one for one in found if one not in self._older]
+        if new:
+            self._older += new
+            self._go_by(self._recipe)
+            for of in self._known.values():
+                of.readings = {
+                    at: read for at, read in of.readings.items() if read[0].meaning != Meaning.ABSENT
+                }
+        return found
+
     def _lasts(self, change: CandidateChange, taken: _Taken) -> bool:
-        """Whether the failure was there all the time: at every commit since the change that touched what was put back.
-        One that was mended meanwhile and came back is another change's doing."""
+        """Whether the failure was there all the time: at every commit since the change that touched the functions which
+        were put back, and at some of the others of their files. One that was mended meanwhile and came back is another
+        change's doing."""
         mirror = self._bench.repositories.get(change.repo)
         release = self._bench.layout.repo(change.repo).commit
         paths = {*taken.texts, *(block.path for block in taken.blocks)}
+        names = {
+            _file(path): differing(mirror.text(release, path), text) for path, text in taken.texts.items()
+        }
         since = [
             info.sha
             for info in mirror.log(release)
             if paths & set(info.files) and info.sha not in (change.commit, release)
             and mirror.is_ancestor(change.commit, info.sha)
         ]  # fmt: skip
-        if len(since) > SINCE:
+        touching = [sha for sha in since if self._touched(change.repo, sha, names)]
+        if len(touching) > SINCE:
             return False
+        others = [sha for sha in since if sha not in touching]
+        room = SINCE - len(touching)
+        spread = others[:: -(-len(others) // room)] if room and others else []
         return all(
             not self._bench.budget.tight and self._at(change.repo, sha)[0].meaning == Meaning.SAME
-            for sha in since
+            for sha in (*touching, *spread)
         )
 
     def _reaches(self, outcome: Outcome) -> bool:
-        wanted = self._reproduction.signature.function
-        if wanted is None or wanted.startswith("<"):
+        failing = self._reproduction.signature.function
+        if failing is None or failing.startswith("<"):
             own = self._situation.first.own
             names = [
                 f.frame.function for f in own if f.frame.function and not f.frame.function.startswith("<")
             ]
-            wanted = names[-1].rpartition(".")[2] if names else None
-        return wanted is None or any(
-            call.rpartition(":")[2].rpartition(".")[2] == wanted for call in outcome.calls
-        )
+            failing = names[-1].rpartition(".")[2] if names else None
+        called = {failing, *(one.was for one in self._older if one.name == failing)}
+        return failing is None or bool(called & _called(outcome))
 
     def _at(self, repo: str, commit: str) -> tuple[Reading, Outcome]:
         known = self._known[repo]
@@ -263,21 +367,23 @@ class Prover:
         are put back for all worlds from then on, if the release still fails the same way with them."""
         reading, outcome = self._run(world)
         error = outcome.exception
-        if self._recipe.yesterday or error is None or reading.meaning in (Meaning.SAME, Meaning.GOOD):
+        if error is None or reading.meaning in (Meaning.SAME, Meaning.GOOD):
             return reading, outcome
-        if not speaks_of(error.type, error.message):
+        age, kept = how_old(error.type, error.message), self._recipe
+        elsewhere = error.missing is not None and age > 1 and error.missing not in self._leaves
+        if age <= kept.yesterday or age in self._of_no_use or elsewhere:
             return reading, outcome
-        kept = self._recipe
-        self._go_by(kept.model_copy(update={"yesterday": True}))
+        self._go_by(kept.model_copy(update={"yesterday": age}))
         if self._run(self._bench.world())[0].meaning != Meaning.SAME:
             self._go_by(kept)
+            self._of_no_use.add(age)
             return reading, outcome
         for known in self._known.values():
             known.readings.clear()
         return self._run(world)
 
     def _go_by(self, recipe: Recipe) -> None:
-        self._recipe, self._source = recipe, call_source(recipe)
+        self._recipe, self._source = recipe, call_source(recipe, before=put_there(self._older))
 
     def _run(self, world: World) -> tuple[Reading, Outcome]:
         """Run twice in a world: what differs between two runs is no answer."""
@@ -409,6 +515,16 @@ class Prover:
                 break
             at = info.parents[0]
         return line
+
+
+def _file(path: str) -> str:
+    """The name of a file, which a move leaves as it is."""
+    return path.rpartition("/")[2]
+
+
+def _called(outcome: Outcome) -> set[str]:
+    """The bare names of the own functions that a run called."""
+    return {call.rpartition(":")[2].rpartition(".")[2] for call in outcome.calls}
 
 
 def candidate(bench: Bench, repo: str, sha: str, why: str, score: float = 0.0) -> CandidateChange:

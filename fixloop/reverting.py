@@ -117,6 +117,13 @@ def put_back(
     return result or None
 
 
+def differing(text: str | None, other: str | None) -> set[str]:
+    """The bare names of the functions that read otherwise, by their grammar, in two texts of a file."""
+    trees = [parse(one) if one is not None else None for one in (text, other)]
+    one, two = ({f.qualname: ast.dump(f.node) for f in functions(tree)} if tree else {} for tree in trees)
+    return {name.rpartition(".")[2] for name in {*one, *two} if one.get(name) != two.get(name)}
+
+
 def _put_back(ours: str, base: str, theirs: str) -> str | None:
     trees = [parse(text) for text in (ours, base, theirs)]
     if trees[0] is None or trees[1] is None or trees[2] is None:

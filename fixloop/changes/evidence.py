@@ -293,7 +293,7 @@ class _Search:
         for sha, hunks in self._history.hunks(chosen).items():
             running = [hunk for hunk in hunks if runs(hunk.path)]
             suspect = Suspect(changes[sha], tuple(files[sha]), hunks=running)
-            added, removed = names_changed(suspect, self._clues.names)
+            added, removed = names_changed(suspect.hunks, self._clues.names)
             if added != removed:
                 self._suspects[sha] = suspect
 
@@ -381,12 +381,11 @@ def identifiers_of(suspects: Iterable[Suspect]) -> Counter[str]:
     return Counter(word for suspect in suspects for word in suspect.identifiers)
 
 
-def names_changed(suspect: Suspect, names: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Which of the names stand in lines that the change added, and which in lines that it took away."""
-    added = {name for name in names for hunk in suspect.hunks if any(_has(line, name) for line in hunk.added)}
-    removed = {
-        name for name in names for hunk in suspect.hunks if any(_has(line, name) for line in hunk.removed)
-    }
+def names_changed(hunks: Iterable[Hunk], names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Which of the names stand in lines that hunks added, and which in lines that they took away."""
+    lines = [(hunk.added, hunk.removed) for hunk in hunks] if names else []
+    added = {name for name in names if any(_has(line, name) for new, _ in lines for line in new)}
+    removed = {name for name in names if any(_has(line, name) for _, old in lines for line in old)}
     return added, removed
 
 

@@ -157,7 +157,7 @@ def _by_words(clues: Clues, suspects: Sequence[Suspect], table: Mapping[str, Vec
         vector = table[one.change.sha]
         if total:
             vector["words"] = sum(rarity[word] for word in clues.words & one.identifiers) / total
-        added, removed = names_changed(one, clues.names)
+        added, removed = names_changed(one.hunks, clues.names)
         vector["drops"] = float(bool(removed - added))
         vector["begins"] = float(bool(added - removed))
         vector["handles"] = float(bool(added & removed))

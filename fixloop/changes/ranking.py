@@ -96,7 +96,7 @@ def _drifts(
     for presence in presences:
         name = presence.field.rpartition(".")[2]
         for one in listed:
-            added, removed = names_changed(one.suspect, clues.names)
+            added, removed = names_changed(one.suspect.hunks, clues.names)
             if name in added - removed:
                 records = records_in_tests(*places[one.repo], name, presence.siblings)
                 place = (one.repo, one.suspect.change.sha)

@@ -49,7 +49,7 @@ def _for(suspect: Suspect, scene: Scene, clues: Clues) -> Iterator[str]:
 
 
 def _names(suspect: Suspect, clues: Clues) -> Iterator[str]:
-    added, removed = names_changed(suspect, clues.names)
+    added, removed = names_changed(suspect.hunks, clues.names)
     if removed - added:
         yield f"drops {', '.join(sorted(removed - added))}"
     if added - removed:

@@ -36,7 +36,7 @@ class Recipe(Value):
     repeat: int = (
         1  # the same call this many times in one run: state that builds up (a cache) is part of the failure
     )
-    yesterday: bool = False  # run with the names that newer Pythons have removed (see `yesterday`)
+    yesterday: int = 0  # run with names put back: 1, those that newer Pythons removed; 2, Python 2's as well
     now: str | None = None  # the moment, ISO 8601, at which the clock stands
     schedule: dict[str, Any] | None = (
         None  # {"before", "lines"}: twice at once, or with the inputs "other" (see `interleaving`)

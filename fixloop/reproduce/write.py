@@ -57,14 +57,16 @@ def keeps(expected, actual):
 '''
 
 
-def call_source(recipe: Recipe, *, lookups: bool = False) -> str:
+def call_source(recipe: Recipe, *, lookups: bool = False, before: str = "") -> str:
     """A module with `call()`: does it, and returns the value (http: status and body); with `lookups` the rows that
-    were looked up in vain (see `rows`)."""
+    were looked up in vain (see `rows`). `before` is text that stands before its imports."""
     lines = lines_of(recipe)
     last = looking_up(lines) if lookups else [f"return {lines.result}"]
     body = lines.body([*_repeated(recipe, lines), *last])
-    source = _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
-    return f"{YESTERDAY.read_text('utf-8')}\n\nrestore()\n{source}" if recipe.yesterday else source
+    source = before + _module(lines, f"def call():\n{indent(chr(10).join(body), '    ')}\n")
+    if not recipe.yesterday:
+        return source
+    return f"{YESTERDAY.read_text('utf-8')}\n\nrestore({recipe.yesterday})\n{source}"
 
 
 def is_call(recipe: Recipe) -> bool:

@@ -7,14 +7,21 @@ standard library, and changes nothing that is still there: what a newer Python h
 from __future__ import annotations
 
 import base64
+import builtins
 import collections
 import collections.abc
 import contextlib
 import fractions
+import functools
 import html
 import importlib
+import importlib.abc
+import importlib.util
 import inspect
+import itertools
 import math
+import operator
+import string
 import sys
 import threading
 import time
@@ -34,8 +41,8 @@ _GONE = {
 }
 
 
-def restore() -> None:
-    """Put back what is missing."""
+def restore(age: int = 1) -> None:
+    """Put back what is missing; of the age of 2 what Python 2 had, too."""
     for name in ("Mapping", "MutableMapping", "Sequence", "MutableSequence", "Set", "MutableSet", "Iterable",
                  "Iterator", "Callable", "Hashable", "Sized", "Container", "Generator", "Awaitable", "Coroutine",
                  "KeysView", "ItemsView", "ValuesView", "MappingView", "ByteString"):  # fmt: skip
@@ -55,6 +62,72 @@ def restore() -> None:
     _put(_module("cgi"), "escape", html.escape)
     sys.modules.setdefault("xml.etree.cElementTree", _module("xml.etree.ElementTree"))
     _modules_that_are_gone()
+    if age > 1:
+        _names_of_two()
+
+
+# Python 2's names: what they stood for, and where they are now.
+_BUILTINS: dict[str, Any] = {
+    "unicode": str, "basestring": str, "long": int, "unichr": chr, "xrange": range, "raw_input": input, "file": open,
+    "buffer": memoryview, "reduce": functools.reduce, "cmp": lambda one, other: (one > other) - (one < other),
+}  # fmt: skip
+_TYPES: dict[str, Any] = {
+    "BooleanType": bool, "StringType": str, "UnicodeType": str, "IntType": int, "LongType": int, "FloatType": float,
+    "ListType": list, "DictType": dict, "TupleType": tuple, "TypeType": type, "ClassType": type, "ObjectType": object,
+    "InstanceType": object, "StringTypes": (str,),
+}  # fmt: skip
+_MEMBERS: dict[Any, dict[str, Any]] = {
+    operator: {"div": operator.truediv, "isCallable": callable},
+    sys: {"maxint": sys.maxsize},
+    itertools: {"izip": zip, "imap": map, "ifilter": filter, "izip_longest": itertools.zip_longest},
+    string: {name: getattr(string, f"ascii_{name}") for name in ("letters", "lowercase", "uppercase")},
+}
+_NAMES_OF_TWO = {*_TYPES, *(name for members in _MEMBERS.values() for name in members)}
+
+
+def _names_of_two() -> None:
+    """What Python 2 had, as names only: its texts and its division are another matter."""
+    for name, value in _BUILTINS.items():
+        _put(builtins, name, value)
+    for name, value in _TYPES.items():
+        _put(types, name, value)
+    for owner, members in _MEMBERS.items():
+        for name, value in members.items():
+            _put(owner, name, value)
+    sys.meta_path.append(_Beside())
+
+
+class _Beside:
+    """`import beside` in a package meant the module beside it."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The module of that name in the package of whoever imports, where nothing else has the name."""
+        if path is not None or "." in name:
+            return None
+        frame = sys._getframe(1)
+        while frame is not None and "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back  # type: ignore[assignment]
+        package = frame.f_globals.get("__package__") if frame is not None else None
+        beside = importlib.util.find_spec(f"{package}.{name}") if package else None
+        if beside is None:
+            return None
+        whole = importlib.import_module(beside.name)
+        return importlib.util.spec_from_loader(name, _Ready(whole))
+
+
+class _Ready(importlib.abc.Loader):
+    """Loads a module that is there already."""
+
+    def __init__(self, module: Any) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, spec: Any) -> Any:
+        """The module itself."""
+        return self._module
+
+    def exec_module(self, module: Any) -> None:
+        """It has run already, and keeps the name that it has."""
+        module.__spec__ = self._spec
 
 
 def _put(owner: Any, name: str, value: Any) -> None:
@@ -134,17 +207,20 @@ def _strtobool(value: str) -> int:
     raise ValueError(f"invalid truth value {value!r}")
 
 
-def speaks_of(error: str, message: str) -> bool:
-    """Whether an error says that a name of the standard library is not there (any more)."""
-    if error not in ("ImportError", "ModuleNotFoundError", "AttributeError"):
-        return False
+def how_old(error: str, message: str) -> int:
+    """Whose names an error misses: 1, those of an older Python 3; 2, Python 2's, or a module that stands beside the one
+    which imports it, where only Python 2 looked; 0, no such names."""
     words = message.replace('"', "'").split("'")[1::2]
-    if message.startswith("No module named") and words:
-        return words[0] in _GONE or words[0].partition(".")[0] in _GONE
+    if error == "NameError":
+        return 2 * bool(words and words[0] in _BUILTINS)
+    if error not in ("ImportError", "ModuleNotFoundError", "AttributeError") or not words:
+        return 0
+    if message.startswith("No module named"):
+        if words[0] in _GONE or words[0].partition(".")[0] in _GONE:
+            return 1
+        return 2 * words[0].isidentifier()
     if message.startswith("cannot import name") and len(words) > 1:
-        return words[1].partition(".")[0] in sys.stdlib_module_names
-    return (
-        message.startswith("module ")
-        and bool(words)
-        and words[0].partition(".")[0] in sys.stdlib_module_names
-    )
+        return int(words[1].partition(".")[0] in sys.stdlib_module_names)
+    if not message.startswith("module ") or words[0].partition(".")[0] not in sys.stdlib_module_names:
+        return 0
+    return 2 if len(words) > 1 and words[1] in _NAMES_OF_TWO else 1

@@ -111,6 +111,94 @@ def test_behind_a_parent_that_fails_in_another_way_the_search_goes_on(tmp_path: 
     assert done.verdict("app", 1) == "proven"
 
 
+LABELS = ORDERS.replace("Orders.", "Labels.")
+
+
+def test_behind_a_move_the_change_is_proven_that_did_it_and_not_the_move(tmp_path: Path) -> None:
+    history = History("app", [
+        ("Start", "2024-01-01", {**BASE, "app/orders.py": "NOTHING = 1\n", "app/labels.py": LABELS}),
+        ("Display names", "2024-01-20", {"app/names.py": NAMES_BAD}),
+        ("Labels are of orders", "2024-02-01", {"app/labels.py": None, "app/orders.py": ORDERS}),
+    ])  # fmt: skip
+    done = run_loop(tmp_path, [history], label_crash())
+    assert done.verdict("app", 1) == "proven"
+    assert done.verdict("app", 2) in ("refuted", "untested")
+
+
+def test_a_module_beside_the_importing_one_is_found_as_python_2_found_it(tmp_path: Path) -> None:
+    beside = ORDERS.replace("from app.names import full_name", "from names import full_name")
+    history = History("app", [
+        ("Start", "2024-01-01", {**BASE, "app/orders.py": beside}),
+        ("Display names", "2024-01-20", {"app/names.py": NAMES_BAD}),
+        ("Say where from", "2024-02-01", {"app/orders.py": ORDERS}),
+    ])  # fmt: skip
+    done = run_loop(tmp_path, [history], label_crash())
+    assert done.verdict("app", 1) == "proven"
+
+
+OUTER = '''"""Parcels."""
+
+from app.orders import label
+
+
+def parcel(order, make=label):
+    """What is sent."""
+    return make({"city": order["city"]})
+'''
+
+
+def test_a_change_of_who_handed_the_value_over_is_not_refuted_by_a_call_that_begins_inside(
+    tmp_path: Path,
+) -> None:
+    before = OUTER.replace('{"city": order["city"]}', "order")
+    history = History("app", [
+        ("Start", "2024-01-01", {**BASE, "app/parcels.py": before}),
+        ("Only what is needed", "2024-02-01", {"app/parcels.py": OUTER}),
+    ])  # fmt: skip
+    event = crash(
+        "AttributeError", "'NoneType' object has no attribute 'upper'",
+        frame(OUTER, "app/parcels.py", "parcel", 'return make({"city": order["city"]})',
+              order="<app.kept.Order object at 0x7f00>", make="<app.kept.Maker object at 0x7f01>"),
+        frame(ORDERS, "app/orders.py", "label", 'return name.upper() + " / " + order["city"]',
+              order={"city": "'Oslo'"}, name="None"),
+    )  # fmt: skip
+    done = run_loop(tmp_path, [history], event)
+    assert done.attempt.reproducer is not None
+    assert "label(" in done.attempt.reproducer.source
+    assert done.verdict("app", 1) == "untested"
+
+
+READER = '''"""Jobs."""
+
+
+def shipped(job):
+    """Tell the customer."""
+    return "to " + str(job["customer_id"])
+'''
+
+
+def test_who_made_the_records_without_a_field_is_not_refuted_by_a_call_that_is_given_one(
+    tmp_path: Path,
+) -> None:
+    maker = '"""Events."""\n\n\ndef shipped(customer):\n    return {"customer_id": customer["id"]}\n'
+    history = History("app", [
+        ("Start", "2024-01-01", {"app/__init__.py": "", "app/jobs.py": READER, "app/events.py": maker}),
+        ("Events carry the customer", "2024-06-01", {
+            "app/events.py": maker.replace('{"customer_id": customer["id"]}', '{"customer": customer}'),
+        }),
+        ("Say it better", "2024-06-02", {"app/jobs.py": READER.replace("Tell the", "Tell a")}),
+    ])  # fmt: skip
+    line = 'return "to " + str(job["customer_id"])'
+    event = crash("KeyError", "'customer_id'", frame(
+        READER, "app/jobs.py", "shipped", line, job={"customer": {"id": "7"}},
+    ))  # fmt: skip
+    done = run_loop(tmp_path, [history], event)
+    assert done.verdict("app", 1) == "untested"
+    assert done.verdict("app", 2) == "refuted"
+    told = [c.said for c in done.attempt.changes if c.commit == done.commits["app"][1]]
+    assert told == ["it takes customer_id out of app/events.py, which the reproducer does not run"]
+
+
 HANDLES = '''"""Names."""
 
 
