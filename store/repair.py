@@ -249,6 +249,50 @@ class Feedback(Value):
     url: str = ""
 
 
+class Asked(Value):
+    """What a person asked for in the review of a draft. `thread` is where the answer goes; `path` and the lines
+    `first` to `last` are of the draft's branch, where the comment stands on code. The text is a stranger's."""
+
+    repo: str
+    source: str
+    who: str
+    text: str
+    thread: str = ""
+    path: str = ""
+    first: int | None = None
+    last: int | None = None
+
+
+class Submission(Value):
+    """A patch to be judged, from the moment it was taken in: by an assistant, at a terminal, or for `asked`, where it
+    is made first. `attempt_id` has the test that judges it; `events` (an artifact) and `commits` are what it is judged
+    on. It has ended once `ended_at` is set: with a `validation`, or with the reason in `said`."""
+
+    id: str  # "INC-42-p1"
+    incident_id: str
+    attempt_id: str
+    diff: str = ""  # empty: still to be made
+    repo: str | None = None
+    by: str = ""
+    keep: bool = True  # a proven one becomes the fix, where there is none
+    events: str
+    commits: dict[str, str]
+    asked: Asked | None = None
+    patch: Patch | None = None
+    validation: Validation | None = None
+    pushed: bool = False
+    said: str = ""
+    asked_at: datetime
+    ended_at: datetime | None = None
+
+
+class Revision(Value):
+    """A fix that stands on the branch of a draft and was changed since, with the message of its commit."""
+
+    patch: Patch
+    message: str
+
+
 class Attempt(Value):
     """The record of one repair."""
 
@@ -275,3 +319,6 @@ class Attempt(Value):
         Reproducer, ...
     ] = ()  # failing tests of the same defect elsewhere, which the patch leaves
     drafts: tuple[DraftPullRequest, ...] = ()
+    revisions: tuple[
+        Revision, ...
+    ] = ()  # fixes that were on the draft's branch before this one, oldest first

@@ -39,6 +39,7 @@ from store.tables import (
     RepositoryRow,
     SourceMapRow,
     StepRow,
+    SubmissionRow,
     TriageRow,
     WatchRow,
 )
@@ -253,6 +254,25 @@ class _Import:
             if row["body"] not in known[attempt]:
                 known[attempt].add(row["body"])
                 self._add("steps", row, id=None, attempt_id=attempt)
+
+    def _submissions_in(self) -> None:
+        """One that had not ended there is not judged here: it says so, and is handed in again."""
+        for row in self._rows("submissions"):
+            number, attempt = (
+                self._incidents[row["incident_id"]],
+                self._taken.attempts.get(json.loads(row["body"])["attempt_id"]),
+            )
+            place = {"incident_id": number, "digest": row["digest"]}
+            if attempt is None or self._first(SubmissionRow, **place) is not None:
+                continue
+            mine = select(func.max(SubmissionRow.number)).where(SubmissionRow.incident_id == number)
+            last = (self._session.exec(mine).one() or 0) + 1
+            told = {"id": f"INC-{number}-p{last}", "incident_id": f"INC-{number}", "attempt_id": attempt}
+            body = {**json.loads(row["body"]), **told}
+            if not row["ended"]:
+                body |= {"ended_at": body["asked_at"], "said": "it was not judged where it was handed in"}
+            fields = {"number": last, "body": json.dumps(body), "ended": True, "holder": None}
+            self._add("submissions", row, id=told["id"], **fields, **place)
 
     def _acts_in(self) -> None:
         for row in self._rows("acts"):

@@ -36,6 +36,7 @@ from store.tables import (
     Row,
     SourceMapRow,
     StepRow,
+    SubmissionRow,
     TriageRow,
     WatchRow,
 )
@@ -54,6 +55,7 @@ TABLES: dict[str, type[Row]] = {
     "triages": TriageRow,
     "attempts": AttemptRow,
     "steps": StepRow,
+    "submissions": SubmissionRow,
     "acts": ActRow,
     "moves": MoveRow,
     "branches": BranchRow,

@@ -7,7 +7,6 @@ compressed bytes in its own row, so that it is kept or lost together with the ro
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Index, UniqueConstraint
@@ -15,6 +14,9 @@ from sqlmodel import Field
 
 from store.columns import Row as Row  # whoever takes the metadata from here has every table in it
 from store.columns import UtcDateTime
+from store.work_tables import SubmissionRow as SubmissionRow
+from store.work_tables import TaskKind as TaskKind
+from store.work_tables import TaskRow as TaskRow
 
 
 class ProjectRow(Row, table=True):
@@ -247,29 +249,6 @@ class StepRow(Row, table=True):
     id: int | None = Field(default=None, primary_key=True)
     attempt_id: str = Field(foreign_key="attempts.id", index=True)
     body: str
-
-
-class TaskKind(StrEnum):
-    """What is to be done for an incident."""
-
-    TRIAGE = "triage"
-    REPAIR = "repair"
-    DRAFT = "draft"  # its forge did not answer
-
-
-class TaskRow(Row, table=True):
-    """Something that is to be done for an incident (`kind` is a TaskKind). It goes when it is done.
-
-    `id` grows and is never used twice (AUTOINCREMENT): a task asked for again while at work gets a new one."""
-
-    __tablename__ = "tasks"
-    __table_args__ = (UniqueConstraint("kind", "incident_id"), {"sqlite_autoincrement": True})
-
-    id: int | None = Field(default=None, primary_key=True)
-    kind: str
-    incident_id: int = Field(foreign_key="incidents.id")
-    subject: str  # the incident's name, or the attempt's id
-    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class SwitchRow(Row, table=True):

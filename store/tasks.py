@@ -22,10 +22,12 @@ from store.repair import Attempt, Ended
 from store.tables import AttemptRow, IncidentRow, ProjectRow, StepRow, SwitchRow, TaskKind, TaskRow
 
 __all__ = [
-    "Task", "TaskKind", "await_forge", "cancel_repair", "drop", "is_waiting", "new_attempt", "of_incident", "pause",
-    "paused", "request_repair", "resume", "seconds_spent", "settle", "waiting",
+    "BOUNDS", "Task", "TaskKind", "await_forge", "bound_of", "cancel_repair", "drop", "finish_repair", "is_open",
+    "is_waiting", "new_attempt", "of_incident", "pause", "paused", "request_repair", "resume", "seconds_spent",
+    "settle", "waiting",
 ]  # fmt: skip
 
+BOUNDS = ("causes", "minimise")  # the steps that a repair can be asked to end with, the sooner first
 _PAUSED = "paused"
 _NEWEST = 20_000  # steps that are looked through for what was spent: more than a day has
 
@@ -70,24 +72,57 @@ def is_waiting(db: Database, subject: str) -> bool:
         return session.exec(select(TaskRow.id).where(*places)).first() is not None
 
 
-def request_repair(db: Database, incident_id: str) -> tuple[Attempt, bool]:
-    """Have an incident repaired. The attempt, and whether it is new: one at a time is made of an incident.
+def request_repair(db: Database, incident_id: str, until: str | None = None) -> tuple[Attempt, bool]:
+    """Have an incident repaired, to the end or up to a step. The attempt, and whether it is new: one at a time is made
+    of an incident, and one that was to end sooner goes on where more is asked for.
 
     Raises NotFound; NotAllowed while repairs are paused."""
     with db.write() as session:
         incident = incident_row(session, incident_id)
         under_way = _of_incident(session, incident.id or 0, TaskKind.REPAIR)
         if under_way is not None:
+            if under_way.until != until:
+                under_way.until = BOUNDS[-1] if until and under_way.until else None
             return attempt_value(session, session.get_one(AttemptRow, under_way.subject)), False
         if session.get(SwitchRow, _PAUSED) is not None:
             raise NotAllowed("All repairs are paused; `nightdesk resume` lets them go on.")
         attempt = new_attempt(session, incident_id)
         now = datetime.now(UTC)
         row = TaskRow(
-            kind=TaskKind.REPAIR.value, incident_id=incident.id or 0, subject=attempt.id, created_at=now
-        )
+            kind=TaskKind.REPAIR.value, incident_id=incident.id or 0, subject=attempt.id, created_at=now,
+            until=until,
+        )  # fmt: skip
         session.add(row)
     return attempt, True
+
+
+def bound_of(db: Database, attempt_id: str) -> str | None:
+    """The step that a repair under way is to end with; None: it goes to its end."""
+    with db.read() as session:
+        places = (TaskRow.subject == attempt_id, TaskRow.kind == TaskKind.REPAIR.value)
+        return session.exec(select(TaskRow.until).where(*places)).first()
+
+
+def finish_repair(db: Database, attempt_id: str) -> None:
+    """The workflow of a repair is over: nothing of it waits any more. One that was to end at a step ends as
+    undetermined; where more was asked for after its last step, that is a repair of its own. Twice is the same as
+    once."""
+    with db.write() as session:
+        places = (TaskRow.subject == attempt_id, TaskRow.kind == TaskKind.REPAIR.value)
+        row = session.exec(select(TaskRow).where(*places)).first()
+        kept = session.get(AttemptRow, attempt_id)
+        if row is None or kept is None:
+            return
+        attempt = attempt_value(session, kept)
+        session.delete(row)
+        session.flush()
+        if attempt.ended is not None:
+            return
+        update = {"ended": Ended.UNDETERMINED, "finished_at": datetime.now(UTC)}
+        kept.body = attempt.model_copy(update=update).model_dump_json(exclude={"steps"})
+        if row.until is None and any(step.name in BOUNDS for step in attempt.steps):
+            again, now = new_attempt(session, attempt.incident_id), datetime.now(UTC)
+            session.add(TaskRow(kind=row.kind, incident_id=row.incident_id, subject=again.id, created_at=now))
 
 
 def new_attempt(session: Session, incident_id: str) -> Attempt:

@@ -180,6 +180,7 @@ class IncidentDetail(BaseModel):
     said: str | None
     watches: list[dict[str, Any]]
     feedback: list[dict[str, Any]]
+    submissions: list[dict[str, Any]]
 
 
 class KeptEvent(Occurrence):

@@ -10,8 +10,8 @@ import click
 from fixloop.changes.ranking import rank
 from server.cli.output import NO, common, emit, open_house
 from server.cli.repairing import change_line, printer
-from server.repairs.repairing import repair
 from server.repairs.workbench import prepare
+from server.work.foreground import repair_here
 from store.repair import CandidateChange
 
 
@@ -26,7 +26,7 @@ def command(incident: str, since: datetime | None, prove: bool, data: Path | Non
     """Candidate changes, ranked with reasons; with --prove judged by running them."""
     with open_house(data) as house:
         if prove:
-            changes = list(repair(house, incident, printer(as_json), until="causes").changes)
+            changes = list(repair_here(house, incident, printer(as_json), until="causes").changes)
         else:
             prepared = prepare(house, incident)
             bench = prepared.bench

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from server.cli.output import NO, common, emit, open_house
-from server.cli.repairing import validation_lines
-from server.repairs.repairing import judge_patch
+from server.cli.repairing import printer, validation_lines
+from server.cli.states import who
+from server.work.foreground import judge_here
 from store.errors import BadPayload, OverLimit
 from store.repair import ValidationVerdict
 
@@ -25,7 +26,10 @@ def command(incident: str, patch: str, repo: str | None, data: Path | None, as_j
     """The verdict on a patch; nothing else is changed. Exit 3 where it is not proven."""
     diff = _read(patch)
     with open_house(data) as house:
-        validation = judge_patch(house, incident, diff, repo)
+        submission = judge_here(house, incident, diff, repo, who(), printer(as_json))
+    validation = submission.validation
+    if validation is None:
+        raise BadPayload(submission.said)
     emit(validation, validation_lines(validation), as_json=as_json)
     if validation.verdict != ValidationVerdict.PROVEN:
         raise SystemExit(NO)

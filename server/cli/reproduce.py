@@ -8,7 +8,7 @@ import click
 
 from server.cli.output import common, emit, open_house
 from server.cli.repairing import leave, printer
-from server.repairs.repairing import repair
+from server.work.foreground import repair_here
 
 
 @click.command()
@@ -27,7 +27,7 @@ def command(incident: str, runs: int | None, output: Path | None, data: Path | N
     with open_house(data) as house:
         if runs is not None:
             house.config = house.config.model_copy(update={"runs": runs})
-        attempt = repair(house, incident, printer(as_json), until="minimise")
+        attempt = repair_here(house, incident, printer(as_json), until="minimise")
     test = attempt.reproducer
     if test is not None and output is not None:
         output.write_text(test.source, encoding="utf-8")

@@ -26,6 +26,7 @@ _TEXT_SECTIONS = (
     "drafts",
     "watches",
     "feedback",
+    "submissions",
 )
 
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from server.drafts import watching
 from server.incidents import proof_files
 from server.incidents.rollback import advice, as_json
-from store import following, queries
+from store import following, queries, submissions
 from store.incident import Fingerprint, Incident, Step, Triage
-from store.repair import Attempt
+from store.repair import Attempt, Submission
 
 if TYPE_CHECKING:
     from server.house import House
@@ -63,6 +63,7 @@ def incident_json(house: House, ref: str) -> dict[str, Any]:
         "merged": merged,
         "watches": watching.as_json(watching.reports(house, incident.id)),
         "feedback": [{"repo": repo, **_plain(one)} for repo, one in said],
+        "submissions": [_handed_in(one) for one in submissions.of_incident(house.database, incident.id)],
     }
 
 
@@ -84,7 +85,16 @@ def compose(incident: Incident, triage: Triage | None, attempt: Attempt | None) 
         "said": attempt.said or None if attempt else None,
         "watches": [],
         "feedback": [],
+        "submissions": [],
     }
+
+
+def _handed_in(one: Submission) -> dict[str, Any]:
+    """A patch that was handed in, and what became of it."""
+    names = ("id", "attempt_id", "by", "asked_at", "ended_at", "said", "pushed")
+    judged = _part(one.validation, ("verdict", "rule", "said"))
+    asked = _part(one.asked, ("repo", "who", "source", "text", "path"))
+    return {**_pick(one, names), "asked": asked, "validation": judged}
 
 
 _SURROUNDINGS = (

@@ -69,6 +69,8 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
         yield "Test", reproducer_words(attempt.reproducer, quoter)
     if attempt and attempt.patch:
         yield "Fix", fix_words(attempt.patch, attempt.validation, quoter)
+    if view.submissions:
+        yield "Handed in", _handed_in(view, quoter)
     if attempt and attempt.drafts:
         drafts = [
             f"{quoter.name(d.branch)} in {quoter.name(d.repo)} ({quoter.name(d.state)})"
@@ -80,6 +82,16 @@ def _lines(view: IncidentView, quoter: Quoter) -> Iterator[tuple[str, str]]:
     if view.checkout:
         yield "Your checkout", view.checkout
     yield "Next", next_step(view)
+
+
+def _handed_in(view: IncidentView, quoter: Quoter) -> str:
+    """The patch that was handed in last, and how to read of all."""
+    last = view.submissions[-1]
+    if last.validation is not None:
+        told = judged_words(last.validation, quoter)
+    else:
+        told = quoter.inline(last.said, 240, source="run") if last.said else "the judge has it"
+    return f'{last.id}: {told}; get_evidence("{view.incident.id}", "submissions")'
 
 
 def _broke(incident: Incident, quoter: Quoter) -> str:

@@ -13,7 +13,7 @@ from server.incidents.variation import variation_lines
 from server.incidents.view import IncidentView
 from store.event import Event, ExceptionValue, Frame
 from store.incident import Step
-from store.repair import Evidence
+from store.repair import Evidence, Submission
 
 REMARK = "remark"  # the step in which whoever started a repair says what they think
 _SPAN = ("op", "description", "status", "trace_id", "span_id", "parent_span_id", "origin")
@@ -139,6 +139,23 @@ def step_lines(view: IncidentView) -> Iterator[str]:
             yield f"    {_text(step.details)}"
 
 
+def submission_lines(view: IncidentView) -> Iterator[str]:
+    """Every patch that was handed in, the newest first: who by, how far it is, and the verdict."""
+    for each in reversed(view.submissions):
+        yield f"{each.id} {each.asked_at:%Y-%m-%d %H:%M:%S} by {each.by}: {submission_words(each)}"
+        if each.asked is not None:
+            yield f"    asked by {each.asked.who} in the review of {each.asked.repo}: {each.asked.text}"
+
+
+def submission_words(each: Submission) -> str:
+    """How far a patch that was handed in has come, in a few words."""
+    if each.validation is None:
+        return each.said or "it waits, or the judge is at it"
+    judged = each.validation
+    told = f"{judged.verdict.value}{f' ({judged.rule})' if judged.rule else ''}: {judged.said}"
+    return f"{told}; {each.said}" if each.said else told
+
+
 def hypothesis_lines(view: IncidentView) -> Iterator[str]:
     """Every hypothesis with its evidence, the refuted ones too."""
     for hypothesis in view.attempt.hypotheses if view.attempt else ():
@@ -210,6 +227,7 @@ KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "steps": step_lines,
     "hypotheses": hypothesis_lines,
     "investigations": investigation_lines,
+    "submissions": submission_lines,
     "surroundings": surrounding_lines,
     "guidance": guidance_lines,
 }
@@ -217,6 +235,7 @@ WRITTEN_BY: Mapping[str, Source] = {
     "steps": "run",
     "hypotheses": "run",
     "investigations": "run",
+    "submissions": "run",
     "guidance": "repository",
 }  # else the event
 

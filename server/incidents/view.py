@@ -11,13 +11,13 @@ from server.drafts import watching
 from server.drafts.watching import WatchReport
 from server.incidents.capsules import with_content
 from server.incidents.rollback import Rollback, advice
-from store import labels, queries
+from store import labels, queries, submissions
 from store.event import Event
 from store.incident import Incident, Triage
 from store.labels import Proposal
 from store.nearby import Reported, met_before
 from store.project import Act
-from store.repair import Attempt
+from store.repair import Attempt, Submission
 
 if TYPE_CHECKING:
     from server.house import House
@@ -46,6 +46,7 @@ class IncidentView:
     acts: Sequence[Act] = ()  # what people, assistants and the product did to it, oldest first
     proposals: Sequence[Proposal] = ()  # labels that wait for a person
     watches: Sequence[WatchReport] = ()  # how merged fixes hold, oldest first
+    submissions: Sequence[Submission] = ()  # patches that were handed in, oldest first
     before: Sequence[Reported] = ()  # what the same user had met shortly before the newest event
 
     @property
@@ -76,5 +77,6 @@ def incident_view(
         acts=queries.acts(house.database, incident.id)[-_ACTS:],
         proposals=labels.pending(house.database, incident.id),
         watches=watching.reports(house, incident.id),
+        submissions=submissions.of_incident(house.database, incident.id),
         before=met_before(house.database, events[0], _BEFORE) if events else (),
     )

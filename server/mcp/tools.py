@@ -54,7 +54,7 @@ _GLANCE = 0.5  # seconds between two looks at it
 
 Kind = Literal[
     "stack", "locals", "path", "request", "capsule", "breadcrumbs", "contexts", "variation", "events", "steps",
-    "hypotheses", "investigations",
+    "hypotheses", "investigations", "submissions",
 ]  # fmt: skip
 Section = Literal[
     "stack", "locals", "path", "request", "breadcrumbs", "variation", "change", "test", "fix", "contexts", "events",
@@ -208,8 +208,9 @@ def _add_writing(server: MCPServer, desk: Desk) -> None:
         repo: Annotated[str | None, Field(description="Only where the paths leave a doubt")] = None,
     ) -> CallToolResult:
         """Have your patch judged by running it: failing test, necessity of each hunk, suite, constraints.
-        Answers the verdict with the failing assertion, constraint or lint line. Takes minutes."""
-        judging = desk.write(Action.FIX, "submit_patch", id, diff, repo)
+        Answers the verdict with the failing assertion, constraint or lint line. Takes minutes; a patch that was taken
+        in is judged whoever hangs up, and the same one sent again finds its verdict."""
+        judging = desk.write(Action.FIX, "submit_patch", id, diff, repo, desk.signed())
         return json_answer(await accompanied(judging, ctx.report_progress, "The judge runs the patch"))
 
     @server.tool(annotations=_PUBLISHES)

@@ -81,8 +81,9 @@ def _remark(hypothesis: str | None, hint: str | None, by: str) -> Step:
     )
 
 
-def submit_patch(house: House, ref: str, diff: str, repo: str | None) -> dict[str, Any]:
-    """Have a patch judged, and keep the verdict. Raises NotFound without a test to judge by, BadPayload."""
+def submit_patch(house: House, ref: str, diff: str, repo: str | None, by: str) -> dict[str, Any]:
+    """Have a patch judged by whoever works, and keep the verdict; it is kept from here on, whoever hangs up. Raises
+    NotFound without a test to judge by, BadPayload."""
     incident = incident_by_id(house, ref)
     if len(diff) > LARGEST_DIFF:
         raise OverLimit(
@@ -96,8 +97,16 @@ def submit_patch(house: House, ref: str, diff: str, repo: str | None) -> dict[st
         )
     if repo and repo not in {each.name for each in queries.repositories(house.database, incident.project)}:
         raise NotFound("There is no repository of this name in the project; leave `repo` out where one fits.")
-    validation = repairing.judge_patch(house, incident.id, diff, repo or None, keep=True)
-    return _verdict(incident.id, validation)
+    submission = detached.judged(house, incident.id, diff, repo or None, by)
+    if submission.ended_at is None:
+        return {
+            "submission": submission.id,
+            "verdict": "under way",
+            "next": f'get_evidence("{incident.id}", "submissions") shows the verdict; the same patch finds it too.',
+        }
+    if submission.validation is None:
+        raise BadPayload(submission.said)
+    return {"submission": submission.id, **_verdict(incident.id, submission.validation)}
 
 
 def _verdict(incident_id: str, validation: Validation) -> dict[str, Any]:

@@ -44,10 +44,12 @@ Note = Callable[[Step], None]
 
 
 class Progress(Value):
-    """How far a repair has come. `findings` is the JSON of fixloop's Findings."""
+    """How far a repair has come. `findings` is the JSON of fixloop's Findings; `until` is the step it ends with, where
+    no more was asked for."""
 
     attempt_id: str
     incident_id: str
+    until: str | None = None
     basis: Basis | None = None
     findings: str = Findings().to_json()
 
@@ -59,6 +61,8 @@ class Progress(Value):
     def wants(self, step: str) -> bool:
         """Whether this step is to be done: those of the loop until there is a result, a draft of a proven fix."""
         ended = self.known.ended
+        if self.until is not None and STEPS.index(step) > STEPS.index(self.until):
+            return False
         return ended is Ended.PROVEN if step == DRAFT else ended is None
 
     def after(self, known: Findings) -> Self:

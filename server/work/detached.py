@@ -8,18 +8,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.repairs.submitting import hand_in
 from server.work.leases import Leases, new_name
-from store import queries, tasks
+from store import queries, submissions, tasks
 from store.errors import NotFound
+from store.repair import Submission
 
 if TYPE_CHECKING:
     from server.house import House
 
+PATIENCE = 900.0  # seconds that a caller waits for a verdict; judging goes on without them
+GLANCE = 0.1  # seconds between two looks at it
 _LAUNCHER = Path(__file__).resolve().parents[2] / "nightdesk.py"
 
 
@@ -39,6 +44,21 @@ def start_repair(house: House, incident_id: str) -> Started:
     attempt, fresh = tasks.request_repair(house.database, incident_id)
     ensure_worker(house)
     return Started(attempt.id, fresh)
+
+
+def judged(
+    house: House, ref: str, diff: str, repo: str | None, by: str, patience: float = PATIENCE
+) -> Submission:
+    """Have a patch judged by whoever works, and wait for the verdict: the submission, which has not ended where
+    `patience` seconds were not enough, and goes on by itself. Raises NotFound, BadPayload."""
+    submission = hand_in(house, ref, diff, repo, by, keep=True)
+    if submission.ended_at is None:
+        ensure_worker(house)
+    deadline, pause = time.monotonic() + patience, threading.Event()
+    while submission.ended_at is None and time.monotonic() < deadline:
+        pause.wait(GLANCE)
+        submission = submissions.submission(house.database, submission.id) or submission
+    return submission
 
 
 def ensure_worker(house: House, argv: Sequence[str] | None = None) -> bool:

@@ -31,9 +31,14 @@ from store.postgres import IDLE
 from store.tasks import TaskKind
 
 VERSION = "1"  # bumped by hand when a workflow's steps change: the work of another version is left alone
-REPAIRS, TRIAGES, HERE = "repair", "triage", "here"  # queues; `here` is for a repair at a terminal
+REPAIRS, TRIAGES, JUDGES, HERE = (
+    "repair",
+    "triage",
+    "judge",
+    "here",
+)  # queues; `here` is for work at a terminal
 POLL = 0.25  # seconds between two looks at a queue
-AT_ONCE = {REPAIRS: 1, TRIAGES: 4, HERE: 1}  # workflows of a queue that one worker has at a time
+AT_ONCE = {REPAIRS: 1, TRIAGES: 4, JUDGES: 1, HERE: 1}  # workflows of a queue that one worker has at a time
 
 RECORDING = 0.3  # seconds that the engine has to record a step whose work has just ended
 POOL = 6  # connections of one worker to PostgreSQL
@@ -42,6 +47,7 @@ ACTIVE = ("PENDING", "ENQUEUED")
 
 Advance = Callable[[str, Progress], Progress]
 Triage = Callable[[str, int], None]
+Judge = Callable[[str, int], bool]
 Settle = Callable[[str], None]
 
 
@@ -51,7 +57,8 @@ class Engine:
     `place` is its file, or the database on PostgreSQL that has its schema.
 
     `advance` does a step of a repair, `triage` the task of that number for an incident, `settle` says that the
-    repair of this attempt is done. All are blocking and are called in threads of their own."""
+    repair of this attempt is done; `judge` does one step of what was handed in for an incident, and says whether
+    anything is left. All are blocking and are called in threads of their own."""
 
     def __init__(
         self,
@@ -61,11 +68,12 @@ class Engine:
         advance: Advance,
         triage: Triage,
         settle: Settle,
+        judge: Judge,
     ) -> None:
         self._place = place
         self._name, self._queues = name, queues
         self._sql: SqlEngine | None = None
-        self.advance, self.triage, self.settle = advance, triage, settle
+        self.advance, self.triage, self.settle, self.judge = advance, triage, settle, judge
         self.threads = Threads()
 
     def start(self) -> None:
@@ -126,6 +134,8 @@ class Engine:
         with SetWorkflowID(name), SetEnqueueOptions(priority=urgency):
             if kind is TaskKind.REPAIR:
                 DBOS.enqueue_workflow(queue, repair_workflow, name, incident_id)
+            elif kind is TaskKind.JUDGE:
+                DBOS.enqueue_workflow(queue, judge_workflow, incident_id, number)
             else:
                 DBOS.enqueue_workflow(queue, triage_workflow, incident_id, number)
 
@@ -182,6 +192,13 @@ async def triage_workflow(incident_id: str, number: int) -> None:
     await triage_step(incident_id, number)
 
 
+@DBOS.workflow(name="judge")
+async def judge_workflow(incident_id: str, number: int) -> None:
+    """Everything that was handed in for an incident, step by step, until nothing is left."""
+    while await judge_step(incident_id, number):
+        pass
+
+
 @DBOS.step(name="repair step", preemptible=True)
 async def repair_step(step: str, progress: str) -> str:
     """A step of the loop, between values."""
@@ -202,6 +219,13 @@ async def triage_step(incident_id: str, number: int) -> None:
     """Triage an incident for the task of this number."""
     engine = _bound[-1]
     await engine.threads.run("triage", lambda: engine.triage(incident_id, number))
+
+
+@DBOS.step(name="judge step", preemptible=True)
+async def judge_step(incident_id: str, number: int) -> bool:
+    """One step of what was handed in, for the task of this number; whether anything is left."""
+    engine = _bound[-1]
+    return await engine.threads.run("judge", lambda: engine.judge(incident_id, number))
 
 
 def _sql_engine(path: Path) -> SqlEngine:

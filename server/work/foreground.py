@@ -1,24 +1,27 @@
-"""A repair at a terminal: made here, by the same workflow as every other, or followed where it is made elsewhere."""
+"""Work at a terminal: done here, by the same workflow as every other, or followed where it is done elsewhere."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from server.repairs.progress import Note, follow
+from server.repairs.submitting import hand_in
 from server.repairs.workbench import prepare
+from server.work.detached import GLANCE
 from server.work.worker import Worker
-from store import queries, tasks
+from store import queries, submissions, tasks
 from store.errors import NotAllowed, NotFound
-from store.repair import Attempt
+from store.repair import Attempt, Submission
 from store.tasks import TaskKind
 
 if TYPE_CHECKING:
     from server.house import House
 
 
-def repair_here(house: House, ref: str, note: Note) -> Attempt:
-    """Repair an incident to the end; `note` is told each step as it lands. One that was left half done goes on
-    at its step. Interrupted, a repair that was begun here is given up.
+def repair_here(house: House, ref: str, note: Note, until: str | None = None) -> Attempt:
+    """Repair an incident to the end, or up to a step (one of `store.tasks.BOUNDS`); `note` is told each step as it
+    lands. One that was left half done goes on at its step. Interrupted, a repair that was begun here is given up.
 
     Raises NightdeskError before the first step only; NotAllowed while repairs are paused."""
     incident = queries.incident(house.database, ref)
@@ -26,7 +29,7 @@ def repair_here(house: House, ref: str, note: Note) -> Attempt:
         raise NotAllowed("All repairs are paused; `nightdesk resume` lets them go on.")
     if tasks.of_incident(house.database, incident.id, TaskKind.REPAIR) is None:
         prepare(house, incident.id)
-    begun, fresh = tasks.request_repair(house.database, incident.id)
+    begun, fresh = tasks.request_repair(house.database, incident.id, until)
     task = tasks.of_incident(house.database, incident.id, TaskKind.REPAIR)
     try:
         if task is not None:  # else another worker was so fast that it is done
@@ -40,3 +43,21 @@ def repair_here(house: House, ref: str, note: Note) -> Attempt:
     if attempt is None:
         raise NotFound(f"There is no attempt {begun.id} any more.")
     return attempt
+
+
+def judge_here(house: House, ref: str, diff: str, repo: str | None, by: str, note: Note) -> Submission:
+    """Have a patch judged, after the test that judges it is made where there is none. What was taken in outlives
+    this process: asked for again, it goes on, or its verdict is found. Raises NotFound without a test, BadPayload."""
+    incident = queries.incident(house.database, ref)
+    attempt = queries.latest_attempt(house.database, incident.id)
+    if attempt is None or attempt.reproducer is None:
+        repair_here(house, incident.id, note, until="minimise")
+    submission = hand_in(house, incident.id, diff, repo, by, keep=False)
+    task = tasks.of_incident(house.database, incident.id, TaskKind.JUDGE)
+    if submission.ended_at is None and task is not None:
+        with Worker(house, only=task):
+            pause = threading.Event()
+            while submission.ended_at is None:
+                pause.wait(GLANCE)
+                submission = submissions.submission(house.database, submission.id) or submission
+    return submission

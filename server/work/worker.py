@@ -20,13 +20,14 @@ from server.drafts.approvals import go_on
 from server.operating.logs import about
 from server.repairs.hold import Hold
 from server.repairs.progress import Progress, Steps
-from server.work.engine import ACTIVE, HERE, REPAIRS, TRIAGES, Engine
+from server.work.engine import ACTIVE, HERE, JUDGES, REPAIRS, TRIAGES, Engine
+from server.work.judging import advanced
 from server.work.leases import BEAT, LEAVING, ONE, QUEUES, Leases, new_name, place_of
 from server.work.mirroring import Mirroring
 from server.work.order import Order
 from server.work.schedule import Schedule
 from server.work.triaging import triage
-from store import tasks
+from store import submissions, tasks
 from store.errors import NightdeskError, Unavailable
 from store.tasks import Task, TaskKind
 
@@ -47,7 +48,7 @@ AGAIN = 3  # times that a task goes on at a step that failed from outside, befor
 AWAY = 120.0  # seconds that the database may be away before a step fails
 GRACE = 600.0  # seconds that work may take beyond its own bounds before it is believed to stand still
 FORGET = 86_400.0  # seconds after which nothing is watched any more
-_QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES}
+_QUEUE = {TaskKind.REPAIR: REPAIRS, TaskKind.TRIAGE: TRIAGES, TaskKind.JUDGE: JUDGES}
 
 
 def patient(work: Callable[P, T]) -> Callable[P, T]:
@@ -83,10 +84,11 @@ class Worker:
         self._takes = ONE if only else QUEUES
         self._leases = Leases.of(house.config)
         self._steps = Steps(house)
-        queues = [HERE] if only else [REPAIRS, TRIAGES]
+        queues = [HERE] if only else [REPAIRS, TRIAGES, JUDGES]
         self._engine = Engine(
-            place_of(house.config), self.name, queues, self._advance, self._triage, self._settle
-        )
+            place_of(house.config), self.name, queues, self._advance, self._triage, self._settle,
+            self._judge,
+        )  # fmt: skip
         self._asked = -FORGES  # when forges were asked last, by the monotonic clock
         self._order, self._mirroring = Order(house), Mirroring(house)
         self._schedule = Schedule(house, self._leads)
@@ -180,7 +182,10 @@ class Worker:
             hold.take()
             self._mirroring.complete()
             self._house.sandbox.self_test()  # once in a process, and not as something that a cancelled step kills
-            return self._steps.advance(step, progress, hold=hold)
+            after = self._steps.advance(step, progress, hold=hold)
+            return after.model_copy(
+                update={"until": tasks.bound_of(self._house.database, progress.attempt_id)}
+            )
 
     def _hold(self, attempt_id: str) -> Hold:
         run = self._engine.run_of(attempt_id)
@@ -211,10 +216,30 @@ class Worker:
 
     @patient
     def _settle(self, attempt_id: str) -> None:
-        incident_id = attempt_id.rpartition("-")[0]
-        task = tasks.of_incident(self._house.database, incident_id, TaskKind.REPAIR)
-        if task is not None and task.subject == attempt_id:
-            tasks.settle(self._house.database, task)
+        tasks.finish_repair(self._house.database, attempt_id)
+        self._tick.set()
+
+    @patient
+    def _judge(self, incident_id: str, number: int) -> bool:
+        """The next step of what was handed in for an incident; False where nothing is left."""
+        task = tasks.of_incident(self._house.database, incident_id, TaskKind.JUDGE)
+        if task is None or task.id != number:
+            return False
+        run = self._engine.run_of(task.name)
+        submission = submissions.take(self._house.database, incident_id, run) if run else None
+        if not run or self._engine.run_of(task.name) != run:
+            raise stopping.Stopped
+        if submission is None:
+            submissions.finish(self._house.database, task)
+            self._tick.set()
+            return False
+        with about("judge", incident=incident_id, attempt=submission.id):
+            self._mirroring.complete()
+            self._house.sandbox.self_test()
+            after = advanced(self._house, submission)
+        if not submissions.keep(self._house.database, after, run):
+            raise stopping.Stopped
+        return True
 
     # --- signs of life, and the comparison ------------------------------------------------------------------
 
@@ -255,7 +280,7 @@ class Worker:
         held = tasks.paused(self._house.database)
         known = self._engine.known(list(waiting)) if waiting else {}
         for name, task in waiting.items():
-            if name in known or task.kind is TaskKind.TRIAGE or self._is_here(task, alive):
+            if name in known or task.kind is not TaskKind.REPAIR or self._is_here(task, alive):
                 self._see_to(task, known.get(name), alive, held and task.kind is TaskKind.REPAIR)
         if not held:
             self._begin([task for task in waiting.values() if task.kind is TaskKind.REPAIR], known)
@@ -318,7 +343,7 @@ class Worker:
         if known != run:
             since = monotonic()
         self._watched[workflow.workflow_id] = run, since
-        most = GRACE + (2 * self._house.config.repair_seconds if workflow.name == REPAIRS else 0.0)
+        most = GRACE + (2 * self._house.config.repair_seconds if workflow.name != TRIAGES else 0.0)
         return monotonic() - since > most
 
     def _is_here(self, task: Task, alive: dict[str, str]) -> bool:
@@ -341,9 +366,11 @@ class Worker:
     def _give_up(self, task: Task, status: str) -> None:
         """The engine says that it is over and the task is still there: say so, rather than wait for ever."""
         log.error("%s ended as %s without a result.", task.name, status)
+        said = f"it ended inside Nightdesk as {status}; the log of the worker says why"
         if task.kind is TaskKind.REPAIR:
-            said = f"it ended inside Nightdesk as {status}; the log of the worker says why"
             tasks.cancel_repair(self._house.database, task.subject, "worker", said)
+        elif task.kind is TaskKind.JUDGE:
+            submissions.finish(self._house.database, task, said=said)
         else:
             tasks.settle(self._house.database, task)
 

@@ -47,6 +47,10 @@ class Desk:
         self.steps.append(f"{incident_id} {number}")
         self.done.set()
 
+    def judge(self, incident_id: str, number: int) -> bool:
+        self.steps.append(f"judge {incident_id} {number}")
+        return len(self.steps) < 3
+
     def settle(self, attempt_id: str) -> None:
         self.settled.append(attempt_id)
         self.done.set()
@@ -56,7 +60,7 @@ class Desk:
 def engine(
     folder: Path, desk: Desk, name: str = "w1", queues: tuple[str, ...] = (REPAIRS, TRIAGES)
 ) -> Iterator[Engine]:
-    opened = Engine(folder / FILE, name, queues, desk.advance, desk.triage, desk.settle)
+    opened = Engine(folder / FILE, name, queues, desk.advance, desk.triage, desk.settle, desk.judge)
     opened.start()
     try:
         yield opened

@@ -30,6 +30,7 @@ KINDS = (
     "hypotheses",
     "path",
     "investigations",
+    "submissions",
 )
 TRACE = (
     'Traceback (most recent call last):\n  File "/app/shop/rates.py", line 12, in quote\n'

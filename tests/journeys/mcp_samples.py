@@ -21,6 +21,7 @@ from store.repair import (
     Patch,
     Proof,
     Reproducer,
+    Submission,
     Validation,
     ValidationVerdict,
 )
@@ -198,3 +199,11 @@ def attempt_with(house: House, incident_id: str, text: str, *, proven: bool = Tr
     )
     journal.keep_attempt(house.database, finished)
     return finished
+
+
+def submission(incident_id: str, validation: Validation | None = None, said: str = "") -> Submission:
+    """A patch that was handed in and has ended."""
+    return Submission(
+        id=f"{incident_id}-p1", incident_id=incident_id, attempt_id=f"{incident_id}-1", diff=DIFF, by="ann",
+        events="e" * 64, commits={}, validation=validation, said=said, asked_at=NOON, ended_at=NOON,
+    )  # fmt: skip

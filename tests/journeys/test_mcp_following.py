@@ -15,14 +15,12 @@ from server.house import House
 from server.mcp import desk, updates
 from server.mcp.cursors import FOREIGN
 from server.mcp.tools import make_server
-from server.repairs import repairing
 from server.work import detached
 from server.work.detached import Started
 from store import journal, news, queries
-from store.errors import BadPayload
 from store.event import Breadcrumb
 from store.incident import Status, Step
-from store.repair import Ended, Validation, ValidationVerdict
+from store.repair import Ended, Submission, Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
 from tests.journeys.mcp_client import TRACE, answer, connect, keep, refusal
 
@@ -236,12 +234,13 @@ async def test_a_judgement_that_takes_long_gives_signs_of_life(
         heard.append(message)
         told.set()
 
-    def judged(*args: object, **options: object) -> Validation:
+    def judged(*args: object) -> Submission:
         anyio.from_thread.run(told.wait)
-        return Validation(verdict=ValidationVerdict.FAILED, rule="lint", lint={"ruff": "F401 unused import"})
+        lint = {"ruff": "F401 unused import"}
+        return samples.submission(ref, Validation(verdict=ValidationVerdict.FAILED, rule="lint", lint=lint))
 
     monkeypatch.setattr(desk, "BEAT", 0.05)
-    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(detached, "judged", judged)
     async with connect(house) as client:
         with anyio.fail_after(30):
             asked = {"id": ref, "diff": samples.DIFF}
@@ -266,10 +265,10 @@ async def test_a_patch_that_does_not_fit_is_refused_in_our_words(
     ref = keep(house, samples.event(1))
     samples.attempt_with(house, ref, "x", proven=False)
 
-    def judged(*args: object, **options: object) -> Validation:
-        raise BadPayload("The patch is no unified diff.")
+    def judged(*args: object) -> Submission:
+        return samples.submission(ref, said="The patch is no unified diff.")
 
-    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(detached, "judged", judged)
     async with connect(house) as client:
         assert await refusal(client, "submit_patch", id=ref, diff="x") == "The patch is no unified diff."
         assert "no repository of this name" in await refusal(

@@ -20,7 +20,7 @@ from server.repairs import repairing
 from server.work import detached
 from server.work.detached import Started
 from store import journal
-from store.repair import Validation, ValidationVerdict
+from store.repair import Submission, Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
 from tests.journeys.mcp_client import KINDS, READING, WRITING, answer, connect, keep, refusal
 
@@ -121,13 +121,14 @@ async def test_no_attack_leaves_its_quotation_in_what_the_judge_and_the_policy_s
 ) -> None:
     texts = iter([attack["text"] for attack in ATTACKS] * 2)
 
-    def judged(*args: object, **options: object) -> Validation:
+    def judged(house: House, ref: str, *args: object) -> Submission:
         text = next(texts)
-        return Validation(
+        told = Validation(
             verdict=ValidationVerdict.FAILED, rule=text[:60], said=text[:2000], constraints=(text[:300],)
         )
+        return samples.submission(ref, told)
 
-    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(detached, "judged", judged)
     monkeypatch.setattr(repairing, "open_draft", lambda *args: next(texts))
     async with connect(house) as client:
         for number, ref in enumerate(hostile, 1):
@@ -170,15 +171,16 @@ async def test_every_tool_resource_and_prompt_is_asked_with_every_attack_in_its_
     def started(house: House, incident_id: str) -> Started:
         return Started(journal.start_attempt(house.database, incident_id).id, True)
 
-    def judged(house: House, ref: str, *args: object, **options: object) -> Validation:
+    def judged(house: House, ref: str, *args: object) -> Submission:
         text = texts[ref]
         lint = {text[:100]: [text[:1000]]}
-        return Validation(
+        told = Validation(
             verdict=ValidationVerdict.FAILED, rule=text[:60], said=text[:2000], lint=lint, types=lint
         )
+        return samples.submission(ref, told)
 
     monkeypatch.setattr(detached, "start_repair", started)
-    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(detached, "judged", judged)
     monkeypatch.setattr(repairing, "open_draft", lambda house, ref: texts[ref])
     asked = set()
     async with connect(house, by="assistant") as client:

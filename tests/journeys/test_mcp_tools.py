@@ -15,10 +15,11 @@ from mcp_types import PromptReference, ResourceTemplateReference
 from server.app import make_app
 from server.house import House
 from server.repairs import repairing
+from server.work import detached
 from store import journal, queries
 from store.incident import Lane, Status
 from store.project import Release, RepositoryConfig
-from store.repair import DraftPullRequest, Oracle, Validation, ValidationVerdict
+from store.repair import DraftPullRequest, Oracle, Submission, Validation, ValidationVerdict
 from tests.journeys import mcp_samples as samples
 from tests.journeys.mcp_client import (
     KINDS,
@@ -277,17 +278,17 @@ async def test_the_verdict_names_the_failing_check_and_its_words(
     journal.add_repository(house.database, RepositoryConfig(name="shop", project="default", url="/nowhere"))
     asked: list[tuple[object, ...]] = []
 
-    def judged(house: House, incident_id: str, diff: str, repo: str | None, *, keep: bool) -> Validation:
-        asked.append((incident_id, diff, repo, keep))
-        return Validation(
+    def judged(house: House, incident_id: str, diff: str, repo: str | None, by: str) -> Submission:
+        asked.append((incident_id, diff, repo, by))
+        return samples.submission(incident_id, Validation(
             verdict=ValidationVerdict.FAILED, rule="passes_after", said="assert 3 == 2",
             oracle=Oracle.PARENT_VALUE, fails_before=(10, 10), passes_after=(0, 10),
-        )  # fmt: skip
+        ))  # fmt: skip
 
-    monkeypatch.setattr(repairing, "judge_patch", judged)
+    monkeypatch.setattr(detached, "judged", judged)
     async with connect(house) as client:
         told = json.loads(await answer(client, "submit_patch", id=ref, diff=samples.DIFF, repo="shop"))
-    assert asked == [(ref, samples.DIFF, "shop", True)]
+    assert asked == [(ref, samples.DIFF, "shop", "assistant")]
     assert (told["verdict"], told["failing"], told["passes_after"]) == ("failed", "passes_after", [0, 10])
     assert "assert 3 == 2" in told["said"]
 
@@ -332,7 +333,7 @@ async def test_what_breaks_inside_is_said_in_our_words_only(
     def broken(*args: object, **options: object) -> Validation:
         raise RuntimeError("secret path /srv/keys")
 
-    monkeypatch.setattr(repairing, "judge_patch", broken)
+    monkeypatch.setattr(detached, "judged", broken)
     async with connect(house) as client:
         said = await refusal(client, "submit_patch", id=ref, diff=samples.DIFF)
     assert "secret" not in said
