@@ -28,6 +28,7 @@ from server.knowing.repository_part import FILE, RepositoryPart, detect, parse, 
 from server.knowing.sources import ProjectSources
 from server.knowing.surroundings import around
 from server.knowing.teams import past, teams
+from server.rush import Rush
 from store import journal, queries, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database
@@ -69,6 +70,7 @@ class House:
         self.classifier: Classifier = _classifier(config)
         self.only: frozenset[str] | None = None
         self.redaction = redaction
+        self.rush = Rush()
         self.bundles = Bundles(database, self.artifacts, self.sources_for)
         self._tidied = datetime.min.replace(tzinfo=UTC)
         self._intake = Intake(database, self.artifacts, redaction, self.bundles.restored)

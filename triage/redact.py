@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, TypeAlias, cast
 
-from pydantic import BaseModel
-
 from store.event import Event, ExceptionValue, Frame, Redaction, Request
 from triage import sensitive
-from triage.detectors import QUOTED, Detector, Hit, cookie_pairs, detectors, secret_token, wanted
+from triage.detectors import QUOTED, Hit, cookie_pairs, detectors, secret_token
 from triage.redaction_rules import NO_RULES, Rules, SchemaWalk
+from triage.screening import Screen
 from triage.sensitive import looks_secret, name_strength
 from triage.tagging import Tagger
 from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
@@ -26,6 +25,7 @@ from triage.tokens import EMAIL_DOMAIN, Tokens, is_token
 AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
 # What became of a text is remembered: names, paths, headers and lines of source come with each event again.
 KNOWN_TEXTS, KNOWN_LENGTH = 20_000, 400
+SHORT = 6  # characters below which nothing is told by a text's shape
 SEEN_PARTS = 1024  # frames and tables of modules that are known again by identity (`formats.sentry_json`)
 LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
@@ -40,53 +40,47 @@ class Redactor:
     def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
         self._rules = rules
         self._tokens = Tokens(key, rules)
-        self._detectors = detectors(rules)
+        self._screen = Screen(detectors(rules))
         self._seen = Seen()
-        self._chosen: dict[str, list[Detector]] = {}  # which detectors have to read a text that came before
-        self._read: dict[tuple[str, bool], Reading] = {}  # and what they found in it; of source or not
+        self._known = _Known()
         self._schemas = {part: SchemaWalk(schema) for part, schema in rules.schemas.items()}
 
     def redact(self, event: Event) -> Event:
         """The same event without secrets and personal data; `redactions` says where something was."""
         tagger = Tagger(self._tokens, self._schemas) if self._schemas else None
         told = tagger.event(event) if tagger else event
-        texts = _Texts(told, self._seen)
-        clean = self._walk(texts.all, texts).event(told)
+        clean = self._walk().event(told)
         if tagger is None or not tagger.rows:
             return clean
         return clean.model_copy(update={"redactions": (*tagger.rows, *clean.redactions)})
 
     def text(self, value: str) -> str:
         """One text by itself."""
-        return self._walk([value]).text(value)
+        return self._walk().text(value)
 
-    def _walk(self, texts: list[str], parts: _Texts | None = None) -> _Walk:
-        for known in (self._chosen, self._read):
-            if len(known) > KNOWN_TEXTS:
-                known.clear()
-        return _Walk(
-            self._tokens, self._rules, self._detectors, self._wanted(texts), parts, self._seen, self._read
-        )
-
-    def _wanted(self, texts: list[str]) -> dict[str, list[Detector]]:
-        """`wanted`, which looks only at what did not come before."""
-        found, chosen, new = {}, self._chosen, []
-        for text in texts:
-            known = chosen.get(text)
-            if known:
-                found[text] = known
-            elif known is None:
-                new.append(text)
-        if new:
-            wants = wanted(new, self._detectors)
-            found |= wants
-            chosen.update((text, wants.get(text, [])) for text in new if len(text) <= KNOWN_LENGTH)
-        return found
+    def _walk(self) -> _Walk:
+        self._known.forget()
+        return _Walk(self._tokens, self._rules, self._screen, self._seen, self._known)
 
 
 def redact(event: Event, key: bytes, rules: Rules = NO_RULES) -> Event:
     """`Redactor(key, rules).redact(event)`."""
     return Redactor(key, rules).redact(event)
+
+
+class _Known:
+    """What is remembered of texts, under one key and one set of rules."""
+
+    def __init__(self) -> None:
+        self.clean: set[str] = set()  # no detector has to read them
+        self.names: set[str] = set()  # of those, the ones that say nothing of what they stand for
+        self.read: dict[tuple[str, bool], Reading] = {}  # what the detectors made of others; of source or not
+
+    def forget(self) -> None:
+        """Begin anew once there is too much."""
+        for kept in (self.clean, self.names, self.read):
+            if len(kept) > KNOWN_TEXTS:
+                kept.clear()
 
 
 class Seen:
@@ -114,95 +108,25 @@ class Seen:
                 self._parts.popitem(last=False)
 
 
-class _Texts:
-    """Every text of an event, names included, and which of them are inside of which part. Of parts that were seen
-    before there are none."""
-
-    def __init__(self, event: Event, seen: Seen) -> None:
-        self.all: list[str] = []
-        self.seen: dict[int, tuple[Any, tuple[Redaction, ...]]] = {}
-        self._spans: dict[int, tuple[int, int]] = {}  # by identity: the event outlives this
-        for part in _repeated(event):
-            if (found := seen.get(part)) is not None:
-                self.seen[id(part)] = found
-        self._collect(event.__dict__)
-
-    def inside(self, part: object) -> list[str] | None:
-        """The texts of a model or mapping of the event; None for anything else."""
-        span = self._spans.get(id(part))
-        return None if span is None else self.all[span[0] : span[1]]
-
-    def _collect(self, value: Any) -> None:
-        texts = self.all
-        start = len(texts)
-        if isinstance(value, str):
-            texts.append(value)
-        elif id(value) in self.seen:
-            return
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                texts.append(key)
-                if isinstance(item, str):
-                    texts.append(item)
-                elif item is not None:
-                    self._collect(item)
-            self._spans[id(value)] = (start, len(texts))
-        elif isinstance(value, list | tuple):
-            for item in value:
-                if isinstance(item, str):
-                    texts.append(item)
-                else:
-                    self._collect(item)
-        elif isinstance(value, BaseModel):
-            self._collect(value.__dict__)
-            self._spans[id(value)] = (start, len(texts))
-        elif isinstance(value, int) and value > LONG_NUMBER:
-            texts.append(str(value))
-
-
-def _repeated(event: Event) -> Iterator[object]:
-    """The parts that come again, the very same, with other events."""
-    for raised in event.exceptions:
-        yield from raised.frames
-    if (modules := event.contexts.get("modules")) is not None:
-        yield modules
-
-
 class _Walk:
     """One pass over one event."""
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        rules: Rules,
-        every: list[Detector],
-        wanted: dict[str, list[Detector]],
-        parts: _Texts | None,
-        seen: Seen,
-        known: dict[tuple[str, bool], Reading],
-    ) -> None:
+    def __init__(self, tokens: Tokens, rules: Rules, screen: Screen, seen: Seen, known: _Known) -> None:
+        self._tokens, self._rules, self._screen = tokens, rules, screen
         self._seen, self._known = seen, known
-        self._long: dict[tuple[str, bool], Reading] = {}  # known for this event only
-        self._tokens = tokens
-        self._rules = rules
-        self._every = every
+        self._clean, self._names = known.clean, known.names
+        self._long: dict[tuple[str, bool], Reading] = {}  # texts that are too long to be remembered for good
         self._rows: list[Redaction] = []
         self._path: list[str] = []
-        self._wanted = wanted
-        self._parts = parts
-
-    def _quiet(self, part: object) -> bool:
-        """Whether nothing in a part of the event may have to go: a telling name would be among the wanted texts."""
-        texts = self._parts.inside(part) if self._parts is not None else None
-        return texts is not None and self._wanted.keys().isdisjoint(texts)
 
     def _once(self, part: Any, work: Callable[[Any], Any]) -> Any:
         """What becomes of a part of the event that may come again: found out once."""
-        found = self._parts.seen.get(id(part)) if self._parts is not None else None
+        found = self._seen.get(part)
         if found is not None:
-            prefix = self._pointer()
-            for row in found[1][: AUDIT_LIMIT - len(self._rows)]:
-                self._rows.append(row.model_copy(update={"pointer": (prefix + row.pointer)[:500]}))
+            if found[1]:
+                prefix = self._pointer()
+                for row in found[1][: AUDIT_LIMIT - len(self._rows)]:
+                    self._rows.append(row.model_copy(update={"pointer": (prefix + row.pointer)[:500]}))
             return found[0]
         before, prefix = len(self._rows), self._pointer()
         clean = work(part)
@@ -216,28 +140,31 @@ class _Walk:
 
     def text(self, value: str, *, source: bool = False) -> str:
         """A text without what its shape or a name in it gives away; audit rows at the current path."""
-        first = self._wanted.get(value)
-        if first is None or len(value) < 6:
+        if value in self._clean or len(value) < SHORT:
             return value
-        known = self._known if len(value) <= KNOWN_LENGTH else self._long
-        found = known.get((value, source))
-        if found is None:
-            found = known[(value, source)] = self._read(value, first, source)
+        place = (value, source)
+        found = self._known.read.get(place) or self._long.get(place) or self._read(value, source)
         for kind, rule in found[1]:
             self._note(kind, rule)
-        return found[0]
+        return value if found[0] == value else found[0]
 
-    def _read(self, value: str, chosen: list[Detector], source: bool) -> Reading:
-        """The text without what the detectors find, again and again until they find nothing more."""
-        hits: list[Hit] = []
+    def _read(self, value: str, source: bool) -> Reading:
+        """The text without what the detectors find, again and again until they find nothing more. Remembered."""
+        short = len(value) <= KNOWN_LENGTH
+        chosen = self._screen.of(value)
+        if not chosen and short:
+            self._clean.add(value)
+            return value, []
+        text, hits = value, list[Hit]()
         for _ in range(ROUNDS):
-            before = value
+            before = text
             for detector in chosen:
-                value = detector.replace(value, self._tokens, hits, source)
-            if value == before:
+                text = detector.replace(text, self._tokens, hits, source)
+            if text == before:
                 break
-            chosen = wanted([value], self._every).get(value, [])
-        return value, hits
+            chosen = self._screen.of(text)
+        (self._known.read if short else self._long)[value, source] = text, hits
+        return text, hits
 
     # --- structures ---
 
@@ -248,8 +175,7 @@ class _Walk:
         if isinstance(value, dict):
             return self._mapping(value, strength)
         if isinstance(value, list | tuple):
-            found = [self._at(str(place), self.value, item, strength) for place, item in enumerate(value)]
-            return value if all(new is old for new, old in zip(found, value, strict=True)) else found
+            return self._list(value, strength)
         if isinstance(value, bool) or value is None:
             return value
         if strength == 2 and isinstance(value, int | float):
@@ -260,25 +186,43 @@ class _Walk:
             return int(self._tokens.card(str(value)))
         return value
 
-    def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
-        if not strength and self._quiet(value):
-            return value
-        found: dict[str, Any] = {}
-        changed = False
-        for key, item in value.items():
-            own = self._strength(key)
-            plain = isinstance(item, str) and not strength and not own
-            if plain and item not in self._wanted and key not in self._wanted:
-                found[key] = item
-                continue
-            name = self.text(key)
-            new = self._at(key, self.value, item, max(strength, own))
-            changed = changed or new is not item or name != key
-            found[name] = new
-        return found if changed else value
+    def _is_plain(self, value: Any) -> bool:
+        """Whether a glance tells that nothing in a value has to go, unless its name says so."""
+        kind = value.__class__
+        if kind is str:
+            return value in self._clean or len(value) < SHORT
+        return value is None or kind is bool or kind is float or (kind is int and value <= LONG_NUMBER)
 
-    def _strength(self, key: str) -> int:
-        return 0 if key.lower() in self._rules.allow_names else name_strength(key)
+    def _list(self, value: Sequence[Any], strength: int) -> Any:
+        found = [
+            item
+            if not strength and self._is_plain(item)
+            else self._at(str(place), self.value, item, strength)
+            for place, item in enumerate(value)
+        ]
+        return value if all(map(operator.is_, found, value)) else found
+
+    def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
+        names = self._names
+        changes: dict[str, tuple[str, Any]] = {}
+        for key, item in value.items():
+            own, name = strength, key
+            if key not in names:
+                own, name = self._name(key, strength)
+            if not own and name == key and self._is_plain(item):
+                continue
+            new = self._at(key, self.value, item, own)
+            if new is not item or name != key:
+                changes[key] = name, new
+        return dict([changes.get(key, (key, item)) for key, item in value.items()]) if changes else value
+
+    def _name(self, key: str, strength: int) -> tuple[int, str]:
+        """How much a name says of what stands under it, and the name without what it gives away itself."""
+        own = 0 if key.lower() in self._rules.allow_names else name_strength(key)
+        name = self.text(key)
+        if not own and (key in self._clean or len(key) < SHORT):
+            self._names.add(key)
+        return max(strength, own), name
 
     def _named(self, value: str, strength: int) -> str:
         """A text that stands under a telling name: all of it goes, its quotes and scheme stay."""
@@ -295,17 +239,19 @@ class _Walk:
     def _at(self, part: str, work: Callable[..., Any], *arguments: Any) -> Any:
         """`work` with one more part on the path."""
         self._path.append(part)
-        try:
-            return work(*arguments)
-        finally:
-            self._path.pop()
+        found = work(*arguments)
+        self._path.pop()  # what raises ends the walk
+        return found
 
     def _note(self, kind: str, rule: str) -> None:
         if len(self._rows) < AUDIT_LIMIT:
             self._rows.append(Redaction(pointer=self._pointer()[:500], kind=kind, rule=rule))
 
     def _pointer(self) -> str:
-        return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self._path)
+        joined = "/".join(self._path)
+        if "~" in joined or joined.count("/") >= len(self._path):
+            return "/" + "/".join([part.replace("~", "~0").replace("/", "~1") for part in self._path])
+        return "/" + joined
 
     # --- the event ---
 
@@ -340,12 +286,17 @@ class _Walk:
             changes[name] = new
 
     def _strings(self, lines: tuple[str, ...], *, source: bool = False) -> tuple[str, ...]:
-        if not lines or self._wanted.keys().isdisjoint(lines):
+        if self._clean.issuperset(lines):
             return lines
         key_block = source and any("PRIVATE KEY-----" in line for line in lines)
-        return tuple(
-            self._at(str(place), self._line, line, source, key_block) for place, line in enumerate(lines)
-        )
+        found = tuple(
+            [
+                line if line in self._clean and not key_block
+                else self._at(str(place), self._line, line, source, key_block)
+                for place, line in enumerate(lines)
+            ]
+        )  # fmt: skip
+        return lines if all(map(operator.is_, found, lines)) else found
 
     def _line(self, line: str, source: bool, key_block: bool) -> str:
         if key_block and sensitive.KEY_BODY_LINE.match(line) and not is_token(line.strip("\"' \\n")):
@@ -372,24 +323,23 @@ class _Walk:
         return frames if all(map(operator.is_, found, frames)) else found
 
     def _frame(self, frame: Frame) -> Frame:
-        if self._quiet(frame):
-            return frame
         changes: dict[str, Any] = {}
-        for name in (
-            "function",
-            "filename",
-            "abs_path",
-        ):  # arguments in Elixir, addresses with queries in browsers
-            if (said := getattr(frame, name)) in self._wanted:
+        # arguments in Elixir, addresses with queries in browsers
+        for name, said in (
+            ("function", frame.function),
+            ("filename", frame.filename),
+            ("abs_path", frame.abs_path),
+        ):
+            if said and said not in self._clean:
                 self._change(changes, name, said, self.text)
         if frame.vars:
             self._change(changes, "vars", frame.vars, self.value)
-        if frame.context_line:
+        if frame.context_line and frame.context_line not in self._clean:
             self._change(
                 changes, "context_line", frame.context_line, lambda line: self.text(line, source=True)
             )
-        for name in ("pre_context", "post_context"):
-            self._change(changes, name, getattr(frame, name), lambda lines: self._strings(lines, source=True))
+        for name, lines in (("pre_context", frame.pre_context), ("post_context", frame.post_context)):
+            self._change(changes, name, lines, lambda lines: self._strings(lines, source=True))
         return frame.model_copy(update=changes) if changes else frame
 
     def _breadcrumbs(self, crumbs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -397,8 +347,6 @@ class _Walk:
         return crumbs if all(map(operator.is_, found, crumbs)) else found
 
     def _crumb(self, crumb: Any) -> Any:
-        if self._quiet(crumb):
-            return crumb
         changes: dict[str, Any] = {}
         if crumb.message:
             self._change(changes, "message", crumb.message, self.text)

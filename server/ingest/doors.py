@@ -96,8 +96,9 @@ class Ingest:
         self._asking = Asking(house.database)
         self._sns = SnsSignatures()
         self._room = Room(house.config.data, house.config.min_free)
-        self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE)
-        self._large = Line(self._work, threads=_THREADS, at_once=1)
+        waits = house.rush.waits
+        self._small = Line(self._work, threads=_THREADS, at_once=_AT_ONCE, full=waits)
+        self._large = Line(self._work, threads=_THREADS, at_once=1, full=waits)
         self._inside = 0
 
     def routes(self) -> list[Route]:

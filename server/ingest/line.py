@@ -21,9 +21,15 @@ class Line(Generic[P, T]):
     """Work off what waits, `at_once` things at a time, in `threads` threads: `work` answers each or gives its error."""
 
     def __init__(
-        self, work: Callable[[Sequence[P]], Sequence[T | BaseException]], *, threads: int, at_once: int
+        self,
+        work: Callable[[Sequence[P]], Sequence[T | BaseException]],
+        *,
+        threads: int,
+        at_once: int,
+        full: Callable[[], None],
     ) -> None:
-        self._work, self._threads, self._at_once = work, threads, at_once
+        """`full` is called when one comes while every thread is at work."""
+        self._work, self._threads, self._at_once, self._full = work, threads, at_once, full
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nightdesk-ingest")
         self._waiting: list[Waiting[P, T]] = []
         self._busy = 0
@@ -39,6 +45,8 @@ class Line(Generic[P, T]):
             self._busy += start
         if start:
             self._pool.submit(self._run, loop)
+        else:
+            self._full()
         return await future
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -204,6 +204,7 @@ class Worker:
         self._tick.set()
 
     def _try_triage(self, task: Task) -> None:
+        self._house.rush.give_way(self._stopping.is_set)
         try:
             self._mirroring.complete()
             triage(self._house, task)
@@ -259,6 +260,7 @@ class Worker:
     def _compare(self) -> None:
         while not self._stopping.is_set():
             self._tick.clear()
+            self._house.rush.give_way(self._stopping.is_set)
             try:
                 self._look()
             except Exception:  # the thread must outlive any one failure; it looks again
