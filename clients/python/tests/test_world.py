@@ -195,6 +195,29 @@ def test_rows_of_sqlite_come_in_order_and_a_secret_by_its_column(hooked: None) -
     assert (second["sql"], second["rows"]) == ("select id from person where id = ?", [[2]])
 
 
+def test_the_same_statement_asked_again_is_another_one(hooked: None) -> None:
+    def work() -> None:
+        with sqlite3.connect(":memory:") as database:
+            cursor = database.cursor()
+            for number in (1, 2):
+                assert database.execute("select ?", (number,)).fetchone() == (number,)
+            for number in (3, 4):
+                assert list(cursor.execute("select ?", (number,))) == [(number,)]
+
+    assert [one["rows"] for one in capsule_of(work)["statements"]] == [[[1]], [[2]], [[3]], [[4]]]
+
+
+def test_rows_that_were_read_and_not_kept_are_counted(hooked: None) -> None:
+    def work() -> None:
+        with sqlite3.connect(":memory:") as database:
+            numbers = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 150) select x from n"
+            assert len(list(database.execute(numbers))) == 150
+            assert len(database.execute(numbers).fetchall()) == 150
+
+    for one in capsule_of(work)["statements"]:
+        assert (len(one["rows"]), one["size"]) == (trails.ROWS, 150)
+
+
 def test_rows_of_sqlalchemy_come_once_whichever_driver_is_below(hooked: None) -> None:
     sqlalchemy = pytest.importorskip("sqlalchemy")
 
@@ -277,16 +300,17 @@ def test_a_trail_goes_with_its_scope(hooked: None) -> None:
 def test_a_trail_is_bounded_in_notes_bodies_and_rows() -> None:
     trail = Trail()
     for number in range(500):
-        trail.answered({"n": number}, b"x" * 100_000)
-        trail.read("test", trail, f"select {number}", list, [(1,)] * 1_000)
+        trail.answered({"n": number, "body": b"x" * 100_000})
+        trails.rows_read(trail.reading("test", f"select {number}", ()), [(1,)] * 1_000)
     assert len(trail.notes["exchanges"]) == trails.MOST["exchanges"]
     assert sum(len(one["body"] or b"") for one in trail.notes["exchanges"]) <= trails.BODIES + 100_000
-    assert sum(len(one["rows"]) for one in trail.notes["statements"]) <= trails.ROWS_IN_ALL
+    assert len(trail.notes["statements"]) == trails.MOST["statements"]
+    assert sum(len(one) - trails.FIRST for one in trail.notes["statements"]) <= trails.ROWS_IN_ALL
 
 
 POINTS = [
-    (exchanges, "current"), (exchanges, "is_noted"), (exchanges, "_of_httpx"), (exchanges, "_note"), (rows, "current"),
-    (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
+    (exchanges, "current"), (exchanges, "_of_httpx"), (exchanges, "time"), (rows, "current"),
+    (rows, "row_read"), (rows, "rows_read"), (rows, "sys"), (trails, "time"), (trails, "Trail"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
     (surroundings, "platform"), (ambient, "told_files"), (rows, "told"), (exchanges, "told"), (trails, "_keep"),
 ]  # fmt: skip
 
