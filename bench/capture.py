@@ -238,7 +238,11 @@ def median_of(ratios: list[float]) -> tuple[float, float, float]:
     ordered = sorted(ratios)
     away = math.ceil(0.98 * math.sqrt(len(ordered)))
     middle = len(ordered) // 2
-    return ordered[max(0, middle - away)], statistics.median(ordered), ordered[min(len(ordered) - 1, middle + away)]
+    return (
+        ordered[max(0, middle - away)],
+        statistics.median(ordered),
+        ordered[min(len(ordered) - 1, middle + away)],
+    )
 
 
 def measure(framework: str, work: str, errors: int, rounds: int) -> None:
@@ -270,7 +274,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--only", choices=FRAMEWORKS, action="append")
     parser.add_argument("--work", choices=WORK, action="append")
-    parser.add_argument("--errors", type=int, action="append", help="one error in so many requests; 0 for none")
+    parser.add_argument(
+        "--errors", type=int, action="append", help="one error in so many requests; 0 for none"
+    )
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:

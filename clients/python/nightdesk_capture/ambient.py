@@ -144,19 +144,39 @@ def _file(whole: str, path: str, most: int) -> Dict[str, Any]:
 
 
 def hook_redis(module: Any, wrap: Wrap) -> None:
-    """Reads of redis."""
+    """Reads of redis, and of its asynchronous client."""
 
     def executing(execute: Any) -> Any:
         def hooked(self: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
             found = execute(self, *args, **words)
-            if args and str(args[0]).upper() in _READS:
-                _cached("redis", [str(args[0]).upper(), *args[1:]], found)
+            _read_of_redis(args, found)
+            return found
+
+        return hooked
+
+    def later(execute: Any) -> Any:
+        async def hooked(self: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            found = await execute(self, *args, **words)
+            _read_of_redis(args, found)
             return found
 
         return hooked
 
     wrap(module.Redis, "execute_command", executing)
+    wrap(module.asyncio.Redis, "execute_command", later)
+
+
+def _read_of_redis(args: Any, found: Any) -> None:
+    try:
+        command = str(args[0]).upper()
+        if command in _READS:
+            current().add(
+                "cache", {"store": "redis", "name": [command, *args[1:]], "value": found, "at": time()}
+            )
+    except Exception:  # the value is the caller's in any case
+        return
 
 
 def hook_django_cache(module: Any, wrap: Wrap) -> None:
@@ -184,17 +204,13 @@ def _getting(get: Any, alias: str) -> Any:
         found = get(key, missing, version)
         if found is missing:
             return default
-        _cached(f"django:{alias}", [key], found)
+        try:
+            current().add("cache", {"store": f"django:{alias}", "name": [key], "value": found, "at": time()})
+        except Exception:  # the value is the caller's in any case
+            return found
         return found
 
     return hooked
-
-
-def _cached(store: str, key: List[Any], found: Any) -> None:
-    try:
-        current().add("cache", {"store": store, "name": key, "value": found, "at": time()})
-    except Exception:  # the value is the caller's in any case
-        return
 
 
 def hook_openfeature(module: Any, wrap: Wrap) -> None:

@@ -122,7 +122,7 @@ def noting(base: Any) -> Any:
     by = base.__module__.partition(".")[0]
 
     execute, fetchone, fetchmany, fetchall = base.execute, base.fetchone, base.fetchmany, base.fetchall
-    following = getattr(base, "__next__", None)
+    following: Any = getattr(base, "__next__", None)
 
     class Noting(base):  # type: ignore[misc]
         """A cursor that notes what is read."""

@@ -32,7 +32,8 @@ _INSIDE: ContextVar[bool] = ContextVar("nightdesk_inside", default=False)
 is_inside = _INSIDE.get  # cannot raise
 _BEGUN: ContextVar[Optional[Trail]] = ContextVar("nightdesk_trail", default=None)
 _NO_SCOPE: ContextVar[Any] = ContextVar("nightdesk_no_scope", default=None)
-_SCOPE: Any = getattr(scope, "_isolation_scope", _NO_SCOPE)  # read as it is: a tenth of what asking for it costs
+# read as it is: a tenth of what asking for it costs
+_SCOPE: Any = getattr(scope, "_isolation_scope", _NO_SCOPE)
 _OF_SCOPES: Dict[int, _Of] = {}
 _begins = False  # whether anything sets `_BEGUN`
 
@@ -87,8 +88,8 @@ class Trail:
         return note
 
 
-# Places in what is noted of a statement, a list because one is made for each statement of each request. ROOM is how many
-# rows are still wanted; below zero, how many came that were not.
+# Places in what is noted of a statement: a list, because one is made for each statement of each request. ROOM is how
+# many rows are still wanted; below zero, how many came that were not.
 BY, SQL, DESCRIBED, AT, ROOM, FIRST = range(6)
 
 
@@ -111,9 +112,9 @@ def current() -> Trail:
         return begun
     # the breadcrumbs are what an isolation scope has of its own that can be referred to weakly: it cannot itself
     mark = (_SCOPE.get() or _isolated())._breadcrumbs
-    found = _OF_SCOPES.get(id(mark))
+    found: Any = _OF_SCOPES.get(id(mark))
     if found is not None and found() is mark:
-        return found.trail
+        return found.trail  # type: ignore[no-any-return]
     return _keep(mark, Trail())
 
 
@@ -136,8 +137,9 @@ class _Of(ref):  # type: ignore[type-arg]
 
 
 def _gone(found: Any) -> None:
-    if _OF_SCOPES.get(found.key) is found:
-        _OF_SCOPES.pop(found.key, None)
+    key = found.key
+    if _OF_SCOPES.get(key) is found:
+        _OF_SCOPES.pop(key, None)
 
 
 def _keep(mark: Any, trail: Trail) -> Trail:
