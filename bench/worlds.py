@@ -1,10 +1,12 @@
 """What each part of a capsule's world is good for: small applications that each crash for one thing outside of them.
 
-    python -m bench.worlds [--only NAME] [CORPUS]
+    python -m bench.worlds [--only NAME] [--recorder PYTHON] [--more] [CORPUS]
 
 CORPUS is a folder as `tests/corpus/worlds`: in each folder an application, and `drive.py`, its traffic in production. The
 traffic is run once under sentry-sdk and the client; then the ladder is climbed from the event alone, from a capsule with
 entry and locals only, and from the whole capsule. The application's files are the repository; `drive.py` is not.
+`--recorder` runs the traffic with another Python, `--more` as after the server has asked for more: from 3.12 on, a
+second failure then brings arguments as they were at the call.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "tests" / "corpus" / "worlds"
 VARIANTS = ("event", "locals", "capsule")
 WANTED = ("flask", "fastapi", "django", "httpx", "requests", "urllib3", "sqlalchemy", "time-machine", "openfeature-sdk",
-          "aiohttp")  # fmt: skip
+          "aiohttp", "redis", "psycopg", "psycopg-binary", "aiosqlite", "greenlet", "celery")  # fmt: skip
 RECORDER = """
 import base64, runpy, sys
 import sentry_sdk
@@ -55,7 +57,7 @@ class Kept(Transport):
             with open(sys.argv[2], "ab") as file:
                 file.write(base64.b64encode(envelope.serialize()) + b"\\n")
 
-sentry_sdk.init(dsn="http://key@localhost/1", transport=Kept, integrations=[NightdeskCapture(seconds=10)],
+sentry_sdk.init(dsn="http://key@localhost/1", transport=Kept, integrations=[NightdeskCapture(seconds=10, more=len(sys.argv) > 4)],
                 project_root=sys.argv[3], in_app_include=["shop"])
 runpy.run_path(sys.argv[1], run_name="__main__")
 sentry_sdk.flush()
@@ -76,7 +78,7 @@ class Climbed:
     source: str
 
 
-def record(case: Path, work: Path) -> Event:
+def record(case: Path, work: Path, python: str = sys.executable, *, more: bool = False) -> Event:
     """The event of the last error of a case's traffic, as the server keeps it."""
     out, app = work / "envelopes", work / "app"
     subprocess.run(["cp", "-r", str(case), str(app)], check=True)
@@ -85,7 +87,15 @@ def record(case: Path, work: Path) -> Event:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(app), str(case.parent), str(ROOT / "clients" / "python")]),
     }
-    command = [sys.executable, "-c", RECORDER, str(work / "drive.py"), str(out), str(app)]
+    command = [
+        python,
+        "-c",
+        RECORDER,
+        str(work / "drive.py"),
+        str(out),
+        str(app),
+        *(["more"] if more else []),
+    ]
     done = subprocess.run(command, cwd=app, env=env, capture_output=True, text=True, timeout=300, check=False)
     if not out.exists():
         raise RuntimeError(f"{case.name} sent nothing: {done.stderr[-2000:]}")
@@ -100,6 +110,8 @@ def variant_of(event: Event, variant: str, without: Collection[str] = ()) -> Eve
         return event.model_copy(update={"capsule": None})
     left = WORLD if variant == "locals" else without
     content = {part: value for part, value in (event.capsule.content or {}).items() if part not in left}
+    if variant == "locals":  # of the moment of the error only
+        content["frames"] = [{**frame, "called": {}} for frame in content["frames"]]
     return enriched(
         event.model_copy(update={"capsule": event.capsule.model_copy(update={"content": content})})
     )
@@ -152,6 +164,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path, nargs="?", default=CORPUS)
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--recorder", default=sys.executable, help="the Python that the traffic runs in")
+    parser.add_argument("--more", action="store_true", help="the client is asked for more")
     parser.add_argument("--show", action="store_true", help="print the tests as well")
     given = parser.parse_args()
     found = []
@@ -161,7 +175,7 @@ def main() -> int:
                 continue
             with tempfile.TemporaryDirectory() as name:
                 try:
-                    event = record(case, Path(name))
+                    event = record(case, Path(name), given.recorder, more=given.more)
                 except RuntimeError as problem:
                     print(problem, flush=True)
                     continue

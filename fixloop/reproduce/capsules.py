@@ -51,8 +51,8 @@ def enriched(event: Event) -> Event:
     entry = content["entry"]
     return event.model_copy(update={
         "exceptions": (*event.exceptions[:-1], last),
-        "request": _request(event.request, entry),
-        "extra": _extra(event.extra, entry),
+        "request": _request(event.request, entry, shared),
+        "extra": _extra(event.extra, entry, shared),
     })  # fmt: skip
 
 
@@ -112,11 +112,13 @@ def _matched(
             here -= 1
         if here < 0:
             continue
-        frame, prefix = found[here], f"/frames/{place}/vars/"
-        local = {
-            name: typed(node, frame.vars.get(name), redacted=_below(redacted, prefix + name))
-            for name, node in one["vars"].items()
-        }
+        frame = found[here]
+        local = {}
+        # a test calls with what the arguments were, not with what became of them
+        for part in ("vars", "called"):
+            for name, node in one.get(part, {}).items():
+                taken_out = _below(redacted, f"/frames/{place}/{part}/{name}")
+                local[name] = typed(node, frame.vars.get(name), redacted=taken_out)
         found[here] = frame.model_copy(update={"vars": {**frame.vars, **local}})
         at = here - 1
     return tuple(found)
@@ -132,7 +134,7 @@ def _below(redacted: list[str], pointer: str) -> tuple[str, ...]:
     return tuple(one for one in redacted if one == pointer or one.startswith(f"{pointer}/"))
 
 
-def _request(request: Request | None, entry: Mapping[str, Any]) -> Request | None:
+def _request(request: Request | None, entry: Mapping[str, Any], shared: Mapping[int, Any]) -> Request | None:
     """The request with its whole body, where the capsule has it as JSON or text."""
     if request is None or entry.get("kind") != "request":
         return request
@@ -140,21 +142,44 @@ def _request(request: Request | None, entry: Mapping[str, Any]) -> Request | Non
     raw = entry.get("body")
     if body is None and isinstance(raw, dict) and raw.get("$") == "bytes" and "size" not in raw:
         body = raw.get("text")
-    return request.model_copy(update={"data": body}) if body is not None and is_plain(body) else request
+    try:
+        return request.model_copy(update={"data": _as_json(body, shared)}) if body is not None else request
+    except (LookupError, TypeError, ValueError):
+        return request
 
 
-def _extra(extra: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+def _extra(extra: Mapping[str, Any], entry: Mapping[str, Any], shared: Mapping[int, Any]) -> dict[str, Any]:
     """What came in by a queue or a command line, whole."""
-    names = {"job": f"{entry.get('kind')}-job", "argv": "sys.argv"}
-    whole = {name: entry[part] for part, name in names.items() if part in entry and is_plain(entry[part])}
-    return {**extra, **{name: value for name, value in whole.items() if name in extra}}
+    whole = dict(extra)
+    for part, name in {"job": f"{entry.get('kind')}-job", "argv": "sys.argv"}.items():
+        if part in entry and name in extra:
+            try:
+                whole[name] = _as_json(entry[part], shared)
+            except (LookupError, TypeError, ValueError):  # more than JSON: it stays as the SDK has it
+                continue
+    return whole
 
 
-def is_plain(node: Any) -> bool:
-    """Whether a node is JSON as it stands."""
+def _as_json(node: Any, shared: Mapping[int, Any], depth: int = 0) -> Any:
+    """A node as the JSON that it is, with what it shares with others written out. Raises ValueError, KeyError or
+    TypeError for one that is more than JSON, or not whole."""
+    if depth > DEEPEST:
+        raise ValueError("a part of itself")
     if isinstance(node, list):
-        return all(is_plain(item) for item in node)
-    return not isinstance(node, dict) or ("$" not in node and all(is_plain(item) for item in node.values()))
+        return [_as_json(item, shared, depth + 1) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$" not in node:
+        return {key: _as_json(item, shared, depth + 1) for key, item in node.items()}
+    if node["$"] == "same":
+        return _as_json(shared[node["id"]], shared, depth + 1)
+    if "size" in node or node["$"] not in ("list", "tuple", "dict"):
+        raise ValueError(f"{node['$']} is no JSON")
+    if node["$"] != "dict":
+        return [_as_json(item, shared, depth + 1) for item in node["of"]]
+    if not all(isinstance(key, str) for key, _ in node["of"]):
+        raise ValueError("a key that is no text")
+    return {key: _as_json(item, shared, depth + 1) for key, item in node["of"]}
 
 
 # --- as a value tree ---------------------------------------------------------------------------------------------

@@ -275,3 +275,27 @@ def recorded_files(texts):
     with mock.patch.object(builtins, "open", opened), mock.patch.object(io, "open", opened):
         yield
 '''
+REDIS = '''
+@contextlib.contextmanager
+def recorded_redis(*answers):
+    """Reads of redis give what they gave, those of one command in their order; nothing is written."""
+    left, given = list(answers), []
+
+    def execute(self, *args, **words):
+        asked = (str(args[0]).upper(), *args[1:])
+        found = next((one for one in [*left, *given[::-1]] if one[0] == asked), None)
+        found = found or next((one for one in left if one[0][0] == asked[0]), (asked, None))
+        if found in left:
+            left.remove(found)
+            given.append(found)
+        return found[1]
+
+    async def later(self, *args, **words):
+        return execute(self, *args, **words)
+
+    with (
+        mock.patch.object(redis.Redis, "execute_command", execute),
+        mock.patch.object(redis.asyncio.Redis, "execute_command", later),
+    ):
+        yield
+'''

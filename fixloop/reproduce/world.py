@@ -15,7 +15,7 @@ from fixloop.reproduce.capsules import DEEPEST, shared_nodes, tree_of
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.lines import Lines
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.served import ANSWERS, CURSORS, DRAWN, FILES, HELPERS_OF_CLIENTS
+from fixloop.reproduce.served import ANSWERS, CURSORS, DRAWN, FILES, HELPERS_OF_CLIENTS, REDIS
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.values import render
 from store.event import Event
@@ -200,6 +200,7 @@ def _stand_around(world: Mapping[str, Any], lines: Lines) -> None:
         *_reading(world.get("statements") or [], lines),
         *_drawing(world.get("draws") or [], lines),
         *_opening(world.get("files") or {}, lines),
+        *_read_of_redis(world.get("cache") or [], lines),
     ]
     lines.setup = [
         *_cached(world.get("cache") or [], lines),
@@ -295,6 +296,20 @@ def _cached(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
             key, value = render(one["name"][0], lines.imports), render(one["value"], lines.imports)
             found.append(f"caches[{alias!r}].set({key}, {value})")
     return found
+
+
+def _read_of_redis(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
+    read = [one for one in cache if one["store"] == "redis"]
+    if not read:
+        return []
+    lines.imports |= {"contextlib", "redis"}
+    lines.froms.add(("unittest", "mock"))
+    lines.helpers.append(REDIS)
+    told = ",\n        ".join(
+        f"({pretty({'$tuple': one['name']}, lines.imports)}, {pretty(one['value'], lines.imports)})"
+        for one in read
+    )
+    return [f"with recorded_redis(\n        {told},\n    ):"]
 
 
 def _flagged(flags: Mapping[str, Any], lines: Lines) -> list[str]:

@@ -42,6 +42,9 @@ def capsule_lines(capsule: Capsule | None) -> Iterator[str]:
     for place, frame in enumerate(content["frames"]):
         yield f"frame {place}: {frame.get('module', '')}:{frame['line']} in {frame['function']}"
         yield from (f"    {name} = {_written(node)}" for name, node in frame["vars"].items())
+        yield from (
+            f"    {name} = {_written(node)} at the call" for name, node in frame.get("called", {}).items()
+        )
     for part in PARTS:
         yield from _world(part, content.get(part))
 

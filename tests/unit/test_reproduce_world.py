@@ -14,6 +14,7 @@ import pytest
 
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.served import REDIS
 from fixloop.reproduce.world import served, zone_of
 from fixloop.reproduce.write import call_source
 from store.event import Capsule, Event
@@ -139,6 +140,33 @@ def test_rows_are_read_again_without_a_database(shop: None) -> None:
         {"by": "sqlalchemy", "sql": "select a, b from t", "columns": ["a", "b"], "rows": [[1, None], [2, "x"]]},
     ])  # fmt: skip
     assert run("read", event) == [("parked",), [(1, None), (2, "x")]]
+
+
+def test_reads_of_redis_give_what_they_gave_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Redis:
+        """As much of the client as a test stands on: every command goes through here."""
+
+        def execute_command(self, *args: Any) -> Any:
+            raise AssertionError("no server was asked before")
+
+    redis = types.ModuleType("redis")
+    redis.Redis, redis.asyncio = Redis, types.SimpleNamespace(Redis=type("Redis", (Redis,), {}))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "redis", redis)
+    given = [
+        (("GET", "seen:7"), b"[1]"),
+        (("HGETALL", "user-token"), {b"a": b"1"}),
+        (("GET", "seen:7"), b"[2]"),
+    ]
+    scope: dict[str, Any] = {}
+    exec("import contextlib, redis\nfrom unittest import mock\n" + REDIS, scope)  # noqa: S102 - our own text
+    with scope["recorded_redis"](*given):
+        client = Redis()
+        assert client.execute_command("SET", "seen:7", "x") is None
+        assert client.execute_command("get", "seen:7") == b"[1]"
+        assert client.execute_command("HGETALL", "user:7") == {b"a": b"1"}
+        assert [client.execute_command("GET", "seen:7") for _ in range(2)] == [b"[2]", b"[2]"]
+    with pytest.raises(AssertionError):
+        Redis().execute_command("GET", "seen:7")
 
 
 def test_random_numbers_come_again_and_then_chance_goes_on(shop: None) -> None:

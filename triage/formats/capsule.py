@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.event import Capsule
-from triage.capsule_walk import WORLD
+from triage.capsule_walk import FRAME, WORLD
 from triage.formats.shapes import clean
 
 CONTENT_TYPE = "application/vnd.nightdesk.capsule+json"
@@ -40,7 +40,7 @@ def capsule_of(payload: bytes) -> Capsule | None:
         return None
     content = {"version": VERSION, **{part: _cleaned(sent[part]) for part in _PARTS if part in sent}}
     frames = content.get("frames")
-    content["frames"] = [frame for frame in frames if _is_frame(frame)] if isinstance(frames, list) else []
+    content["frames"] = [_frame(one) for one in frames if _is_frame(one)] if isinstance(frames, list) else []
     content["entry"] = content["entry"] if isinstance(content.get("entry"), dict) else {}
     cut, redacted = content.get("cut"), content.get("redacted")
     content["cut"] = cut if isinstance(cut, dict) else {}
@@ -91,6 +91,14 @@ def _is_frame(frame: Any) -> bool:
         and isinstance(frame.get("function"), str)
         and isinstance(frame.get("line"), int)
     )
+
+
+def _frame(frame: dict[str, Any]) -> dict[str, Any]:
+    """A frame with the parts that are known: of others nobody knows what is to be taken out."""
+    found = {
+        part: frame[part] for part in ("function", "module", "line") if isinstance(frame.get(part), str | int)
+    }
+    return {**found, **{part: frame[part] for part in FRAME if isinstance(frame.get(part), dict)}}
 
 
 def _is_row(row: Any) -> bool:

@@ -12,7 +12,8 @@ import io
 import os
 import random
 import sys
-from typing import Any, Callable, Dict, Iterable, List
+from time import time
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 from nightdesk_capture.exchanges import Wrap
 from nightdesk_capture.peek import is_library_file
@@ -64,23 +65,22 @@ def unhook_random() -> None:
 
 def _drawn(kind: str, made: Any) -> None:
     try:
-        trail = current()
-        trail.drawn += 1
-        trail.notes["draws"].append((kind, made))
-        if trail.drawn > MOST["draws"]:
+        draws = current().notes["draws"]
+        draws.append((kind, made))
+        if len(draws) > MOST["draws"]:
             unhook_random()
     except Exception:  # the number is drawn
         return
 
 
-def told_draws(notes: Iterable[Any], drawn: int) -> List[List[Any]]:
-    """The numbers in order; none where the first are not among them any more."""
+def told_draws(notes: Sequence[Any]) -> List[List[Any]]:
+    """The numbers in order; none where some are not among them, or are too large to be said."""
     found = [[kind, made] for kind, made in list(notes)]
-    return (
-        found
-        if len(found) == drawn and all(made.bit_length() <= 64 for _, made in found if type(made) is int)
-        else []
-    )
+    if type(vars(random)["_inst"]) is not Drawing or any(
+        made.bit_length() > 64 for _, made in found if type(made) is int
+    ):
+        return []
+    return found
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -99,7 +99,8 @@ def hook_open(module: Any, wrap: Wrap) -> None:
                     while caller.f_globals.get("__name__", "").startswith("pathlib"):
                         caller = caller.f_back  # whoever it was that asked the path
                     if not is_library_file(caller.f_code.co_filename):
-                        current().add("files", {"path": file, "folder": os.getcwd()})
+                        whole = type(file) is str and file[:1] == "/"
+                        current().add("files", (file, "/" if whole else os.getcwd()))
             except Exception:  # the file is open
                 return found
             return found
@@ -111,14 +112,14 @@ def hook_open(module: Any, wrap: Wrap) -> None:
     wrap(io, "open", lambda original: builtins.open)
 
 
-def told_files(notes: Iterable[Note], most: int) -> List[Dict[str, Any]]:
+def told_files(notes: Iterable[Tuple[Any, str]], most: int) -> List[Dict[str, Any]]:
     """The files as they are now, each once: path, size, and where it is small text (at most so many characters) what
     it says."""
     found: Dict[str, Dict[str, Any]] = {}
-    for note in list(notes):
+    for given, folder in list(notes):
         try:
-            path = os.fsdecode(os.fspath(note["path"]))
-            whole = os.path.join(note["folder"], path)
+            path = os.fsdecode(os.fspath(given))
+            whole = os.path.join(folder, path)
             if path not in found and os.path.isfile(whole) and not is_library_file(whole):
                 found[path] = _file(whole, path, min(most, FILE))
         except Exception:  # it is gone, or was never one
@@ -143,19 +144,39 @@ def _file(whole: str, path: str, most: int) -> Dict[str, Any]:
 
 
 def hook_redis(module: Any, wrap: Wrap) -> None:
-    """Reads of redis."""
+    """Reads of redis, and of its asynchronous client."""
 
     def executing(execute: Any) -> Any:
         def hooked(self: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
             found = execute(self, *args, **words)
-            if args and str(args[0]).upper() in _READS:
-                _cached("redis", [str(args[0]).upper(), *args[1:]], found)
+            _read_of_redis(args, found)
+            return found
+
+        return hooked
+
+    def later(execute: Any) -> Any:
+        async def hooked(self: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            found = await execute(self, *args, **words)
+            _read_of_redis(args, found)
             return found
 
         return hooked
 
     wrap(module.Redis, "execute_command", executing)
+    wrap(module.asyncio.Redis, "execute_command", later)
+
+
+def _read_of_redis(args: Any, found: Any) -> None:
+    try:
+        command = str(args[0]).upper()
+        if command in _READS:
+            current().add(
+                "cache", {"store": "redis", "name": [command, *args[1:]], "value": found, "at": time()}
+            )
+    except Exception:  # the value is the caller's in any case
+        return
 
 
 def hook_django_cache(module: Any, wrap: Wrap) -> None:
@@ -183,17 +204,13 @@ def _getting(get: Any, alias: str) -> Any:
         found = get(key, missing, version)
         if found is missing:
             return default
-        _cached(f"django:{alias}", [key], found)
+        try:
+            current().add("cache", {"store": f"django:{alias}", "name": [key], "value": found, "at": time()})
+        except Exception:  # the value is the caller's in any case
+            return found
         return found
 
     return hooked
-
-
-def _cached(store: str, key: List[Any], found: Any) -> None:
-    try:
-        current().add("cache", {"store": store, "name": key, "value": found})
-    except Exception:  # the value is the caller's in any case
-        return
 
 
 def hook_openfeature(module: Any, wrap: Wrap) -> None:
@@ -205,7 +222,7 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
 
         def after(self, hook_context: Any, details: Any, hints: Any) -> None:
             try:
-                current().add("flags", {"flag": details.flag_key, "result": details.value})
+                current().add("flags", {"flag": details.flag_key, "result": details.value, "at": time()})
             except Exception:  # the flag has its value in any case
                 return
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
+
 HEADER = "X-Nightdesk-Capture"  # of an answer: "more"
 LASTS = 600.0  # seconds for which it is done as asked
 
@@ -31,6 +33,7 @@ class Asked:
             try:
                 if str(response.headers.get(HEADER, "")).lower() == "more":
                     self._until = time.monotonic() + LASTS
+                    CALLS_OF_THE_PROCESS.watch(LASTS)
             except Exception:  # an answer of another sort
                 return update(response)
             return update(response)

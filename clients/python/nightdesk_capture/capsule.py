@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from nightdesk_capture import library
+from nightdesk_capture.calls import CALLS_OF_THE_PROCESS, arguments
 from nightdesk_capture.encode import Encoder, slim
 from nightdesk_capture.entry import entry_of
 from nightdesk_capture.limits import LEVELS, Limits
@@ -70,11 +71,13 @@ def _content(
 ) -> Dict[str, Any]:
     encoder = Encoder(limits, until, chosen.denies)
     entry: Dict[str, Any] = {}
-    if "entry" not in chosen.parts_off:
-        entry = {name: encoder.attribute(name, item, f"/entry/{name}", -1)
-                 for name, item in entry_of(event, trace, chosen.parts_off).items()}  # fmt: skip
-    own = [pair for pair in _innermost_first(trace, _own_places(event))
+    every = list(_innermost_first(trace, _own_places(event)))
+    own = [pair for pair in every
            if "locals" not in chosen.parts_off and not chosen.is_off(_place(pair[0]))]  # fmt: skip
+    if "entry" not in chosen.parts_off:
+        off = chosen.parts_off if len(own) == len(every) else chosen.parts_off | {"locals"}
+        entry = {name: encoder.attribute(name, item, f"/entry/{name}", -1)
+                 for name, item in entry_of(event, trace, off).items()}  # fmt: skip
     if len(own) > limits.frames:
         encoder.cut["/frames"] = f"{len(own) - limits.frames} of {len(own)} frames, in the middle"
         half = limits.frames // 2
@@ -90,7 +93,11 @@ def _content(
         "python": ".".join(map(str, sys.version_info[:3])),
         "entry": {name: slim(node) for name, node in entry.items()},
         "frames": [
-            {**frame, "vars": {name: slim(node) for name, node in frame["vars"].items()}} for frame in frames
+            {
+                name: {key: slim(node) for key, node in part.items()} if type(part) is dict else part
+                for name, part in frame.items()
+            }
+            for frame in frames
         ],
         **world,
         "cut": dict(list(encoder.cut.items())[:MOST_MARKS]),
@@ -109,18 +116,25 @@ def _frame(frame: FrameType, line: int, place: int, encoder: Encoder) -> Dict[st
     """A frame with its arguments first: when room ends, they are there."""
     code = frame.f_code
     local = frame.f_locals
-    taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + bin(code.co_flags & 12).count("1")]
+    taken = code.co_varnames[: arguments(code)]
     names = dict.fromkeys([*taken, *(local if type(local).__module__ == "builtins" else ())])
     found = {}
     for name in names:
         if type(name) is str and name in local and not _is_ours(name):
             found[name] = encoder.attribute(name, local[name], f"/frames/{place}/vars/{name}", -1)
-    return {
+    made = {
         "function": code.co_name,
         "module": str(frame.f_globals.get("__name__", "")),
         "line": line,
         "vars": found,
     }
+    called = CALLS_OF_THE_PROCESS.changed(frame)
+    if called:
+        made["called"] = {
+            name: encoder.attribute(name, item, f"/frames/{place}/called/{name}", -1)
+            for name, item in called.items()
+        }
+    return made
 
 
 def _is_ours(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from nightdesk_capture.peek import class_name, instance_dict, lineage
 
+_HELD_BACK = "[Filtered]"
 _JOBS = {
     "celery-job": "celery",
     "rq-job": "rq",
@@ -18,6 +19,8 @@ _JOBS = {
     "huey-job": "huey",
     "dramatiq-job": "dramatiq",
 }
+# Modules of which a frame has a job's arguments, as its own or those of the job.
+_RUNNERS = frozenset({"sentry_sdk.integrations.celery", "sentry_sdk.integrations.arq", "huey.api", "rq.job"})
 # Classes of requests, and the attribute in which each keeps a body that was read.
 _BODIES = {
     "werkzeug.wrappers.request.Request": "_cached_data",
@@ -36,7 +39,7 @@ def entry_of(
     extra = event.get("extra")
     for name, kind in _JOBS.items():
         if isinstance(extra, dict) and name in extra:
-            return {"kind": kind, "job": extra[name]}
+            return {"kind": kind, "job": _job(extra[name], trace if "locals" not in off else None)}
     if isinstance(extra, dict) and "sys.argv" in extra:
         return {"kind": "cli", "argv": extra["sys.argv"]}
     return {}
@@ -52,6 +55,22 @@ def _request(request: Mapping[str, Any], trace: Optional[TracebackType]) -> Dict
     if "data" not in found and (body := _body(trace)):
         found["body"] = body
     return found
+
+
+def _job(said: Any, trace: Optional[TracebackType]) -> Any:
+    """The job, with its arguments where the SDK holds them back: they are the locals of the function that it calls, and
+    are redacted as those are."""
+    if type(said) is not dict or said.get("args") != _HELD_BACK:
+        return said
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") in _RUNNERS:
+            local = trace.tb_frame.f_locals
+            kept = {**(instance_dict(local.get("self")) or {}), **local}
+            for args, words in (("args", "kwargs"), ("_args", "_kwargs")):
+                if type(kept.get(args)) in (tuple, list) and type(kept.get(words)) is dict:
+                    return {**said, "args": list(kept[args]), "kwargs": kept[words]}
+        trace = trace.tb_next
+    return said
 
 
 def _body(trace: Optional[TracebackType]) -> Any:

@@ -7,9 +7,10 @@ reads as a stream is left to the caller: only status and headers are noted.
 from __future__ import annotations
 
 import base64
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from time import time
+from typing import Any, Callable, Dict, Iterable, List
 
-from nightdesk_capture.trail import Inside, Note, current, is_noted, is_sending
+from nightdesk_capture.trail import Inside, Note, current, is_inside, is_sending
 
 Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 
@@ -21,7 +22,7 @@ def hook_httpx(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not _is_wanted():
+            if is_inside():
                 return send(self, request, *args, **words)
             try:
                 response = send(self, request, *args, **words)
@@ -56,7 +57,7 @@ def hook_requests(module: Any, wrap: Wrap) -> None:
     def sync(send: Any) -> Any:
         def hooked(self: Any, request: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not _is_wanted():
+            if is_inside():
                 return send(self, request, **words)
             try:
                 with Inside():
@@ -78,7 +79,7 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
     def sync(urlopen: Any) -> Any:
         def hooked(self: Any, method: Any, url: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            if not _is_wanted() or is_sending():
+            if is_inside() or is_sending():
                 return urlopen(self, method, url, *args, **words)
             try:
                 with Inside():  # it calls itself to redirect and to try again
@@ -123,21 +124,12 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
     wrap(module.ClientSession, "_request", asking)
 
 
-def _is_wanted() -> bool:
-    try:
-        return is_noted()
-    except Exception:  # the call is made all the same
-        return False
-
-
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
 def _note_one(of: Callable[[Any], Note], response: Any) -> None:
     try:
-        made = of(response)
-        body = made.pop("content")
-        current().answered(made, body if type(body) is bytes else None)
+        current().answered(of(response))
     except Exception:  # the answer is the caller's in any case
         return
 
@@ -148,8 +140,9 @@ def _note_all(of: Callable[[Any], Note], response: Any) -> None:
         before = response.history
     except Exception:  # of no kind that is known
         return
-    for one in before:
-        _note_one(of, one)
+    if before:
+        for one in before:
+            _note_one(of, one)
     _note_one(of, response)
 
 
@@ -157,64 +150,43 @@ def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
     try:
         kind = type(error)
         said = {"class": f"{kind.__module__}.{kind.__qualname__}", "message": str(error)[:500]}
-        note = _note(client, method, url, [], b"", None, [], None)
-        note.pop("content")
-        current().answered({**note, "error": said}, None)
+        current().answered({
+            "client": client, "method": method, "url": url, "asked": [], "sent": b"", "status": None, "headers": [],
+            "body": None, "at": time(), "error": said,
+        })  # fmt: skip
     except Exception:  # the error itself is on its way
         return
 
 
-def _note(
-    client: str,
-    method: Any,
-    url: Any,
-    asked: Any,
-    sent: Any,
-    status: Optional[int],
-    headers: Any,
-    content: Any,
-) -> Note:
-    return {
-        "client": client,
-        "method": method,
-        "url": url,
-        "asked": asked,
-        "sent": sent,
-        "status": status,
-        "headers": headers,
-        "content": content,
-    }
+def _whole_body(body: Any) -> Any:
+    return body if type(body) is bytes else None
 
 
 def _of_httpx(response: Any) -> Note:
-    request, client = response.request, type(response).__module__.partition(".")[0]
-    return _note(
-        client, request.method, request.url, request.headers, getattr(request, "_content", None),
-        response.status_code, response.headers, getattr(response, "_content", None),
-    )  # fmt: skip
+    request = response.request
+    return {
+        "client": type(response).__module__.partition(".")[0], "method": request.method, "url": request.url,
+        "asked": request.headers, "sent": getattr(request, "_content", None), "status": response.status_code,
+        "headers": response.headers, "body": _whole_body(getattr(response, "_content", None)), "at": time(),
+    }  # fmt: skip
 
 
 def _of_requests(response: Any) -> Note:
-    request, content = response.request, response._content
-    return _note(
-        "requests",
-        request.method,
-        request.url,
-        request.headers,
-        request.body,
-        response.status_code,
-        response.headers,
-        content,
-    )
+    request = response.request
+    return {
+        "client": "requests", "method": request.method, "url": request.url, "asked": request.headers,
+        "sent": request.body, "status": response.status_code, "headers": response.headers,
+        "body": _whole_body(response._content), "at": time(),
+    }  # fmt: skip
 
 
 def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, response: Any) -> Note:
-    body = args[0] if args else words.get("body")
-    headers = args[1] if len(args) > 1 else words.get("headers")
-    read = getattr(response, "_body", None)
-    return _note(
-        "urllib3", method, _whole(pool, url), headers or {}, body, response.status, response.headers, read
-    )
+    return {
+        "client": "urllib3", "method": method, "url": _whole(pool, url),
+        "asked": (args[1] if len(args) > 1 else words.get("headers")) or {},
+        "sent": args[0] if args else words.get("body"), "status": response.status, "headers": response.headers,
+        "body": _whole_body(getattr(response, "_body", None)), "at": time(),
+    }  # fmt: skip
 
 
 def _whole(pool: Any, url: Any) -> str:
@@ -227,16 +199,11 @@ def _whole(pool: Any, url: Any) -> str:
 
 def _of_aiohttp(response: Any) -> Note:
     request = response.request_info
-    return _note(
-        "aiohttp",
-        request.method,
-        request.real_url,
-        request.headers,
-        None,
-        response.status,
-        response.headers,
-        response._body,
-    )
+    return {
+        "client": "aiohttp", "method": request.method, "url": request.real_url, "asked": request.headers,
+        "sent": None, "status": response.status, "headers": response.headers, "body": _whole_body(response._body),
+        "at": time(),
+    }  # fmt: skip
 
 
 # --- as they are sent -----------------------------------------------------------------------------------------------

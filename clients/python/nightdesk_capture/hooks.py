@@ -9,6 +9,7 @@ import importlib
 import sys
 from typing import Any, Callable, Dict, Tuple
 
+from sentry_sdk.integrations import threading
 from sentry_sdk.scope import Scope
 
 from nightdesk_capture import ambient, exchanges, rows, trail
@@ -37,6 +38,7 @@ EARLY = "requests"  # often loaded by the first request only, with the views tha
 _waiting: Dict[Tuple[str, str], Hook] = {}
 _there: "set[Tuple[str, str]]" = set()  # in place, or waiting for its library
 _undo: "list[Tuple[Any, str, Any]]" = []
+_seen = 0  # how many modules there were when libraries were looked for last
 
 
 def install(off: "frozenset[str]") -> None:
@@ -63,6 +65,8 @@ def _load(name: str) -> None:
 
 def look() -> None:
     """Hook the libraries that have come since."""
+    global _seen
+    _seen = len(sys.modules)
     for (part, name), hook in list(_waiting.items()):
         if name in sys.modules:
             del _waiting[part, name]
@@ -83,14 +87,15 @@ def remove() -> None:
 
 
 def _forking(fork: Any) -> Any:
-    """`Scope.fork`, which is called when a request, a job or a thread begins."""
+    """`Scope.fork`, which is called when a request, a job or a thread begins: often, so it asks as little as it can."""
+    modules, caller, of_threads = sys.modules, sys._getframe, vars(threading)
 
     def hooked(self: Any) -> Any:
         made = fork(self)
         try:
-            if _waiting:
+            if len(modules) != _seen:
                 look()
-            if sys._getframe(1).f_globals.get("__name__") == "sentry_sdk.integrations.threading":
+            if caller(1).f_globals is of_threads:
                 trail.hand_on(self, made)
         except Exception:  # then the thread has a trail of its own
             return made

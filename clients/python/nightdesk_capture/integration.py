@@ -18,7 +18,8 @@ from sentry_sdk.integrations import Integration
 from sentry_sdk.scope import add_global_event_processor
 
 from nightdesk_capture import hooks, surroundings
-from nightdesk_capture.asked import Asked
+from nightdesk_capture.asked import LASTS, Asked
+from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
 from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
@@ -73,10 +74,13 @@ class NightdeskCapture(Integration):
         if self._forward is not None:
             self._forward.watch(client)
         self._asked.listen(self._forward.second if self._forward is not None else client.transport)
+        CALLS_OF_THE_PROCESS.failed(trace)
         hint_of_span = str(surroundings.hints(event).get(surroundings.HINT, ""))
         if hint_of_span == "off" or not (hint_of_span == "more" or self._pace.may(trace)):
             return
         more = self._more or self._asked.more or hint_of_span == "more"
+        if more:
+            CALLS_OF_THE_PROCESS.watch(LASTS)
         chosen = self._settings.all_of_it() if more else self._settings
         make = partial(_built, trace, event, chosen, self._pace.redactor(), _trail())
         attachments = list(hint.get("attachments") or ())

@@ -13,6 +13,8 @@ import base64
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 from nightdesk_capture import hooks, surroundings
+from nightdesk_capture.asked import LASTS
+from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
 from nightdesk_capture.capsule import FAILED, build
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
@@ -83,6 +85,9 @@ class NightdeskSpans:
             more = self._more or hint == "more"
             if hint == "off" or not (more or self._pace.may(error.__traceback__)):
                 return None
+            CALLS_OF_THE_PROCESS.failed(error.__traceback__)
+            if more:
+                CALLS_OF_THE_PROCESS.watch(LASTS)
             chosen = self._settings.all_of_it() if more else self._settings
             made = build(error.__traceback__, event, chosen, self._pace.redactor(), current())
             return None if made is FAILED else base64.b64encode(made).decode()

@@ -115,6 +115,7 @@ _MARKS = ("/site-packages/", "/dist-packages/", "/lib/python")
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
 def is_library_file(path: str) -> bool:
     """Whether a file is a library's or the interpreter's rather than the application's."""
     plain = path.replace("\\", "/")

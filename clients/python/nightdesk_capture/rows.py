@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List
 
 from nightdesk_capture.exchanges import Wrap
 from nightdesk_capture.peek import derives
-from nightdesk_capture.trail import Note, current
+from nightdesk_capture.trail import AT, BY, DESCRIBED, FIRST, ROOM, SQL, current, row_read, rows_read
 
 _MAPPERS = ("sqlalchemy", "django")  # what is read through these is noted there
 
@@ -25,8 +25,8 @@ def hook_sqlalchemy(module: Any, wrap: Wrap) -> None:
             __tracebackhide__ = True
             described = _described(cursor)
             rows = fetch(self, result, cursor, *args, **words)
-            context = getattr(result, "context", None)
-            _note("sqlalchemy", result, getattr(context, "statement", None), described, rows)
+            context = getattr(result, "context", None)  # one for each execution
+            _note("sqlalchemy", context, getattr(context, "statement", None), described, rows)
             return rows
 
         return hooked
@@ -42,7 +42,7 @@ def hook_django(module: Any, wrap: Wrap) -> None:
     def executing(execute: Any) -> Any:
         def hooked(self: Any, sql: Any, params: Any = None) -> Any:
             __tracebackhide__ = True
-            self._nightdesk_sql = sql
+            self._nightdesk_sql, self._nightdesk_read = sql, None
             return execute(self, sql, params)
 
         return hooked
@@ -79,7 +79,7 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
         def execute(self, sql: Any, *args: Any) -> Any:
             __tracebackhide__ = True
             made = cursor_of(self, cursor_class)
-            made._sql = sql
+            made._nightdesk_sql = sql
             return execute(made, sql, *args)
 
     Connection.__module__, Connection.__qualname__ = "sqlite3", "Connection"
@@ -121,46 +121,53 @@ def noting(base: Any) -> Any:
     """A driver's class of cursors, with notes of what is read."""
     by = base.__module__.partition(".")[0]
 
+    execute, fetchone, fetchmany, fetchall = base.execute, base.fetchone, base.fetchmany, base.fetchall
+    following: Any = getattr(base, "__next__", None)
+
     class Noting(base):  # type: ignore[misc]
         """A cursor that notes what is read."""
 
-        _sql: Any = None
+        _nightdesk_sql: Any = None
+        _nightdesk_read: Any = None  # what was read of it so far
 
         def execute(self, sql: Any, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            self._sql = sql
-            return super().execute(sql, *args, **words)
+            self._nightdesk_sql, self._nightdesk_read = sql, None
+            return execute(self, sql, *args, **words)
 
         def fetchone(self) -> Any:
             __tracebackhide__ = True
-            row = super().fetchone()
-            _note(by, self, self._sql, None, row)
+            row = fetchone(self)
+            _note(by, self, self._nightdesk_sql, None, row)
             return row
 
         def fetchmany(self, *args: Any, **words: Any) -> Any:
             __tracebackhide__ = True
-            rows = super().fetchmany(*args, **words)
-            _note(by, self, self._sql, None, rows)
+            rows = fetchmany(self, *args, **words)
+            _note(by, self, self._nightdesk_sql, None, rows)
             return rows
 
         def fetchall(self) -> Any:
             __tracebackhide__ = True
-            rows = super().fetchall()
-            _note(by, self, self._sql, None, rows)
+            rows = fetchall(self)
+            _note(by, self, self._nightdesk_sql, None, rows)
             return rows
 
         def __next__(self) -> Any:
             __tracebackhide__ = True
-            row = super().__next__()
-            _note(by, self, self._sql, None, row)
+            row = following(self)
+            try:
+                row_read(self._nightdesk_read, row)
+            except Exception:  # nothing was read of it before
+                _note(by, self, self._nightdesk_sql, None, row)
             return row
 
         def _each(self) -> Any:
             for row in super().__iter__():
-                _note(by, self, self._sql, None, row)
+                _note(by, self, self._nightdesk_sql, None, row)
                 yield row
 
-    if not hasattr(base, "__next__"):  # iterating makes a generator there
+    if following is None:  # iterating makes a generator there
         del Noting.__next__
         Noting.__iter__ = Noting._each
     Noting.__module__ = base.__module__
@@ -184,12 +191,17 @@ def _described(cursor: Any) -> Any:
         return None
 
 
-def _note(by: str, reader: Any, sql: Any, described: Any, rows: Any) -> None:
-    """Rows, or one row, or None where there is none left."""
+def _note(by: str, holder: Any, sql: Any, described: Any, rows: Any) -> None:
+    """Rows, or one row, or None where there is none left. `holder` is what lives as long as one execution."""
     try:
-        current().read(
-            by, reader, sql, described, rows if type(rows) is list else () if rows is None else (rows,)
-        )
+        note = getattr(holder, "_nightdesk_read", None)
+        if note is None:
+            note = current().reading(by, sql, holder.description if described is None else described)
+            holder._nightdesk_read = note
+        if type(rows) is list:
+            rows_read(note, rows)
+        elif rows is not None:
+            row_read(note, rows)
     except Exception:  # the rows are the caller's in any case
         return
 
@@ -197,15 +209,15 @@ def _note(by: str, reader: Any, sql: Any, described: Any, rows: Any) -> None:
 # --- as they are sent -----------------------------------------------------------------------------------------------
 
 
-def told(notes: Iterable[Note], value: Callable[[Any, str], Any], most: int) -> List[Dict[str, Any]]:
+def told(notes: Iterable[List[Any]], value: Callable[[Any, str], Any], most: int) -> List[Dict[str, Any]]:
     """The statements as a capsule has them; `value` encodes one value at a place, `most` rows of each."""
     found: List[Dict[str, Any]] = []
     for note in list(notes):
-        rows = [list(row.values()) if derives(row, dict) else list(row) for row in note["rows"][:most]]
-        columns = [str(column[0]) for column in note["described"] or ()]
+        rows = [list(row.values()) if derives(row, dict) else list(row) for row in note[FIRST : FIRST + most]]
+        columns = [str(column[0]) for column in note[DESCRIBED] or ()]
         made = {
-            "by": note["by"],
-            "sql": str(note["sql"]),
+            "by": note[BY],
+            "sql": str(note[SQL]),
             "columns": columns,
             "rows": [
                 [
@@ -214,9 +226,10 @@ def told(notes: Iterable[Note], value: Callable[[Any, str], Any], most: int) -> 
                 ]
                 for at, row in enumerate(rows)
             ],
-            "at": round(note["at"], 3),
+            "at": round(note[AT], 3),
         }
-        if note["size"] > len(rows):
-            made["size"] = note["size"]
+        size = len(note) - FIRST + max(0, -note[ROOM])
+        if size > len(rows):
+            made["size"] = size
         found.append(made)
     return found

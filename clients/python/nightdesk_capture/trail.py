@@ -8,109 +8,144 @@ a row) and copies of what does; nothing is encoded before an error is sent.
 from __future__ import annotations
 
 import threading
-import time
-import weakref
-from collections import deque
+from collections import defaultdict
 from contextvars import ContextVar
-from typing import Any, Deque, Dict, Optional, Tuple
+from time import time
+from typing import Any, DefaultDict, Dict, List, Optional
+from weakref import ref
 
-from sentry_sdk.scope import Scope
+from sentry_sdk import scope
 
 MOST = {"exchanges": 50, "statements": 200, "draws": 500, "files": 50, "cache": 100, "flags": 50}
 ROWS = 100  # of one statement
 ROWS_IN_ALL = 2_000
 BODY = 256 * 1024  # bytes of one answer that are held on to
+_STATEMENTS = MOST["statements"]
 BODIES = 1 << 20  # bytes of all answers of one trail
 _SENDERS = "sentry."  # the threads in which the SDK sends what it has
 
 Note = Dict[str, Any]
-_isolated = Scope.get_isolation_scope
+_isolated = scope.Scope.get_isolation_scope
 
 # Within a call that is noted as a whole: what it is made of (urllib3 under requests) is not noted again.
 _INSIDE: ContextVar[bool] = ContextVar("nightdesk_inside", default=False)
+is_inside = _INSIDE.get  # cannot raise
 _BEGUN: ContextVar[Optional[Trail]] = ContextVar("nightdesk_trail", default=None)
-_OF_SCOPES: Dict[int, Tuple[Any, Trail]] = {}
+_NO_SCOPE: ContextVar[Any] = ContextVar("nightdesk_no_scope", default=None)
+# read as it is: a tenth of what asking for it costs
+_SCOPE: Any = getattr(scope, "_isolation_scope", _NO_SCOPE)
+_OF_SCOPES: Dict[int, _Of] = {}
+_begins = False  # whether anything sets `_BEGUN`
 
 
 class Trail:
-    """The notes of one request, by kind."""
+    """The notes of one request, by kind; a kind that nothing was noted of has no list."""
 
-    __slots__ = ("__weakref__", "bodies", "drawn", "notes", "rows")
+    __slots__ = ("bodies", "notes", "rows")
 
     def __init__(self) -> None:
-        self.notes: Dict[str, Deque[Any]] = {kind: deque(maxlen=most) for kind, most in MOST.items()}
+        self.notes: DefaultDict[str, List[Any]] = defaultdict(list)
         self.bodies = 0
         self.rows = 0
-        self.drawn = 0  # random numbers, also those that are not among the notes any more
 
-    def add(self, kind: str, note: Note) -> None:
-        """Keep a note with its time; the oldest of its kind goes where there are too many."""
-        note["at"] = time.time()
-        self.notes[kind].append(note)
+    def add(self, kind: str, note: Any) -> None:
+        """Keep a note; the oldest of its kind goes where there are too many."""
+        notes = self.notes[kind]
+        notes.append(note)
+        if len(notes) > MOST[kind]:
+            del notes[0]
 
-    def answered(self, note: Note, body: Optional[bytes]) -> None:
+    def answered(self, note: Note) -> None:
         """Keep an exchange; of large answers only the size, and of many only the last."""
-        if body is not None and len(body) > BODY:
-            note["size"], body = len(body), None
-        note["body"] = body
-        self.bodies += len(body or b"")
+        body = note["body"]
+        if body is not None:
+            size = len(body)
+            if size > BODY:
+                note["size"], note["body"], size = size, None, 0
+            self.bodies += size
         self.add("exchanges", note)
+        if self.bodies > BODIES:
+            self._let_go(note)
+
+    def _let_go(self, kept: Note) -> None:
         for old in self.notes["exchanges"]:
             if self.bodies <= BODIES:
                 return
-            if old is not note and old["body"]:
+            if old is not kept and old["body"]:
                 self.bodies -= len(old["body"])
                 old["size"], old["body"] = len(old["body"]), None
 
-    def read(self, by: str, reader: Any, sql: Any, described: Any, rows: Any) -> None:
-        """Keep rows that `reader` (a result or cursor, only its id is kept) has read of a statement. `described` is
-        what its cursor says of the columns; None: the reader is asked."""
+    def reading(self, by: str, sql: Any, described: Any) -> List[Any]:
+        """Begin to note what is read of a statement: a list of the five below and its rows. `described` is what its
+        cursor says of the columns. Rows go to `row_read`."""
         notes = self.notes["statements"]
-        size = len(rows)
-        kept = rows[: min(ROWS, ROWS_IN_ALL - self.rows)] if self.rows < ROWS_IN_ALL else ()
-        self.rows += len(kept)
-        last = notes[-1] if notes else None
-        if last is not None and last["sql"] is sql and last["reader"] == id(reader):
-            last["rows"] += kept[: max(0, ROWS - len(last["rows"]))]
-            last["size"] += size
-            return
-        if described is None:
-            described = reader.description
-        notes.append({
-            "by": by, "reader": id(reader), "sql": sql, "described": described, "rows": list(kept), "size": size,
-            "at": time.time(),
-        })  # fmt: skip
+        if notes:
+            self.rows += len(notes[-1]) - FIRST
+        note = [by, sql, described, time(), ROWS if self.rows < ROWS_IN_ALL else 0]
+        notes.append(note)
+        if len(notes) > _STATEMENTS:
+            del notes[0]
+        return note
+
+
+# Places in what is noted of a statement: a list, because one is made for each statement of each request. ROOM is how
+# many rows are still wanted; below zero, how many came that were not.
+BY, SQL, DESCRIBED, AT, ROOM, FIRST = range(6)
+
+
+def row_read(note: List[Any], row: Any) -> None:
+    """A row that follows."""
+    if note[ROOM] > 0:
+        note.append(row)
+    note[ROOM] -= 1
+
+
+def rows_read(note: List[Any], rows: List[Any]) -> None:
+    """Rows that follow."""
+    note += rows[: max(0, note[ROOM])]
+    note[ROOM] -= len(rows)
 
 
 def current() -> Trail:
     """The trail of what runs here."""
-    begun = _BEGUN.get()
-    if begun is not None:
+    if _begins and (begun := _BEGUN.get()) is not None:
         return begun
     # the breadcrumbs are what an isolation scope has of its own that can be referred to weakly: it cannot itself
-    mark = _isolated()._breadcrumbs
-    found = _OF_SCOPES.get(id(mark))
-    if found is not None and found[0]() is mark:
-        return found[1]
+    mark = (_SCOPE.get() or _isolated())._breadcrumbs
+    found: Any = _OF_SCOPES.get(id(mark))
+    if found is not None and found() is mark:
+        return found.trail  # type: ignore[no-any-return]
     return _keep(mark, Trail())
 
 
 def begin() -> Trail:
     """Start a trail for what runs from here on in this context, whatever the scopes are."""
+    global _begins
     trail = Trail()
+    _begins = True
     _BEGUN.set(trail)
     return trail
 
 
+class _Of(ref):  # type: ignore[type-arg]
+    """The scope that a trail is of, weakly, by its mark."""
+
+    __slots__ = ("key", "trail")
+
+    key: int
+    trail: Trail
+
+
+def _gone(found: Any) -> None:
+    key = found.key
+    if _OF_SCOPES.get(key) is found:
+        _OF_SCOPES.pop(key, None)
+
+
 def _keep(mark: Any, trail: Trail) -> Trail:
-    key = id(mark)
-
-    def gone(reference: Any) -> None:
-        found = _OF_SCOPES.get(key)
-        if found is not None and found[0] is reference:
-            _OF_SCOPES.pop(key, None)
-
-    _OF_SCOPES[key] = (weakref.ref(mark, gone), trail)
+    made = _Of(mark, _gone)
+    made.key, made.trail = id(mark), trail
+    _OF_SCOPES[made.key] = made
     return trail
 
 
@@ -118,12 +153,7 @@ def hand_on(scope: Any, made: Any) -> None:
     """A scope that was made of another one for a thread that a request starts has the request's trail."""
     found = _OF_SCOPES.get(id(scope._breadcrumbs))
     if found is not None:
-        _keep(made._breadcrumbs, found[1])
-
-
-def is_noted() -> bool:
-    """Whether a call that is made here is to be noted: not one inside of another."""
-    return not _INSIDE.get()
+        _keep(made._breadcrumbs, found.trail)
 
 
 def is_sending() -> bool:

@@ -31,7 +31,7 @@ def world_of(
             _fitting(one, at, encoder, limits) for at, one in enumerate(exchanges.told(notes["exchanges"]))
         ],
         "statements": lambda: rows.told(list(notes["statements"])[-limits.items :], value, limits.items),
-        "draws": lambda: ambient.told_draws(notes["draws"], trail.drawn),
+        "draws": lambda: ambient.told_draws(notes["draws"]),
         "environment": lambda: {
             name: value(item, f"/environment/{name}") for name, item in surroundings.environment(frames).items()
         },

@@ -17,11 +17,8 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 import sentry_sdk
 import urllib3
-from sentry_sdk.envelope import Envelope
-from sentry_sdk.transport import Transport
 
 from nightdesk_capture import (
-    NightdeskCapture,
     NightdeskSpans,
     ambient,
     asked,
@@ -37,42 +34,7 @@ requests = pytest.importorskip("requests")
 httpx = pytest.importorskip("httpx")
 
 
-class Kept(Transport):
-    """Keeps what it is given."""
-
-    def __init__(self, options: Any = None) -> None:
-        super().__init__(options)
-        self.envelopes: List[Envelope] = []
-
-    def capture_envelope(self, envelope: Envelope) -> None:
-        self.envelopes.append(envelope)
-
-
-@pytest.fixture
-def hooked() -> Iterator[None]:
-    """The hooks, and afterwards none of them."""
-    yield
-    hooks.remove()
-    sentry_sdk.get_client().close()
-    sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
-
-
-def capsule_of(work: Callable[[], Any], **settings: Any) -> Dict[str, Any]:
-    """The capsule of an error after that work, in a request of its own."""
-    transport = Kept()
-    sentry_sdk.init(
-        dsn="http://key@localhost/1", transport=transport, default_integrations=False, auto_enabling_integrations=False,
-        integrations=[NightdeskCapture(seconds=10, **settings)],
-    )  # fmt: skip
-    with sentry_sdk.isolation_scope():
-        try:
-            work()
-            raise LookupError("afterwards")
-        except LookupError:
-            sentry_sdk.capture_exception()
-    (item,) = [item for item in transport.envelopes[0].items if item.type == "attachment"]
-    found: Dict[str, Any] = json.loads(gzip.decompress(item.payload.get_bytes()))
-    return found
+CapsuleOf = Callable[..., Dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +88,9 @@ CLIENTS = [ask_with_httpx, ask_with_requests, ask_with_urllib3]
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_an_answer_of_another_service_comes_once_and_redacted(ask: Any, service: str, hooked: None) -> None:
+def test_an_answer_of_another_service_comes_once_and_redacted(
+    ask: Any, service: str, capsule_of: CapsuleOf
+) -> None:
     (one,) = capsule_of(lambda: ask(f"{service}/stock"))["exchanges"]
     assert (one["method"], one["url"], one["status"]) == ("GET", f"{service}/stock", 200)
     body = json.loads(one["body"])
@@ -135,7 +99,7 @@ def test_an_answer_of_another_service_comes_once_and_redacted(ask: Any, service:
     assert set(one) >= {"request", "headers", "at"}
 
 
-def test_each_redirect_is_an_exchange_of_its_own(service: str, hooked: None) -> None:
+def test_each_redirect_is_an_exchange_of_its_own(service: str, capsule_of: CapsuleOf) -> None:
     found = capsule_of(lambda: ask_with_httpx(f"{service}/moved"))["exchanges"]
     assert [(one["status"], one["url"].rpartition("/")[2]) for one in found] == [
         (302, "moved"),
@@ -144,7 +108,7 @@ def test_each_redirect_is_an_exchange_of_its_own(service: str, hooked: None) -> 
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_a_call_that_fails_brings_its_error_and_raises_as_before(ask: Any, hooked: None) -> None:
+def test_a_call_that_fails_brings_its_error_and_raises_as_before(ask: Any, capsule_of: CapsuleOf) -> None:
     def failing() -> None:
         with pytest.raises(Exception, match=r"."):
             ask("http://127.0.0.1:9/nobody")
@@ -154,13 +118,15 @@ def test_a_call_that_fails_brings_its_error_and_raises_as_before(ask: Any, hooke
     assert one["error"]["class"].partition(".")[0] in ("httpx", "requests", "urllib3")
 
 
-def test_a_large_answer_is_only_named(service: str, hooked: None) -> None:
+def test_a_large_answer_is_only_named(service: str, capsule_of: CapsuleOf) -> None:
     content = capsule_of(lambda: ask_with_httpx(f"{service}/large"))
     assert (content["exchanges"][0]["body"], content["exchanges"][0]["size"]) == (None, 600_000)
     assert content["cut"] == {"/exchanges/0/body": "600000 bytes"}
 
 
-def test_a_thread_that_a_request_starts_writes_into_the_request_s_trail(service: str, hooked: None) -> None:
+def test_a_thread_that_a_request_starts_writes_into_the_request_s_trail(
+    service: str, capsule_of: CapsuleOf
+) -> None:
     def work() -> None:
         sentry_sdk.get_client().integrations  # noqa: B018 - the scope is there
         scope = sentry_sdk.get_isolation_scope()
@@ -179,7 +145,7 @@ def test_a_thread_that_a_request_starts_writes_into_the_request_s_trail(service:
     assert len(capsule_of(work)["exchanges"]) == 1
 
 
-def test_rows_of_sqlite_come_in_order_and_a_secret_by_its_column(hooked: None) -> None:
+def test_rows_of_sqlite_come_in_order_and_a_secret_by_its_column(capsule_of: CapsuleOf) -> None:
     def work() -> None:
         with sqlite3.connect(":memory:") as database:
             database.execute("create table person (id integer, mail text, password text)")
@@ -195,7 +161,30 @@ def test_rows_of_sqlite_come_in_order_and_a_secret_by_its_column(hooked: None) -
     assert (second["sql"], second["rows"]) == ("select id from person where id = ?", [[2]])
 
 
-def test_rows_of_sqlalchemy_come_once_whichever_driver_is_below(hooked: None) -> None:
+def test_the_same_statement_asked_again_is_another_one(capsule_of: CapsuleOf) -> None:
+    def work() -> None:
+        with sqlite3.connect(":memory:") as database:
+            cursor = database.cursor()
+            for number in (1, 2):
+                assert database.execute("select ?", (number,)).fetchone() == (number,)
+            for number in (3, 4):
+                assert list(cursor.execute("select ?", (number,))) == [(number,)]
+
+    assert [one["rows"] for one in capsule_of(work)["statements"]] == [[[1]], [[2]], [[3]], [[4]]]
+
+
+def test_rows_that_were_read_and_not_kept_are_counted(capsule_of: CapsuleOf) -> None:
+    def work() -> None:
+        with sqlite3.connect(":memory:") as database:
+            numbers = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 150) select x from n"
+            assert len(list(database.execute(numbers))) == 150
+            assert len(database.execute(numbers).fetchall()) == 150
+
+    for one in capsule_of(work)["statements"]:
+        assert (len(one["rows"]), one["size"]) == (trails.ROWS, 150)
+
+
+def test_rows_of_sqlalchemy_come_once_whichever_driver_is_below(capsule_of: CapsuleOf) -> None:
     sqlalchemy = pytest.importorskip("sqlalchemy")
 
     def work() -> None:
@@ -207,7 +196,9 @@ def test_rows_of_sqlalchemy_come_once_whichever_driver_is_below(hooked: None) ->
     assert (one["by"], one["columns"], one["rows"]) == ("sqlalchemy", ["one"], [[1], [2]])
 
 
-def test_numbers_that_were_drawn_come_in_order_and_whoever_draws_many_is_left_alone(hooked: None) -> None:
+def test_numbers_that_were_drawn_come_in_order_and_whoever_draws_many_is_left_alone(
+    capsule_of: CapsuleOf,
+) -> None:
     drawn: List[Any] = []
     content = capsule_of(lambda: drawn.append((random.random(), random.randrange(1000))))  # noqa: S311
     kinds = [kind for kind, _ in content["draws"]]
@@ -218,7 +209,9 @@ def test_numbers_that_were_drawn_come_in_order_and_whoever_draws_many_is_left_al
     assert type(vars(random)["_inst"]) is random.Random
 
 
-def test_a_small_file_comes_with_what_is_in_it_and_a_large_one_without(tmp_path: Any, hooked: None) -> None:
+def test_a_small_file_comes_with_what_is_in_it_and_a_large_one_without(
+    tmp_path: Any, capsule_of: CapsuleOf
+) -> None:
     (tmp_path / "rates.json").write_text('{"standard": 20}')
     (tmp_path / "large.csv").write_text("1,2\n" * 50_000)
 
@@ -235,7 +228,7 @@ def test_a_small_file_comes_with_what_is_in_it_and_a_large_one_without(tmp_path:
 
 
 def test_only_variables_that_the_failing_code_names_come_along(
-    monkeypatch: pytest.MonkeyPatch, hooked: None
+    monkeypatch: pytest.MonkeyPatch, capsule_of: CapsuleOf
 ) -> None:
     monkeypatch.setenv("NIGHTDESK_TEST_MODE", "strict")
     monkeypatch.setenv("NIGHTDESK_TEST_TOKEN", "abcdefgh12345678")
@@ -244,6 +237,7 @@ def test_only_variables_that_the_failing_code_names_come_along(
     def work() -> None:
         os.environ.get("NIGHTDESK_TEST_MODE")
         os.getenv("NIGHTDESK_TEST_TOKEN")
+        raise LookupError("for one of them")
 
     found = capsule_of(work)["environment"]
     assert found["NIGHTDESK_TEST_MODE"] == "strict"
@@ -251,7 +245,7 @@ def test_only_variables_that_the_failing_code_names_come_along(
     assert "never" not in found.values()
 
 
-def test_a_part_that_is_off_is_neither_hooked_nor_sent(service: str, hooked: None) -> None:
+def test_a_part_that_is_off_is_neither_hooked_nor_sent(service: str, capsule_of: CapsuleOf) -> None:
     hooks.remove()
     before = httpx.Client.send, sqlite3.connect
     content = capsule_of(
@@ -261,12 +255,12 @@ def test_a_part_that_is_off_is_neither_hooked_nor_sent(service: str, hooked: Non
     assert not {"exchanges", "statements", "environment"}.intersection(content)
 
 
-def test_requests_do_not_see_each_other_s_notes(service: str, hooked: None) -> None:
+def test_requests_do_not_see_each_other_s_notes(service: str, capsule_of: CapsuleOf) -> None:
     capsule_of(lambda: ask_with_httpx(f"{service}/stock"))
     assert "exchanges" not in capsule_of(lambda: None)
 
 
-def test_a_trail_goes_with_its_scope(hooked: None) -> None:
+def test_a_trail_goes_with_its_scope(hooked: Callable[..., Any]) -> None:
     before = len(trails._OF_SCOPES)
     for _ in range(50):
         with sentry_sdk.isolation_scope():
@@ -277,23 +271,29 @@ def test_a_trail_goes_with_its_scope(hooked: None) -> None:
 def test_a_trail_is_bounded_in_notes_bodies_and_rows() -> None:
     trail = Trail()
     for number in range(500):
-        trail.answered({"n": number}, b"x" * 100_000)
-        trail.read("test", trail, f"select {number}", list, [(1,)] * 1_000)
+        trail.answered({"n": number, "body": b"x" * 100_000})
+        trails.rows_read(trail.reading("test", f"select {number}", ()), [(1,)] * 1_000)
     assert len(trail.notes["exchanges"]) == trails.MOST["exchanges"]
     assert sum(len(one["body"] or b"") for one in trail.notes["exchanges"]) <= trails.BODIES + 100_000
-    assert sum(len(one["rows"]) for one in trail.notes["statements"]) <= trails.ROWS_IN_ALL
+    assert len(trail.notes["statements"]) == trails.MOST["statements"]
+    assert sum(len(one) - trails.FIRST for one in trail.notes["statements"]) <= trails.ROWS_IN_ALL
 
 
 POINTS = [
-    (exchanges, "current"), (exchanges, "is_noted"), (exchanges, "_of_httpx"), (exchanges, "_note"), (rows, "current"),
-    (rows, "sys"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
+    (exchanges, "current"), (exchanges, "_of_httpx"), (exchanges, "time"), (rows, "current"),
+    (rows, "row_read"), (rows, "rows_read"), (rows, "sys"), (trails, "time"), (trails, "Trail"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
     (surroundings, "platform"), (ambient, "told_files"), (rows, "told"), (exchanges, "told"), (trails, "_keep"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("module", "name"), POINTS, ids=lambda part: getattr(part, "__name__", part))
 def test_a_fault_at_any_hook_changes_nothing_for_the_application(
-    module: Any, name: str, service: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, hooked: None
+    module: Any,
+    name: str,
+    service: str,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsule_of: CapsuleOf,
 ) -> None:
     (tmp_path / "note").write_text("text")
     seen: List[Any] = []
@@ -341,25 +341,18 @@ def test_an_answer_that_asks_for_more_is_heard_and_any_other_answer_is_none() ->
 
 
 @pytest.mark.parametrize(("hint", "count"), [("off", 0), ("more", 1), ("seed=4", 1)])
-def test_a_hint_of_the_span_is_honoured(hint: str, count: int, hooked: None) -> None:
-    transport = Kept()
-    sentry_sdk.init(dsn="http://key@localhost/1", transport=transport, traces_sample_rate=1.0,
-                    default_integrations=False, auto_enabling_integrations=False, integrations=[NightdeskCapture(seconds=5)])  # fmt: skip
+def test_a_hint_of_the_span_is_honoured(hint: str, count: int, hooked: Callable[..., Any]) -> None:
+    transport = hooked(sampled=1.0)
     with sentry_sdk.start_transaction(name="a request") as span:
         span.set_data("debug-replay-hint", hint)
         try:
             raise LookupError
         except LookupError:
             sentry_sdk.capture_exception()
-    attached = [item for item in transport.envelopes[0].items if item.type == "attachment"]
-    assert len(attached) == count
-    if attached:
-        assert json.loads(gzip.decompress(attached[0].payload.get_bytes()))["hints"] == {
-            "debug-replay-hint": hint
-        }
+    assert [one["hints"] for one in transport.capsules()] == [{"debug-replay-hint": hint}] * count
 
 
-def test_the_surroundings_say_what_it_ran_on_and_who_else_ran(hooked: None) -> None:
+def test_the_surroundings_say_what_it_ran_on_and_who_else_ran(capsule_of: CapsuleOf) -> None:
     ready, done = threading.Event(), threading.Event()
 
     def waits() -> None:
@@ -379,7 +372,7 @@ def test_the_surroundings_say_what_it_ran_on_and_who_else_ran(hooked: None) -> N
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="opentelemetry-sdk needs a newer Python")
-def test_a_span_s_exception_brings_the_same_capsule(service: str, hooked: None) -> None:
+def test_a_span_s_exception_brings_the_same_capsule(service: str, hooked: Callable[..., Any]) -> None:
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     provider = sdk.TracerProvider()
     provider.add_span_processor(NightdeskSpans(seconds=10))
@@ -410,7 +403,7 @@ def test_a_span_s_exception_brings_the_same_capsule(service: str, hooked: None) 
     assert content["frames"]
 
 
-def test_a_fork_has_hooks_and_notes_of_its_own(hooked: None) -> None:
+def test_a_fork_has_hooks_and_notes_of_its_own(capsule_of: CapsuleOf) -> None:
     capsule_of(lambda: None)
     child = os.fork()
     if child == 0:

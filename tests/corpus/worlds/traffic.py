@@ -1,9 +1,16 @@
 """What the traffic of several applications needs."""
 
+import atexit
 import io
 import json
+import socket
+import subprocess
+import sys
 import threading
+import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
 
@@ -38,3 +45,31 @@ def answering(answers):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
+
+
+def redis_server():
+    """A redis server that ends with this traffic; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    atexit.register(running.terminate)
+    until = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return f"redis://127.0.0.1:{port}/0"
+        except OSError:
+            if time.monotonic() > until:
+                raise
+
+
+@contextmanager
+def postgres():
+    """A PostgreSQL server; the address of an empty database."""
+    sys.path.append(str(Path(__file__).resolve().parents[3]))
+    from bench.postgres_server import PostgresServer
+
+    with PostgresServer.start() as server:
+        yield server.new_database().replace("+psycopg", "")

@@ -26,6 +26,8 @@ WORLD = frozenset({
     "exchanges", "statements", "draws", "environment", "flags", "files", "cache", "clock", "manifest", "hints",
     "together", "memory",
 })  # fmt: skip
+# Parts of a frame that have values by name: its variables, and the arguments that it changed, as they were.
+FRAME = frozenset({"vars", "called"})
 _LONG_NUMBER = 10**13  # a number beyond may be a card's
 _NAMED = ("state", "kwargs")  # parts of a node that are mappings of names
 _WORDS = frozenset({"$", "why", "class", "module", "name", "how"})  # parts that say what a node is
@@ -80,10 +82,13 @@ class CapsuleRedactor:
         return self._schemas.get(part)
 
     def _frame(self, frame: Any, place: int, walk: _Walk) -> Any:
-        local = frame.get("vars") if isinstance(frame, dict) else None
-        if not isinstance(local, dict):
+        if not isinstance(frame, dict):
             return frame
-        return {**frame, "vars": walk.at(("frames", str(place), "vars"), local, self._schema("vars"))}
+        found = dict(frame)
+        for part in FRAME.intersection(frame):
+            if isinstance(frame[part], dict):
+                found[part] = walk.at(("frames", str(place), part), frame[part], self._schema("vars"))
+        return found
 
 
 def _collect(node: Any, texts: list[str], depth: int) -> None:
