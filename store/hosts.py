@@ -12,8 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from store.database import Database
+from store.host_tables import CalibrationRow, MarkRow, SentRow
 from store.queries import project_row
-from store.tables import CalibrationRow, KeyRow, MarkRow, ProjectRow, SentRow
+from store.tables import KeyRow, ProjectRow
 
 KEYS = "keys"  # the mark that counts changes of senders' keys
 REDACTION = "redaction key"  # the mark that names the key of redaction

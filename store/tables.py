@@ -590,31 +590,3 @@ class GrantTokenRow(Row, table=True):
     scopes: list[str] = Field(default_factory=list, sa_type=JSON)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
-class MarkRow(Row, table=True):
-    """What all processes and hosts of an installation go by: one value by its name."""
-
-    __tablename__ = "marks"
-
-    name: str = Field(primary_key=True)
-    value: str
-
-
-class SentRow(Row, table=True):
-    """How many events came with a key in one minute (since 1970), where quotas or spikes are counted."""
-
-    __tablename__ = "sent"
-
-    key_id: int = Field(foreign_key="keys.id", primary_key=True)
-    minute: int = Field(primary_key=True)
-    events: int = 0
-
-
-class CalibrationRow(Row, table=True):
-    """A project's calibration of the classifier that is in force."""
-
-    __tablename__ = "calibrations"
-
-    project_id: int = Field(foreign_key="projects.id", primary_key=True)
-    part: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
