@@ -13,6 +13,7 @@ COPY . .
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.11-slim-bookworm
+# hadolint ignore=DL3008 # the newest of each is wanted: these are what a security fix would be of
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \

@@ -3,10 +3,11 @@
     uv run python -m bench.load [--database sqlite|postgresql] [--events 1000000] [--incidents 100000] [--write docs/scaling.md]
 
 The rows are put there in bulk, with bodies of a common size (a trace of twelve frames), because to record a million one by
-one says nothing more. At a tenth of the size and at the end some thousand events are recorded as ever, in batches as
-group commit makes them under load: nine of ten belong to incidents that are there. Rates are told by the clock and by the
-processor time of this process, for the machine may be busy with other things; on PostgreSQL the server's own time is not
-in the latter.
+one says nothing more. Two databases are filled, to a tenth of the size and in full, and some thousand events are recorded in
+them as ever, a batch here and a batch there: what else the machine does slows both. Batches are as group commit makes them
+under load, and nine of ten events belong to incidents that are there. Rates are told by the clock and by the processor time
+of this process; on PostgreSQL the server's own time is not in the latter. While the older half is purged, events are
+recorded on and on: how many a second, and how long the slowest batch had to wait.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import random
 import statistics
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -37,7 +39,7 @@ from store.incident import Fingerprint, Lane
 from store.tables import EventRow, FacetRow, FingerprintRow, IncidentRow, Row
 
 BATCH = 64  # events of one transaction: what group commit gathers at most
-RECORDED = 20 * BATCH  # events that are recorded as ever, at each size
+RECORDED = 100 * BATCH  # events that are recorded as ever, at each size
 BULK = 5000  # rows that are put there together
 BEGAN, AGE = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=60)
 LOOKS = 30  # times that a list and a page are asked for
@@ -59,6 +61,8 @@ class Measured:
     purged: int
     freed: int
     purge_seconds: float
+    meanwhile: float  # events a second that were recorded during the purge
+    waited_ms: float  # the slowest batch of them
 
 
 def _frames(kind: int) -> tuple[Frame, ...]:
@@ -93,30 +97,67 @@ def _event(number: int, kind: int, at: datetime) -> tuple[Event, Fingerprint, st
     )
 
 
-def measure(url: str, folder: Path, database: str, events: int, incidents: int) -> Measured:
+def measure(urls: tuple[str, str], folder: Path, database: str, events: int, incidents: int) -> Measured:
     """Fill, record, look, purge the older half."""
-    db, artifacts = Database.open(url), Artifacts(folder / "artifacts")
-    rates, worked = [], []
-    for share in (10, 100):
-        _fill(db, events * share // 100, incidents * share // 100)
-        rate, own = _record(db, artifacts, share, max(1, incidents * share // 100))
-        rates.append(rate)
-        worked.append(own)
-        print(
-            f"{events * share // 100} events: {rate} a second, {own} a second of processor time", flush=True
-        )
+    small, db = (Database.open(url) for url in urls)
+    artifacts = Artifacts(folder / "artifacts")
+    _fill(small, events // 10, incidents // 10)
+    _fill(db, events, incidents)
+    print(f"{events} events are there", flush=True)
+    rates, worked = _record((small, db), artifacts, (max(1, incidents // 10), incidents))
+    print(f"{rates} a second, {worked} a second of processor time", flush=True)
+    small.close()
     size = db.size()
     list_ms = _timed(lambda: queries.incidents(db, lane=Lane.BACKLOG, limit=20))
     page_ms = _timed(lambda: (queries.incident(db, "INC-1"), queries.events(db, "INC-1", limit=1)))
+    meanwhile = _Meanwhile(db, artifacts, incidents)
     before = time.perf_counter()
-    gone = purging.purge(db, artifacts, purging.older_than(BEGAN + AGE / 2), "bench", "load")
-    took = round(time.perf_counter() - before, 1)
+    gone = purging.purge(db, artifacts, purging.older_than(BEGAN + AGE / 2), "bench", "load", compact=False)
+    took = time.perf_counter() - before
+    rate, waited = meanwhile.end(took)
+    db.compact()
     found = sum(queries.lane_counts(db).values())
     freed = size - db.size()
     db.close()
     return Measured(
-        database, events, found, tuple(rates), tuple(worked), size, list_ms, page_ms, gone.events, freed, took
+        database,
+        events,
+        found,
+        rates,
+        worked,
+        size,
+        list_ms,
+        page_ms,
+        gone.events,
+        freed,
+        round(took, 1),
+        rate,
+        waited,
     )
+
+
+class _Meanwhile:
+    """Records a batch about ten times a second, until it is told to end."""
+
+    def __init__(self, db: Database, artifacts: Artifacts, incidents: int) -> None:
+        self._db, self._artifacts, self._incidents = db, artifacts, incidents
+        self._done = threading.Event()
+        self._waits: list[float] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self, seconds: float) -> tuple[float, float]:
+        """Events a second, and the milliseconds of the slowest batch."""
+        self._done.set()
+        self._thread.join()
+        return round(len(self._waits) * BATCH / seconds, 1), round(max(self._waits) * 1000, 1)
+
+    def _run(self) -> None:
+        while not self._done.wait(0.1):
+            batch = _batch(3, len(self._waits) * BATCH, self._incidents)
+            before = time.perf_counter()
+            journal.record(self._db, self._artifacts, batch)
+            self._waits.append(time.perf_counter() - before)
 
 
 def _fill(db: Database, events: int, incidents: int) -> None:
@@ -178,19 +219,31 @@ def _row(number: int, incidents: int, events: int, body: bytes) -> dict[str, Any
     }  # fmt: skip
 
 
-def _record(db: Database, artifacts: Artifacts, share: int, incidents: int) -> tuple[float, float]:
-    """Record some events as ever; a second of the clock, and of processor time."""
-    chooser, now = random.Random(share), datetime.now(UTC)  # noqa: S311
-    clock = own = 0.0
+def _batch(run: int, start: int, incidents: int) -> list[tuple[Event, Fingerprint, str, str]]:
+    """Events as they come: one of ten is of an incident that is new."""
+    chooser, now = random.Random(start), datetime.now(UTC)  # noqa: S311
+    made = []
+    for number in range(start, start + BATCH):
+        kind = chooser.randrange(incidents) + 1 if number % 10 else 10**8 * (run + 1) + number
+        made.append(_event(10**12 * (run + 1) + number, kind, now))
+    return made
+
+
+def _record(
+    databases: tuple[Database, Database], artifacts: Artifacts, incidents: tuple[int, int]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Record some events as ever, in turn here and there; a second of the clock, and of processor time, for each."""
+    clock, own = [0.0, 0.0], [0.0, 0.0]
     for start in range(0, RECORDED, BATCH):
-        batch = []
-        for number in range(start, start + BATCH):
-            kind = chooser.randrange(incidents) + 1 if number % 10 else 10_000_000 + share * RECORDED + number
-            batch.append(_event(10**12 + share * RECORDED + number, kind, now))
-        before, spent = time.perf_counter(), time.process_time()
-        journal.record(db, artifacts, batch)
-        clock, own = clock + time.perf_counter() - before, own + time.process_time() - spent
-    return round(RECORDED / clock, 1), round(RECORDED / own, 1)
+        for place in (0, 1) if start // BATCH % 2 else (1, 0):
+            batch = _batch(place, start, incidents[place])
+            before, spent = time.perf_counter(), time.process_time()
+            journal.record(databases[place], artifacts, batch)
+            clock[place] += time.perf_counter() - before
+            own[place] += time.process_time() - spent
+    return tuple(round(RECORDED / each, 1) for each in clock), tuple(
+        round(RECORDED / each, 1) for each in own
+    )
 
 
 def _timed(look: object) -> float:
@@ -205,8 +258,8 @@ def _timed(look: object) -> float:
 
 
 HEAD = (
-    "| database | events | incidents | events/s at a tenth | full | in processor time, at a tenth | full | bytes an event | list ms | incident ms | purged | freed |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    "| database | events | incidents | events/s at a tenth | full | in processor time, at a tenth | full | bytes an event | list ms | incident ms | purged | events/s meanwhile | slowest batch ms | freed |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
 )
 
 
@@ -214,7 +267,7 @@ def line(found: Measured) -> str:
     """A row of the table."""
     cells = (found.database, found.events, found.incidents, found.rates[0], found.rates[-1], found.worked[0],
              found.worked[-1], found.bytes // found.events, found.list_ms, found.page_ms,
-             f"{found.purged} in {found.purge_seconds} s", f"{100 * found.freed // found.bytes} %")  # fmt: skip
+             f"{found.purged} in {found.purge_seconds} s", found.meanwhile, found.waited_ms, f"{100 * found.freed // found.bytes} %")  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -244,10 +297,11 @@ def main() -> int:
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nd-load-")))
-        url = f"sqlite:///{folder / 'nightdesk.sqlite'}"
+        urls = f"sqlite:///{folder / 'tenth.sqlite'}", f"sqlite:///{folder / 'full.sqlite'}"
         if given.database == "postgresql":
-            url = stack.enter_context(PostgresServer.start(durable=True)).new_database()
-        found = measure(url, folder, given.database, given.events, given.incidents)
+            server = stack.enter_context(PostgresServer.start(durable=True))
+            urls = server.new_database(), server.new_database()
+        found = measure(urls, folder, given.database, given.events, given.incidents)
     print("\n".join((*HEAD, line(found))))
     if given.write:
         put(given.write, line(found))

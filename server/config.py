@@ -99,7 +99,7 @@ class Config(BaseModel):
     quota: int = Field(
         default=0,
         ge=0,
-        description="Events a minute that one project may send to one process; 0 sets no limit.",
+        description="Events a minute that one project may send, to all processes together; 0 sets no limit.",
     )
     key_quota: int = Field(
         default=0, ge=0, description="Events a minute that may come with one key; 0 sets no limit."

@@ -17,6 +17,7 @@ from server import plugins
 from server.config import Config
 from server.intake.recording import Intake
 from server.intake.redaction import Redaction
+from server.intake.same_key import settle
 from server.intake.spikes import spike
 from server.knowing import alerts
 from server.knowing.bundles import Bundles
@@ -27,7 +28,7 @@ from server.knowing.releases import Place, release_of, standings
 from server.knowing.repository_part import FILE, RepositoryPart, detect, parse, validate
 from server.knowing.sources import ProjectSources
 from server.knowing.surroundings import around
-from server.knowing.teams import past, teams
+from server.knowing.teams import past, take_in, teams
 from server.rush import Rush
 from store import journal, queries, sketches, tasks
 from store.artifacts import Artifacts
@@ -67,7 +68,7 @@ class House:
         shared = database if isinstance(database.backend, Postgres) else None
         self.artifacts = Artifacts(config.data / "artifacts", shared)
         self.mirrors = Mirrors(config.data / "mirrors")
-        self.classifier: Classifier = _classifier(config)
+        self.classifier: Classifier = _classifier(config, database)
         self.only: frozenset[str] | None = None
         self.redaction = redaction
         self.rush = Rush()
@@ -83,6 +84,8 @@ class House:
         plugins.plug_in()
         database = Database.open(config.database_url)
         try:
+            take_in(config.data, database)
+            settle(database, config.data)
             yield cls(config, database, Redaction.of_folder(config.data, config.redaction_rules))
         finally:
             database.close()
@@ -229,9 +232,9 @@ class House:
         return detect(paths, lambda path: mirror.text(head, root + path), given)
 
 
-def _classifier(config: Config) -> Classifier:
+def _classifier(config: Config, database: Database) -> Classifier:
     """The classifier of that name. Raises Unavailable, naming the known ones."""
-    built_in: list[Classifier] = [Learned(teams(config.data)), Rules()]
+    built_in: list[Classifier] = [Learned(teams(database)), Rules()]
     chosen: Classifier | None = plugins.chosen("classifiers", config.classifier, built_in)
     if chosen is None:
         names = ", ".join(["learned", "rules", *(part.name for part in plugins.parts("classifiers"))])

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlmodel import Session, select
 
+import store.host_tables  # noqa: F401 - its tables are of every database
 from store import migrations
 from store.errors import Unavailable
 from store.grouping import Grouped, Joint, Work, attempt

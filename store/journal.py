@@ -17,6 +17,7 @@ from store.acts import note_act, plain
 from store.database import Database
 from store.errors import BadPayload, NotFound
 from store.following import follow
+from store.hosts import keys_changed
 from store.incident import Lane, Status, Step, Triage
 from store.labels import propose
 from store.notices import Telling, note
@@ -248,6 +249,7 @@ def add_key(db: Database, project: str, public: bool = False, by: str = _OPERATO
         session.add(row)
         session.flush()
         note_act(session, by, "key", f"project:{owner.name}", None, {"id": row.id, "public": public})
+        keys_changed(session)
         return key_value(row, owner)
 
 
@@ -265,6 +267,7 @@ def revoke_key(db: Database, key: str, by: str = _OPERATOR, at: datetime | None 
             row.revoked_at = end
             after = {"id": row.id, "revoked": True, "at": end.isoformat()}
             note_act(session, by, "key", f"project:{owner.name}", {"id": row.id}, after)
+            keys_changed(session)
         return key_value(row, owner)
 
 

@@ -26,7 +26,8 @@ from store.database import Database
 from store.errors import NotFound
 from store.event import Event
 from store.facets import facets_of, user_key
-from store.incident import Fingerprint, Lane, Status
+from store.incident import Fingerprint, Status
+from store.opening import First, Place, new_incidents, new_prints
 from store.rates import count, minute_of
 from store.recurring import RECORDER, recurs
 from store.tables import (
@@ -168,15 +169,14 @@ class _Batch:
     artifacts: Artifacts
     passed: Passed
     incidents: dict[int, _Counted] = field(default_factory=dict)
-    prints: dict[tuple[int, str, str], tuple[int, int]] = field(
-        default_factory=dict
-    )  # -> fingerprint, incident
+    prints: dict[Place, tuple[int, int]] = field(default_factory=dict)  # -> fingerprint, incident
     facets: set[tuple[int, str, str]] = field(default_factory=set)
     new_facets: list[dict[str, Any]] = field(default_factory=list)
     acts: list[dict[str, Any]] = field(default_factory=list)
     minutes: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict)
     had: dict[tuple[int, str, int], int] = field(default_factory=dict)
     races: list[tuple[int, Passing]] = field(default_factory=list)  # what passed, and is one half of a race
+    opened: set[Place] = field(default_factory=set)  # prints of new incidents without an event yet
 
     def __post_init__(self) -> None:
         self.users = ManyUsers(self.connection)
@@ -187,6 +187,8 @@ class _Batch:
         ids = [(projects[report[0].project], plain(report[0].event_id)) for report in reports]
         known = self._known(ids)
         self._read_prints(projects.values(), reports)
+        coming = dict(zip(ids[::-1], reports[::-1], strict=True))  # by id, the first report of it
+        self._open([(place[0], coming[place]) for place in dict.fromkeys(ids) if place not in known])
         arrivals: dict[tuple[int, str], _Arrival] = {}
         for place, report in zip(ids, reports, strict=True):
             if place not in known and place not in arrivals:
@@ -266,6 +268,21 @@ class _Batch:
 
     # --- placing ---
 
+    def _open(self, coming: Sequence[tuple[int, Report]]) -> None:
+        """Incidents for what nothing is known of: however many, by one statement, and their prints by another."""
+        new: dict[Place, tuple[int, Event, str, str]] = {}
+        parts: list[tuple[str, ...]] = []
+        for project, (event, fingerprint, title, culprit, *_) in coming:
+            keys = (fingerprint.key, *fingerprint.earlier)
+            places = [(project, fingerprint.mechanism, key) for key in keys]
+            if not any(place in self.prints or place in new for place in places):
+                new[places[0]] = project, event, title, culprit
+                parts.append(fingerprint.parts)
+        if new:
+            made = self._new_incidents(list(new.values()))
+            self._new_prints(list(zip(new, parts, (one.id for one in made), strict=True)))
+            self.opened.update(new)
+
     def _place(self, project: int, event_id: str, report: Report) -> _Arrival:
         """The fingerprint's row and its incident; a new one, in the backlog until its triage, where there is
         none. Where a person has split the incident, the part that the event belongs to."""
@@ -273,10 +290,10 @@ class _Batch:
         whole = report.whole if isinstance(report, Outlined) else lambda: event
         place = (project, fingerprint.mechanism, fingerprint.key)
         if place not in self.prints and (known := self._earlier(project, fingerprint)) is not None:
-            self.prints[place] = self._new_print(project, fingerprint, known), known
-        if new := place not in self.prints:
-            incident = self._new_incident(project, event, title, culprit)
-            self.prints[place] = self._new_print(project, fingerprint, incident.id), incident.id
+            self._new_prints([(place, fingerprint.parts, known)])
+        if new := place in self.opened:
+            self.opened.remove(place)
+            incident = self.incidents[self.prints[place][1]]
         else:
             incident, new = self._part(self._incident_of(self.prints[place][1]), event, title, culprit)
         user = user_key(event)
@@ -314,30 +331,22 @@ class _Batch:
         return incident, False
 
     def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> _Counted:
-        found = _Counted(
-            0, project, 0, 0, event.timestamp, event.timestamp, [], [], Status.OPEN.value, None, None
-        )
-        row = {
-            "project_id": project, "title": plain(title), "culprit": plain(culprit), "first_seen": event.timestamp,
-            "last_seen": event.timestamp, "event_count": 0, "user_count": 0, "environments": [], "releases": [],
-            "status": Status.OPEN.value, "lane": Lane.BACKLOG.value, "priority": 0.0, "why": "",
-        }  # fmt: skip
-        found.id = self._number_of(IncidentRow, row)
-        self.incidents[found.id] = found
-        return found
+        return self._new_incidents([(project, event, title, culprit)])[0]
 
-    def _new_print(self, project: int, fingerprint: Fingerprint, incident: int) -> int:
-        row = {
-            "project_id": project, "incident_id": incident, "mechanism": fingerprint.mechanism,
-            "key": fingerprint.key, "parts": [plain(part) for part in fingerprint.parts],
-        }  # fmt: skip
-        return self._number_of(FingerprintRow, row)
+    def _new_incidents(self, firsts: Sequence[First]) -> list[_Counted]:
+        numbers = new_incidents(self.connection, firsts)
+        made = [
+            _Counted(
+                number, project, 0, 0, event.timestamp, event.timestamp, [], [], Status.OPEN.value, None, None
+            )
+            for number, (project, event, _, _) in zip(numbers, firsts, strict=True)
+        ]
+        self.incidents.update((one.id, one) for one in made)
+        return made
 
-    def _number_of(self, table: type[Row], row: dict[str, Any]) -> int:
-        """Insert a row; its number."""
-        key = self.connection.execute(insert(_table(table)), row).inserted_primary_key
-        assert key is not None  # noqa: S101 - one row was inserted
-        return int(key[0])
+    def _new_prints(self, prints: Sequence[tuple[Place, Sequence[str], int]]) -> None:
+        for number, (place, _, incident) in zip(new_prints(self.connection, prints), prints, strict=True):
+            self.prints[place] = number, incident
 
     # --- counting ---
 

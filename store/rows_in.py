@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 from store.copying import advance
 from store.database import Database
 from store.errors import BadPayload
+from store.hosts import keys_changed
 from store.regrouping import recount
 from store.rows_out import TABLES
 from store.searching import note_texts
@@ -109,6 +110,7 @@ class _Import:
         for row in self._rows("keys"):
             if self._first(KeyRow, key=row["key"]) is None:
                 self._add("keys", row, id=None, project_id=self._projects[row["project_id"]])
+                keys_changed(self._session)
 
     def _repositories_in(self) -> None:
         for row in self._rows("repositories"):

@@ -63,6 +63,7 @@ COMMANDS = {
     "restore": "A data folder from a backup.",
     "purge": "Old events, or those of one person, go for good.",
     "migrate": "The database forward.",
+    "redaction-key": "Which key of redaction is in force, or a new one.",
     "notify": "Who is told, and what has reached them: test, list.",
     "metrics": "The product's own figures.",
     "doctor": "Every part with its state and the fix in words.",

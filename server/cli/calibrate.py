@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from server.cli.output import NO, common, emit, open_house
-from server.knowing.teams import apply, forget
+from server.knowing.teams import apply
 from server.operating.calibration import BackTest, back_test
 from store import queries
+from store.hosts import forget_calibration
 from triage.learning.team import FEWEST, no_miss_bound
 
 
@@ -27,18 +28,20 @@ def command(project: str, applies: bool, forgets: bool, data: Path | None, as_js
     with open_house(data) as house:
         name = queries.project(house.database, project).name
         if forgets:
-            known = forget(house.config.data, name)
+            known = forget_calibration(house.database, name)
             said = "The shipped model is in force." if known else "The shipped model was in force already."
             emit({"project": name, "forgotten": known}, said, as_json=as_json)
             return
         found = back_test(house, name)
-        path = apply(house.config.data, name, found.calibration) if applies and found.calibration else None
-    emit(_record(name, found, path), _text(found, path), as_json=as_json)
+        switched = applies and found.calibration is not None
+        if applies and found.calibration:
+            apply(house.database, name, found.calibration)
+    emit(_record(name, found, switched), _text(found, switched), as_json=as_json)
     if found.calibration is None:
         raise click.exceptions.Exit(NO)
 
 
-def _record(project: str, found: BackTest, path: Path | None) -> dict[str, object]:
+def _record(project: str, found: BackTest, switched: bool) -> dict[str, object]:
     calibration = found.calibration
     return {
         "project": project,
@@ -48,11 +51,11 @@ def _record(project: str, found: BackTest, path: Path | None) -> dict[str, objec
         "recall_lower": calibration.threshold.recall_lower if calibration else None,
         "cut": calibration.cut if calibration else None,
         "flips": [{"id": flip.id, "before": flip.before, "after": flip.after} for flip in found.flips],
-        "applied": path is not None,
+        "applied": switched,
     }
 
 
-def _text(found: BackTest, path: Path | None) -> str:
+def _text(found: BackTest, switched: bool) -> str:
     mattering = sum(label.matters for label in found.labels)
     lines = [f"{len(found.labels)} labels, {mattering} of them of what matters."]
     if found.calibration is None:
@@ -63,5 +66,6 @@ def _text(found: BackTest, path: Path | None) -> str:
         f"  {flip.id}: {'focus' if flip.before else 'backlog'} -> {'focus' if flip.after else 'backlog'}"
         for flip in found.flips[:50]
     ]
-    lines.append(f"In force ({path})." if path else "Nothing was changed; --apply switches to it.")
+    in_force = "In force for whatever is started from now on, on every host."
+    lines.append(in_force if switched else "Nothing was changed; --apply switches to it.")
     return "\n".join(lines)

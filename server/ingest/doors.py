@@ -29,7 +29,7 @@ from server.ingest.senders import bearer_key, check_signature, sentry_key
 from server.ingest.sns import SnsSignatures
 from server.ingest.vendor_doors import DOORS, HOOK, HOOKS, Door, any_key, hook_signature, signed_with
 from server.intake.parsing import Told, named_events, own_events, sentry_events
-from store import queries, recurring
+from store import hosts, queries, recurring
 from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
 from store.event import Event, Over, Served, Trust
 from store.project import Key, Project
@@ -92,7 +92,8 @@ class Ingest:
         self._house = house
         self._on_change = on_change
         self._keyring = Keyring(house.database)
-        self._quotas = Quotas(house.config.quota, house.config.key_quota)
+        shared = partial(hosts.add_sent, house.database)
+        self._quotas = Quotas(house.config.quota, house.config.key_quota, shared)
         self._asking = Asking(house.database)
         self._sns = SnsSignatures()
         self._room = Room(house.config.data, house.config.min_free)
@@ -161,6 +162,7 @@ class Ingest:
 
     def _work(self, waiting: Sequence[tuple[Read, Parcel]]) -> list[Response | BaseException]:
         """Read what several senders sent, keep it in one go, and answer each; what is wrong with one is its own."""
+        self._keyring.make_sure()
         found: list[Taken | NightdeskError] = []
         for read, parcel in waiting:
             try:

@@ -1,7 +1,7 @@
 """Which key opens which project, without a question to the database for each event.
 
-What is remembered is at most a second old, and never older than what this process has written itself: a key that is
-revoked by a command is refused within a second, one that is made is taken at once.
+What is remembered is at most a second old. Before events are kept it is also made sure that no process has changed keys
+since: one that is revoked opens nothing from then on, wherever that was done, and one that is made is taken at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from store import queries
+from store import hosts, queries
 from store.database import Database
 from store.errors import NotAllowed
 from store.project import Key, Project
@@ -27,6 +27,7 @@ class _Read:
 
     at: float = -FRESH
     changes: int = -1  # of this process, by then
+    mark: str | None = None  # of all processes, by then
     keys: dict[bytes, Key] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
 
@@ -43,6 +44,13 @@ class Keyring:
         """Whether the next question is answered without the database."""
         read = self._read
         return time.monotonic() - read.at < FRESH and read.changes == self._database.changes
+
+    def make_sure(self) -> None:
+        """Let go of what is remembered where any process has changed a key since: one small question for a batch."""
+        mark = hosts.mark(self._database, hosts.KEYS)
+        with self._reading:
+            if mark != self._read.mark:
+                self._read = _Read(mark=mark)
 
     def key(self, secret: str) -> Key:
         """The key with this secret. Raises NotAllowed where nobody has it or it is out of use.
@@ -64,11 +72,12 @@ class Keyring:
         with self._reading:
             changes, now = self._database.changes, time.monotonic()
             if now - self._read.at >= age or changes != self._read.changes:
+                mark = hosts.mark(self._database, hosts.KEYS)  # first: what changes meanwhile is read again
                 projects = queries.projects(self._database)
                 by_ref = {str(each.id): each for each in projects} | {each.name: each for each in projects}
                 keys = {
                     hashlib.sha256(key.key.encode()).digest(): key
                     for key in queries.every_key(self._database)
                 }
-                self._read = _Read(now, changes, keys, by_ref)
+                self._read = _Read(now, changes, mark, keys, by_ref)
             return self._read

@@ -1,7 +1,8 @@
 """How much a sender may send: quotas for each project and key, protection against spikes, room on the disk.
 
-Counted in memory, for each process and minute by the clock. Whoever is over is told so before the body is read, and
-when to come back: nothing is taken and then dropped.
+Counted in memory by the minute, and put together with what other processes and hosts have counted, once a second and
+whenever a twentieth of a quota has come: all share one count, which a restart does not empty. Whoever is over is
+told so before the body is read, and when to come back: nothing is taken and then dropped.
 """
 
 from __future__ import annotations
@@ -9,18 +10,23 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from server.http.answers import Full
-from store.errors import Unavailable
+from store.errors import NightdeskError, Unavailable
+from store.hosts import Sent
 from store.project import Key
 
 SPIKE_FLOOR = 1000  # events a minute that are never called a spike
 SPIKE_FACTOR = 20  # times what a public key usually sends in a minute
 LOOK_AGAIN = 1.0  # seconds between two looks at the disk
+TOGETHER = 1.0  # seconds after which what was counted is put together with what others counted
 _MEMORY = 0.9  # how much of the usual rate is kept from one minute to the next: ten minutes are remembered
+_MINUTES = 60  # of which is known what was sent
+Shared = Callable[[Mapping[tuple[int, int], int], int], Sequence[Sent]]
 
 
 class OverQuota(Full):
@@ -56,13 +62,25 @@ class _Count:
         return self
 
 
-class Quotas:
-    """Safe to use from several threads. `quota` and `key_quota` are events a minute; 0 sets none."""
+def alone(counts: Mapping[tuple[int, int], int], since: int) -> Sequence[Sent]:
+    """Nobody else counts."""
+    return ()
 
-    def __init__(self, quota: int, key_quota: int, clock: Callable[[], float] = time.time) -> None:
-        self._quota, self._key_quota, self._clock = quota, key_quota, clock
+
+class Quotas:
+    """Safe to use from several threads. `quota` and `key_quota` are events a minute; 0 sets none. `shared` adds to the
+    count of all processes, and tells it from a minute on."""
+
+    def __init__(
+        self, quota: int, key_quota: int, shared: Shared = alone, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._quota, self._key_quota, self._shared, self._clock = quota, key_quota, shared, clock
         self._counts: dict[tuple[str, str], _Count] = {}
-        self._lock = threading.Lock()
+        self._own: Counter[tuple[str, int, int]] = (
+            Counter()
+        )  # by project, key and minute: not told to others yet
+        self._lock, self._telling = threading.Lock(), threading.Lock()
+        self._together = -TOGETHER
 
     def check(self, key: Key, coming: int = 1) -> None:
         """Raise OverQuota where so many more events would be too many."""
@@ -85,17 +103,58 @@ class Quotas:
         those of one request go together, so a quota is never smaller than what a sender puts into one."""
         if not events:
             return
+        counted = bool(self._quota or self._key_quota or key.public)
+        if counted and time.monotonic() - self._together >= TOGETHER:
+            self._put_together()
         self.check(key, min(events, self._smallest()))
         with self._lock:
-            self._count("project", key.project).events += events
-            self._count("key", str(key.id)).events += events
+            self._add(key.project, key.id, events)
+            if counted:
+                self._own[key.project, key.id, self._minute()] += events
+            much = self._own.total() >= max(1, self._smallest() // 20)
+        if much:
+            self._put_together()
+
+    def _add(self, project: str, key_id: int, events: int) -> None:
+        self._count("project", project).events += events
+        self._count("key", str(key_id)).events += events
+
+    def _put_together(self) -> None:
+        """Tell what was counted here, and go by what all have counted; by one thread at a time. Raises Unavailable;
+        then it is told the next time."""
+        if self._shared is alone or not self._telling.acquire(blocking=False):
+            return
+        try:
+            with self._lock:
+                own, self._own = self._own, Counter()
+            try:
+                told = self._shared(
+                    {(key_id, minute): events for (_, key_id, minute), events in own.items()},
+                    self._minute() - _MINUTES,
+                )
+            except NightdeskError:
+                with self._lock:
+                    self._own.update(own)
+                raise
+            self._together = time.monotonic()
+            with self._lock:
+                self._counts.clear()
+                late = (Sent(*place, events) for place, events in self._own.items())  # counted meanwhile
+                for one in (*told, *late):
+                    self._count("project", one.project, one.minute).events += one.events
+                    self._count("key", str(one.key_id), one.minute).events += one.events
+        finally:
+            self._telling.release()
 
     def _smallest(self) -> int:
         """No request is refused for ever: one that is larger than a quota counts as all of it."""
         return min((each for each in (self._quota, self._key_quota) if each), default=SPIKE_FLOOR)
 
-    def _count(self, kind: str, name: str) -> _Count:
-        minute = int(self._clock() // 60)
+    def _minute(self) -> int:
+        return int(self._clock() // 60)
+
+    def _count(self, kind: str, name: str, minute: int | None = None) -> _Count:
+        minute = self._minute() if minute is None else minute
         return self._counts.setdefault((kind, name), _Count(minute)).at(minute)
 
     def _over(self, said: str, scope: str) -> OverQuota:

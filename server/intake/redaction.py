@@ -124,15 +124,31 @@ def load_rules(folder: Path, named: str = "") -> Rules:
         raise Unavailable(f"{path}: {error}") from error
 
 
+def new_redaction_key(folder: Path) -> bytes:
+    """Put a new key in the place of the one that is there. Raises Unavailable."""
+    path = folder / KEY_FILE
+    try:
+        _fresh_key(folder).replace(path)
+    except OSError as error:
+        raise Unavailable(f"The redaction key {path} cannot be written: {error.strerror}.") from error
+    return redaction_key(folder)
+
+
+def _fresh_key(folder: Path) -> Path:
+    """A new key in a file of another name."""
+    fresh = folder / f".redaction.key.{os.getpid()}.{secrets.token_hex(4)}"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(32))
+    return fresh
+
+
 def redaction_key(folder: Path) -> bytes:
     """The key that makes redaction's tokens equal for equal values, and unguessable. Made once, mode 0600."""
     path = folder / KEY_FILE
     try:
-        fresh = folder / f".redaction.key.{os.getpid()}.{secrets.token_hex(4)}"
         if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
+            fresh = _fresh_key(folder)
             try:
                 os.link(fresh, path)  # atomic, and never replaces the key another process has just made
             except FileExistsError:

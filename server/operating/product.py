@@ -183,10 +183,10 @@ def product_text(found: Product) -> str:
     """The figures as Prometheus reads them. What is not known is left out, and never told as 0."""
     lines: list[str] = []
 
-    def gauge(name: str, said: str, rows: Sequence[tuple[str, float | None]]) -> None:
+    def gauge(name: str, said: str, rows: Sequence[tuple[str, float | None]], kind: str = "gauge") -> None:
         known = [(labels, value) for labels, value in rows if value is not None]
         if known:
-            lines.extend([f"# HELP nightdesk_{name} {said}", f"# TYPE nightdesk_{name} gauge"])
+            lines.extend([f"# HELP nightdesk_{name} {said}", f"# TYPE nightdesk_{name} {kind}"])
             lines.extend(f"nightdesk_{name}{labels} {value}" for labels, value in known)
 
     def of(kind: Callable[[Stage], tuple[float | None, float | None]]) -> list[tuple[str, float | None]]:
@@ -196,8 +196,10 @@ def product_text(found: Product) -> str:
             for quantile, value in zip(("0.5", "0.9"), kind(stage), strict=True)
         ]
 
-    gauge("stage_seconds", "From detection to each stage.", of(lambda one: (one.median_s, one.p90_s)))
-    gauge("stage_step_seconds", "From stage to stage.", of(lambda one: (one.step_median_s, one.step_p90_s)))
+    gauge("stage_seconds", "From detection to each stage.", of(lambda one: (one.median_s, one.p90_s)),
+          "summary")  # fmt: skip
+    gauge("stage_step_seconds", "From stage to stage.", of(lambda one: (one.step_median_s, one.step_p90_s)),
+          "summary")  # fmt: skip
     gauge("stage_incidents", "Incidents that reached a stage.",
           [(f'{{stage="{one.stage}"}}', one.incidents) for one in found.stages])  # fmt: skip
     for name in ("set_aside", "brought_back", "deterministic", "flaky_runs"):

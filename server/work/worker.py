@@ -28,6 +28,7 @@ from server.work.order import Order
 from server.work.schedule import Schedule
 from server.work.triaging import triage
 from store import submissions, tasks
+from store.database import in_words
 from store.errors import NightdeskError, Unavailable
 from store.tasks import Task, TaskKind
 
@@ -102,7 +103,8 @@ class Worker:
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
 
     def __enter__(self) -> Self:
-        self._leases.renew(self.name, self._takes)
+        with in_words(self._house.database.backend):
+            self._leases.renew(self.name, self._takes)
         self._start()
         if self._only is not None:
             self._take_here(self._only)

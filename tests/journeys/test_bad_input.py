@@ -116,6 +116,8 @@ BAD: tuple[tuple[str, int, str], ...] = (
     ("release served 1.0", WRONG_USE, "--count"),
     ("release served 1.0 --count 5 --project nowhere", FAILED, "nowhere"),
     ("migrate --nonsense", WRONG_USE, "--nonsense"),
+    ("redaction-key --nonsense", WRONG_USE, "--nonsense"),
+    ("redaction-key extra", WRONG_USE, "extra"),
     ("doctor --nonsense", WRONG_USE, "--nonsense"),
 )
 

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from server.cli import cli
 from server.config import load
 from server.house import House
-from store import queries
+from server.knowing.teams import FOLDER
+from store import hosts, queries
 from tests.unit.triage_samples import event, frame, raised
 
 
@@ -165,17 +166,27 @@ def test_a_teams_words_are_calibrated_on_only_when_it_says_so(taught):
     shown = json.loads(run("calibrate", "--data", taught, "--json").output)
     assert (shown["labels"], shown["mattering"], shown["applied"]) == (50, 25, False)
     assert shown["recall_lower"] > 0.5
-    assert not (taught / "calibrations").exists()
+    with House.open(load(taught)) as house:
+        assert hosts.calibrations(house.database) == {}
     applied = run("calibrate", "--apply", "--data", taught)
     assert applied.exit_code == 0, applied.output
     assert "In force" in applied.output
     with House.open(load(taught)) as house:
         last = max(queries.incidents(house.database), key=lambda one: int(one.id[4:]))
         verdict = house.triage_incident(last.id).verdict
+        (kept,) = hosts.calibrations(house.database).values()
     assert last.title.startswith("StaleCache")
     assert verdict.score < verdict.focus_from
     assert "StaleCache" not in verdict.reasons[0]
     assert json.loads(run("calibrate", "--forget", "--data", taught, "--json").output)["forgotten"] is True
+
+    (taught / FOLDER).mkdir()  # as an earlier version kept it
+    (taught / FOLDER / "default.json").write_text(json.dumps({"project": "default", **kept}))
+    (taught / FOLDER / "gone.json").write_text(json.dumps({"project": "gone", **kept}))
+    with House.open(load(taught)) as house:
+        assert hosts.calibrations(house.database) == {"default": kept}
+        assert house.triage_incident(last.id).verdict.score == verdict.score
+    assert [path.name for path in (taught / FOLDER).iterdir()] == ["gone.json"]
 
 
 def test_without_labels_nothing_is_calibrated_and_the_answer_is_no(tmp_path):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import server.ingest.quotas as quotas_module
 from server.ingest.quotas import SPIKE_FLOOR, DiskFull, OverQuota, Quotas, Room
+from store import hosts, journal, queries
+from store.database import Database
+from store.errors import Unavailable
+from store.hosts import Sent
 from store.project import Key
 
 
@@ -71,6 +78,65 @@ def test_a_public_key_that_sends_far_more_than_usual_is_held_and_a_secret_one_is
     with pytest.raises(OverQuota, match="20 times what it usually does"):
         quotas.take(key(1, public=True), 1)
     quotas.take(key(2), 1)
+
+
+def test_what_another_process_has_taken_counts_here_and_after_a_restart(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas_module, "TOGETHER", 0.0)  # as if a second went by before each
+    ours, theirs = Database.open(database_url), Database.open(database_url)
+    (own,) = queries.keys(ours, "default")
+    clock = Clock()
+    here, there = (Quotas(5, 0, partial(hosts.add_sent, db), clock) for db in (ours, theirs))
+    here.take(own, 2)
+    there.take(own, 2)
+    here.take(own, 1)
+    started = Quotas(5, 0, partial(hosts.add_sent, ours), clock)
+    for each in (here, there, started):
+        with pytest.raises(OverQuota, match="Project default may send 5 events a minute"):
+            each.take(own, 1)
+    clock.now += 60
+    there.take(own, 5)
+    ours.close()
+    theirs.close()
+
+
+def test_what_a_public_key_usually_sends_is_known_after_a_restart(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas_module, "TOGETHER", 0.0)
+    database = Database.open(database_url)
+    public = journal.add_key(database, "default", public=True)
+    clock = Clock()
+    before = Quotas(0, 0, partial(hosts.add_sent, database), clock)
+    for _ in range(3):
+        before.take(public, 100)
+        clock.now += 60
+    before.take(public, 1)  # tells what the last minute had
+    after = Quotas(0, 0, partial(hosts.add_sent, database), clock)
+    after.take(public, 20 * 100)
+    with pytest.raises(OverQuota, match="20 times what it usually does"):
+        after.take(public, 1)
+    database.close()
+
+
+def test_counts_that_could_not_be_told_are_told_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas_module, "TOGETHER", 0.0)
+    told: list[int] = []
+
+    def shared(counts: Mapping[tuple[int, int], int], since: int) -> list[Sent]:
+        if not told:
+            told.append(0)
+            raise Unavailable("The database is away.")
+        told.extend(counts.values())
+        return []
+
+    quotas = Quotas(500, 0, shared, Clock())
+    quotas._own["shop", 1, quotas._minute()] = 3
+    with pytest.raises(Unavailable):
+        quotas.take(key(), 1)
+    quotas.take(key(), 1)
+    assert told == [0, 3]
 
 
 def test_a_disk_with_too_little_room_takes_nothing(tmp_path: Path) -> None:

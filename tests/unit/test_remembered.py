@@ -125,6 +125,22 @@ def test_a_key_is_remembered_and_what_this_process_writes_is_known_at_once(tmp_p
     database.close()
 
 
+def test_a_key_that_another_process_revokes_is_refused_with_the_next_batch(database_url: str) -> None:
+    ours, theirs = Database.open(database_url), Database.open(database_url)
+    keyring, own = Keyring(ours), queries.keys(ours, "default")[0]
+    assert keyring.key(own.key) == own
+    keyring.make_sure()
+    assert keyring.at_hand()
+
+    journal.revoke_key(theirs, own.key)
+
+    keyring.make_sure()
+    with pytest.raises(NotAllowed, match="not known here or was revoked"):
+        keyring.key(own.key)
+    ours.close()
+    theirs.close()
+
+
 def test_a_key_that_another_process_makes_opens_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'nightdesk.sqlite'}"
     ours, theirs = Database.open(url), Database.open(url)

@@ -76,6 +76,28 @@ def test_an_event_that_is_sent_twice_is_counted_once(db: Database, artifacts: Ar
     assert queries.incident(db, "INC-1").event_count == 2
 
 
+def test_many_new_incidents_of_one_batch_are_numbered_in_the_order_in_which_they_came(
+    db: Database, artifacts: Artifacts
+) -> None:
+    event, fingerprint, *named = report("later", key="renamed")
+    follows = (event, fingerprint.model_copy(update={"earlier": ("k70",)}), *named)
+    batch = [report(str(number), key=f"k{number}") for number in range(100)]
+
+    recorded = journal.record(
+        db, artifacts, [*batch, follows, report("7", key="unseen"), report("x", key="k3")]
+    )
+
+    assert [each.incident_id for each in recorded[:100]] == [f"INC-{number}" for number in range(1, 101)]
+    assert all(each.new_incident for each in recorded[:100])
+    assert [each.incident_id for each in recorded[100:]] == ["INC-71", "INC-8", "INC-4"]
+    assert not any(each.new_incident for each in recorded[100:])
+    assert [queries.incident(db, name).title for name in ("INC-1", "INC-100")] == [
+        "ValueError k0",
+        "ValueError k99",
+    ]
+    assert sum(queries.lane_counts(db).values()) == 100
+
+
 def test_two_projects_may_use_the_same_event_id_and_fingerprint(db: Database, artifacts: Artifacts) -> None:
     journal.add_project(db, "shop")
 
