@@ -306,7 +306,7 @@ def _read_of_redis(cache: list[dict[str, Any]], lines: Lines) -> list[str]:
     lines.froms.add(("unittest", "mock"))
     lines.helpers.append(REDIS)
     told = ",\n        ".join(
-        f"({pretty({'$tuple': one['name']}, lines.imports)}, {pretty(one['value'], lines.imports)})"
+        f"({render({'$tuple': one['name']}, lines.imports)}, {render(one['value'], lines.imports)})"
         for one in read
     )
     return [f"with recorded_redis(\n        {told},\n    ):"]
