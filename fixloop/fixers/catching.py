@@ -30,12 +30,15 @@ _FILES = re.compile(
 
 def caught_too(crash: Crash) -> Iterator[Proposal]:
     """except ValueError: -> except (ValueError, OverflowError): for the nearest handler around the failing call."""
-    for source, attempt in _attempts(crash):
+    for source, attempt, line in _attempts(crash):
+        calls = {
+            _name(part) for part in ast.walk(attempt) if isinstance(part, ast.Call) and part.lineno == line
+        }
         for handler in attempt.handlers:
             kinds = _kinds(handler)
             if not kinds or any(kind in ("Exception", "BaseException", crash.type) for kind in kinds):
                 break  # it is caught here already, and raised again
-            places = _places(crash, kinds)
+            places = _places(crash, kinds, calls)
             if places and handler.type is not None:
                 new = spliced(source.text, [(handler.type, _with(source, handler.type, crash.type))])
                 said = f"{crash.type} says here what {', '.join(kinds)} says: it is taken the same way."
@@ -74,8 +77,8 @@ def _gives(branch: ast.If) -> bool:
     return isinstance(branch.body[-1], ast.Return)
 
 
-def _attempts(crash: Crash) -> Iterator[tuple[Source, ast.Try]]:
-    """The `try` statements in whose bodies the stack stands, innermost first."""
+def _attempts(crash: Crash) -> Iterator[tuple[Source, ast.Try, int]]:
+    """The `try` statements in whose bodies the stack stands, with the line at which it does, innermost first."""
     for source, function, line in crash.stack:
         around = [
             node for node in ast.walk(function.node)
@@ -83,7 +86,7 @@ def _attempts(crash: Crash) -> Iterator[tuple[Source, ast.Try]]:
         ]  # fmt: skip
         for node in sorted(around, key=lambda each: each.lineno, reverse=True):
             if any(_kinds(handler) for handler in node.handlers):
-                yield source, node
+                yield source, node, line
 
 
 def _has(statement: ast.stmt, line: int) -> bool:
@@ -95,14 +98,24 @@ def _kinds(handler: ast.ExceptHandler) -> list[str]:
     return [ast.unparse(kind).rpartition(".")[2] for kind in kinds if kind is not None]
 
 
-def _places(crash: Crash, kinds: list[str]) -> int:
-    """How often the code says that an error of this type is met like those that are named."""
+def _places(crash: Crash, kinds: list[str], calls: set[str]) -> int:
+    """How often the code says that an error of this type is met like those that are named: around the same call."""
     found = sum(
         crash.type in others and set(kinds) <= set(others)
         for node in crash.nodes(crash.type)
-        if isinstance(node, ast.ExceptHandler) and (others := _kinds(node))
+        if isinstance(node, ast.Try) and calls & _called(node)
+        for others in map(_kinds, node.handlers)
     )
     return found + (PROMISED if _same_thing(crash, kinds) else 0)
+
+
+def _called(attempt: ast.Try) -> set[str]:
+    return {
+        _name(part)
+        for statement in attempt.body
+        for part in ast.walk(statement)
+        if isinstance(part, ast.Call)
+    }
 
 
 def _same_thing(crash: Crash, kinds: list[str]) -> bool:

@@ -328,6 +328,19 @@ CLOSED = """class Feed:
             raise ConnectionError("not open")
         self.line.flush()
 """
+FETCHED = """def first(rows):
+    try:
+        return fetch(rows, 0)
+    except ConnectionError:
+        return None
+
+
+def last(rows):
+    try:
+        return fetch(rows, -1)
+    except (ConnectionError, TimeoutError):
+        return None
+"""
 NUMBER = """def number(text, default=None):
     try:
         return int(float(text))
@@ -481,6 +494,10 @@ BUGS = {
     "a value that cannot be converted": (
         Bug(NUMBER, "OverflowError", "cannot convert float infinity to integer", "number", "return int(float(text))"),
         "+    except (ValueError, OverflowError):", {"except ValueError": "except KeyError"},
+    ),
+    "an error that siblings catch around the same call": (
+        Bug(FETCHED, "TimeoutError", "timed out", "first", "return fetch(rows, 0)"),
+        "+    except (ConnectionError, TimeoutError):", {"fetch(rows, -1)": "read(rows, -1)"},
     ),
     "a path that is not there": (
         Bug(HEIGHT, "NotADirectoryError", "[Errno 20] Not a directory", "size", "return os.stat(path).st_size"),
