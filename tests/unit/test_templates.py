@@ -363,6 +363,14 @@ ENTITY = """def entity(name, known):
         return chr(int(name[1:]))
     return "&" + name
 """
+MOMENT = """from datetime import UTC, datetime
+
+
+def moment(value):
+    if value < 0:
+        raise LookupError("no such moment")
+    return datetime.fromtimestamp(value, UTC)
+"""
 OPTION = """def option(params, flag, param):
     param = params.get(param)
     return [flag, str(param)] if param is not None else []
@@ -506,6 +514,11 @@ BUGS = {
     "what is not recognised": (
         Bug(ENTITY, "ValueError", "chr() arg not in range(0x110000)", "entity", "return chr(int(name[1:]))"),
         "+        except ValueError:\n+            pass", {'    return "&"': '    name = "&"'},
+    ),
+    "what the function refuses": (
+        Bug(MOMENT, "OverflowError", "timestamp out of range for platform time_t", "moment",
+            "return datetime.fromtimestamp(value, UTC)"),
+        "+    except OverflowError as error:\n+        raise LookupError('no such moment') from error", {"value < 0": "1 < 0"},
     ),
     "the answer that siblings give instead": (
         Bug(OPTION, "AttributeError", "'NoneType' object has no attribute 'lower'", "switch",
