@@ -112,9 +112,9 @@ def none_from_producer(crash: Crash) -> Iterator[Proposal]:
         follows = _next_statement(function, statement_of(function, made)) if made is not None else None
         if called is None or follows is None:
             continue
-        guards = Counter(_guards(crash, called, name))
-        kinds = {guard.partition("(")[0] for guard in guards}
-        fit = [guard for guard in guards if fits(guard, crash.source, function)]
+        votes = (each for each in _guards(crash, called, name) if fits(each, crash.source, function))
+        guards = Counter(votes)
+        kinds, fit = {guard.partition("(")[0] for guard in guards}, list(guards)
         if len(kinds) == 1 and fit:
             new = inserted(crash.source.text, follows, fit[0].splitlines())
             said = f"Where {called} gives None, siblings do the same."
