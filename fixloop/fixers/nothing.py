@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from fixloop.fixers.crash import (
@@ -38,8 +38,10 @@ def empty_collection(crash: Crash) -> Iterator[Proposal]:
     texts = [text for _, text in crash.case.situation.modules.values()]
     for node in crash.at_line():
         guarded = _guarded(node, crash.function.node, texts, crash.source.text)
+        near = _guarded(node, crash.function.node, [crash.source.text], crash.source.text)
         if guarded is not None:
-            replacement, why, places = guarded
+            replacement, why, _ = guarded
+            places = near[2] if near is not None else 0  # what is taken in other files is of other things
             yield from crash.propose(spliced(crash.source.text, [(node, replacement)]), why, places=places)
 
 
@@ -110,9 +112,9 @@ def none_from_producer(crash: Crash) -> Iterator[Proposal]:
         follows = _next_statement(function, statement_of(function, made)) if made is not None else None
         if called is None or follows is None:
             continue
-        guards = Counter(_guards(crash, called, name))
-        kinds = {guard.partition("(")[0] for guard in guards}
-        fit = [guard for guard in guards if fits(guard, crash.source, function)]
+        votes = (each for each in _guards(crash, called, name) if fits(each, crash.source, function))
+        guards = Counter(votes)
+        kinds, fit = {guard.partition("(")[0] for guard in guards}, list(guards)
         if len(kinds) == 1 and fit:
             new = inserted(crash.source.text, follows, fit[0].splitlines())
             said = f"Where {called} gives None, siblings do the same."
@@ -190,7 +192,8 @@ def zero_division(crash: Crash) -> Iterator[Proposal]:
     """a / b -> (a / b if b else D); D is what siblings give where they would divide by nothing."""
     if crash.type != "ZeroDivisionError":
         return
-    votes = Counter(_no_quotient(crash))
+    votes = Counter(_no_quotient(crash.nodes(" / ", " // ", " % ")))
+    near = Counter(_no_quotient(ast.walk(crash.tree)))  # what is divided in other files is something else
     for node in crash.at_line():
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.FloorDiv, ast.Mod)):
             whole = ast.get_source_segment(crash.source.text, node)
@@ -199,7 +202,7 @@ def zero_division(crash: Crash) -> Iterator[Proposal]:
                 default = next(iter(votes))
                 new = spliced(crash.source.text, [(node, f"({whole} if {by} else {default})")])
                 said = f"Divided by nothing it is {default}, as siblings have it."
-                yield from crash.propose(new, said, places=votes.total())
+                yield from crash.propose(new, said, places=near.total())
 
 
 def _steady(node: ast.AST) -> bool:
@@ -208,8 +211,8 @@ def _steady(node: ast.AST) -> bool:
     return all(isinstance(call.func, ast.Name) and call.func.id in {"len", "sum", "abs"} for call in calls)
 
 
-def _no_quotient(crash: Crash) -> Iterator[str]:
-    for node in crash.nodes(" / ", " // ", " % "):
+def _no_quotient(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         match node:
             case ast.IfExp(body=body, test=test, orelse=default) if _divides_by(body, test):
                 yield from filter(None, [literal(default)])

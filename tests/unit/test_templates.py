@@ -328,6 +328,19 @@ CLOSED = """class Feed:
             raise ConnectionError("not open")
         self.line.flush()
 """
+FETCHED = """def first(rows):
+    try:
+        return fetch(rows, 0)
+    except ConnectionError:
+        return None
+
+
+def last(rows):
+    try:
+        return fetch(rows, -1)
+    except (ConnectionError, TimeoutError):
+        return None
+"""
 NUMBER = """def number(text, default=None):
     try:
         return int(float(text))
@@ -349,6 +362,14 @@ ENTITY = """def entity(name, known):
     if name.startswith("#"):
         return chr(int(name[1:]))
     return "&" + name
+"""
+MOMENT = """from datetime import UTC, datetime
+
+
+def moment(value):
+    if value < 0:
+        raise LookupError("no such moment")
+    return datetime.fromtimestamp(value, UTC)
 """
 OPTION = """def option(params, flag, param):
     param = params.get(param)
@@ -482,6 +503,10 @@ BUGS = {
         Bug(NUMBER, "OverflowError", "cannot convert float infinity to integer", "number", "return int(float(text))"),
         "+    except (ValueError, OverflowError):", {"except ValueError": "except KeyError"},
     ),
+    "an error that siblings catch around the same call": (
+        Bug(FETCHED, "TimeoutError", "timed out", "first", "return fetch(rows, 0)"),
+        "+    except (ConnectionError, TimeoutError):", {"fetch(rows, -1)": "read(rows, -1)"},
+    ),
     "a path that is not there": (
         Bug(HEIGHT, "NotADirectoryError", "[Errno 20] Not a directory", "size", "return os.stat(path).st_size"),
         "+    except (FileNotFoundError, NotADirectoryError):", {"FileNotFoundError": "PermissionError"},
@@ -489,6 +514,11 @@ BUGS = {
     "what is not recognised": (
         Bug(ENTITY, "ValueError", "chr() arg not in range(0x110000)", "entity", "return chr(int(name[1:]))"),
         "+        except ValueError:\n+            pass", {'    return "&"': '    name = "&"'},
+    ),
+    "what the function refuses": (
+        Bug(MOMENT, "OverflowError", "timestamp out of range for platform time_t", "moment",
+            "return datetime.fromtimestamp(value, UTC)"),
+        "+    except OverflowError as error:\n+        raise LookupError('no such moment') from error", {"value < 0": "1 < 0"},
     ),
     "the answer that siblings give instead": (
         Bug(OPTION, "AttributeError", "'NoneType' object has no attribute 'lower'", "switch",
