@@ -32,10 +32,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class OwnClass:
-    """A class at the top level of one of the team's modules."""
+    """A class of one of the team's modules; `outer`: the names of the classes that it stands in."""
 
     module: str
     node: ast.ClassDef
+    outer: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,7 +44,14 @@ class OwnClass:
 
     @property
     def dotted(self) -> str:
-        return f"{self.module}.{self.node.name}"
+        """The name by which a value tree calls it: "module.Class", "module:Outer.Class"."""
+        names = ".".join((*self.outer, self.node.name))
+        return f"{self.module}:{names}" if self.outer else f"{self.module}.{names}"
+
+    @property
+    def place(self) -> str:
+        """What stands before its name in a repr."""
+        return ".".join((self.module, *self.outer))
 
 
 class Catalogue:
@@ -78,15 +86,16 @@ class Catalogue:
         if last not in self._classes:
             self._classes[last] = tuple(self._find_classes(last))
         found = self._classes[last]
-        return tuple(one for one in found if one.module == module) or found[:MOST]
+        return tuple(one for one in found if one.place == module) or found[:MOST]
 
     def _find_classes(self, last: str) -> Iterator[OwnClass]:
-        shape = re.compile(rf"^(?:    )?class {re.escape(last)}\b", re.MULTILINE)
-        for module, text in self.texts.items():
-            tree = self.tree(module) if shape.search(text) else None
-            for node in _top(tree) if tree else ():
-                if isinstance(node, ast.ClassDef) and node.name == last:
-                    yield OwnClass(module, node)
+        """Those at the top of a module first."""
+        shape = re.compile(rf"^[ \t]*class {re.escape(last)}\b", re.MULTILINE)
+        trees = [(module, self.tree(module)) for module, text in self.texts.items() if shape.search(text)]
+        found = [
+            OwnClass(module, node, outer) for module, tree in trees if tree for outer, node in _classes(tree)
+        ]
+        yield from sorted((one for one in found if one.name == last), key=lambda one: len(one.outer))
 
     def class_of(self, name: str, near: str = "") -> str | None:
         """The dotted name of the one class of that name, or of the one in the module `near`; None where that is not
@@ -362,6 +371,16 @@ def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
         yield part
         if isinstance(part, (ast.If, ast.Try)):
             pending = [*part.body, *part.orelse, *pending]
+
+
+def _classes(
+    node: ast.Module | ast.ClassDef, outer: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], ast.ClassDef]]:
+    """Classes with the names of those that they stand in."""
+    for part in _top(node):
+        if isinstance(part, ast.ClassDef):
+            yield outer, part
+            yield from _classes(part, (*outer, part.name))
 
 
 def _given(part: ast.stmt) -> list[ast.expr]:

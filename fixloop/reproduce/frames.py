@@ -435,9 +435,9 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         return [way for way in built if isinstance(way.value, dict) and "$name" in way.value] or [Way(None)]
     if function.kind != "method" or function.node.name == "__init__":
         return [Way(None)]
-    owner = OwnClass(own.module, function.classes[-1])
+    owner = OwnClass(own.module, function.classes[-1], tuple(one.name for one in function.classes[:-1]))
     found: list[Way] = []
-    is_top = len(function.classes) == 1 and not function.nested
+    is_top = not function.nested
     kinds = _kinds(owner, kept, filler) if is_top else []
     if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
