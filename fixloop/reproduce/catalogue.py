@@ -8,9 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from fixloop.reproduce.plausible import plausible
+from fixloop.reproduce.reprs import by_own_repr
 from fixloop.reproduce.syntax import FunctionNode, parse
-from fixloop.reproduce.usage import handed_on, kept_as, used_attributes
+from fixloop.reproduce.usage import handed_on, kept_as, neutral, used_attributes
 
 _FIELDS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs", "s", "attrib"})
 _RECORDS = frozenset({"NamedTuple", "BaseModel", "TypedDict"})
@@ -216,6 +219,44 @@ class Catalogue:
                 word = at if isinstance(at, str) else taken[at] if at < len(taken) else None
                 found |= self.used(own, target, word, depth - 1) if word in taken else set()
         return found
+
+    def own_repr(self, own: OwnClass, text: str) -> dict[str, str]:
+        """Attributes that a repr shows by the class's own `__repr__`, each with the text of its value."""
+        node = self.method(own, "__repr__")
+        return by_own_repr(node, text.strip()) if node is not None else {}
+
+    def plain_attribute(self, own: OwnClass, name: str) -> tuple[Any] | None:
+        """A plain value for an attribute, in a tuple: by its annotation, or by what the class does with it; None where
+        neither says."""
+        nodes = [one.node for one in self.lineage(own)]
+        for node in nodes:
+            for part in _top(node):
+                match part:
+                    case ast.AnnAssign(target=ast.Name(id=target), annotation=said) if target == name:
+                        value = neutral(ast.unparse(said))
+                        return (value,) if value is not None else None
+        init = self.method(own, "__init__")
+        for parameter in parameters(init)[1:] if init is not None else ():
+            if init and name in kept_as(init, parameter.name) and parameter.annotation:
+                value = neutral(parameter.annotation)
+                return (value,) if value is not None else None
+
+        def is_it(part: ast.expr) -> bool:
+            match part:
+                case ast.Attribute(value=ast.Name(id="self"), attr=attr):
+                    return attr == name
+            return False
+
+        return plausible(nodes, is_it)
+
+    def plain_argument(self, own: OwnClass, name: str) -> tuple[Any] | None:
+        """The same for a parameter of the constructor: what it is there, or where it is kept."""
+        init = self.method(own, "__init__")
+        if init is None:
+            return None
+        there = plausible([init], lambda part: isinstance(part, ast.Name) and part.id == name)
+        kept = (self.plain_attribute(own, attribute) for attribute in sorted(kept_as(init, name)))
+        return there or next((one for one in kept if one is not None), None)
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
         """The parameters of a class's constructor; None where they cannot be known (a base that is not ours)."""

@@ -225,18 +225,26 @@ def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
         found = [f"{name} = {names.imported(*placed(made['call']))}({', '.join(words)})"]
     else:
         found = [f"{name} = {names.text(made['value'])}"]
+    source = found.pop().partition(" = ")[2] if _is_given(made) else name
     for method, args, kwargs, chained in made["calls"]:
         words = [names.text(arg) for arg in args] + [
             f"{key}={names.text(value)}" for key, value in kwargs.items()
         ]
         render({"$ref": method}, set())
-        found.append(f"{name} = " * chained + f"{name}.{method}({', '.join(words)})")
+        found.append(f"{name} = " * chained + f"{source}.{method}({', '.join(words)})")
+        source = name
     if "state" in made:
         found.append(f"filled({name}, {names.text(made['state'])})")
     for key, value in made["set"].items():
         render({"$ref": key}, set())
         found.append(f"{name}.{key} = {names.text(value)}")
     return found
+
+
+def _is_given(made: dict[str, Any]) -> bool:
+    """Whether an object is what a method of another one gives."""
+    given = isinstance(made.get("value"), dict) and set(made["value"]) & {"$ref", "$name"}
+    return bool(given and made["calls"] and made["calls"][0][3])
 
 
 COMMAND = '''

@@ -583,7 +583,7 @@ print(scanner.number())
 print(scanner.number())
 print(scanner.number())
 """,
-        "return int(self.take(size))",
-        "return int(self.take(size) or 0)",
+        "size = int(self.take(1))\n        return int(self.take(size))",
+        "size = int(self.take(1) or 0)\n        return int(self.take(size) or 0)",
     ),
 }
