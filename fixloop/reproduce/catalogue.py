@@ -8,9 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from fixloop.reproduce.plausible import plausible
+from fixloop.reproduce.reprs import by_own_repr
 from fixloop.reproduce.syntax import FunctionNode, parse
-from fixloop.reproduce.usage import handed_on, kept_as, used_attributes
+from fixloop.reproduce.usage import handed_on, kept_as, neutral, used_attributes
 
 _FIELDS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs", "s", "attrib"})
 _RECORDS = frozenset({"NamedTuple", "BaseModel", "TypedDict"})
@@ -32,10 +35,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class OwnClass:
-    """A class at the top level of one of the team's modules."""
+    """A class of one of the team's modules; `outer`: the names of the classes that it stands in."""
 
     module: str
     node: ast.ClassDef
+    outer: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,7 +47,14 @@ class OwnClass:
 
     @property
     def dotted(self) -> str:
-        return f"{self.module}.{self.node.name}"
+        """The name by which a value tree calls it: "module.Class", "module:Outer.Class"."""
+        names = ".".join((*self.outer, self.node.name))
+        return f"{self.module}:{names}" if self.outer else f"{self.module}.{names}"
+
+    @property
+    def place(self) -> str:
+        """What stands before its name in a repr."""
+        return ".".join((self.module, *self.outer))
 
 
 class Catalogue:
@@ -78,15 +89,16 @@ class Catalogue:
         if last not in self._classes:
             self._classes[last] = tuple(self._find_classes(last))
         found = self._classes[last]
-        return tuple(one for one in found if one.module == module) or found[:MOST]
+        return tuple(one for one in found if one.place == module) or found[:MOST]
 
     def _find_classes(self, last: str) -> Iterator[OwnClass]:
-        shape = re.compile(rf"^(?:    )?class {re.escape(last)}\b", re.MULTILINE)
-        for module, text in self.texts.items():
-            tree = self.tree(module) if shape.search(text) else None
-            for node in _top(tree) if tree else ():
-                if isinstance(node, ast.ClassDef) and node.name == last:
-                    yield OwnClass(module, node)
+        """Those at the top of a module first."""
+        shape = re.compile(rf"^[ \t]*class {re.escape(last)}\b", re.MULTILINE)
+        trees = [(module, self.tree(module)) for module, text in self.texts.items() if shape.search(text)]
+        found = [
+            OwnClass(module, node, outer) for module, tree in trees if tree for outer, node in _classes(tree)
+        ]
+        yield from sorted((one for one in found if one.name == last), key=lambda one: len(one.outer))
 
     def class_of(self, name: str, near: str = "") -> str | None:
         """The dotted name of the one class of that name, or of the one in the module `near`; None where that is not
@@ -207,6 +219,44 @@ class Catalogue:
                 word = at if isinstance(at, str) else taken[at] if at < len(taken) else None
                 found |= self.used(own, target, word, depth - 1) if word in taken else set()
         return found
+
+    def own_repr(self, own: OwnClass, text: str) -> dict[str, str]:
+        """Attributes that a repr shows by the class's own `__repr__`, each with the text of its value."""
+        node = self.method(own, "__repr__")
+        return by_own_repr(node, text.strip()) if node is not None else {}
+
+    def plain_attribute(self, own: OwnClass, name: str) -> tuple[Any] | None:
+        """A plain value for an attribute, in a tuple: by its annotation, or by what the class does with it; None where
+        neither says."""
+        nodes = [one.node for one in self.lineage(own)]
+        for node in nodes:
+            for part in _top(node):
+                match part:
+                    case ast.AnnAssign(target=ast.Name(id=target), annotation=said) if target == name:
+                        value = neutral(ast.unparse(said))
+                        return (value,) if value is not None else None
+        init = self.method(own, "__init__")
+        for parameter in parameters(init)[1:] if init is not None else ():
+            if init and name in kept_as(init, parameter.name) and parameter.annotation:
+                value = neutral(parameter.annotation)
+                return (value,) if value is not None else None
+
+        def is_it(part: ast.expr) -> bool:
+            match part:
+                case ast.Attribute(value=ast.Name(id="self"), attr=attr):
+                    return attr == name
+            return False
+
+        return plausible(nodes, is_it)
+
+    def plain_argument(self, own: OwnClass, name: str) -> tuple[Any] | None:
+        """The same for a parameter of the constructor: what it is there, or where it is kept."""
+        init = self.method(own, "__init__")
+        if init is None:
+            return None
+        there = plausible([init], lambda part: isinstance(part, ast.Name) and part.id == name)
+        kept = (self.plain_attribute(own, attribute) for attribute in sorted(kept_as(init, name)))
+        return there or next((one for one in kept if one is not None), None)
 
     def constructor(self, own: OwnClass) -> tuple[Parameter, ...] | None:
         """The parameters of a class's constructor; None where they cannot be known (a base that is not ours)."""
@@ -362,6 +412,16 @@ def _top(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
         yield part
         if isinstance(part, (ast.If, ast.Try)):
             pending = [*part.body, *part.orelse, *pending]
+
+
+def _classes(
+    node: ast.Module | ast.ClassDef, outer: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], ast.ClassDef]]:
+    """Classes with the names of those that they stand in."""
+    for part in _top(node):
+        if isinstance(part, ast.ClassDef):
+            yield outer, part
+            yield from _classes(part, (*outer, part.name))
 
 
 def _given(part: ast.stmt) -> list[ast.expr]:

@@ -195,14 +195,19 @@ def _inside(
     slots = _slots(outer, own, filler) if outer is not None else None
     if outer is None or slots is None or isinstance(slots, NoCall):
         return None
+    owners = _receivers(outer, own, filler) if outer.kind == "method" else [Way(None)]
     name, receivers = variable(function.node.name, outer.node.name), []
-    for ways in cheapest([slot.ways for slot in slots], KINDS * KINDS) if slots else [()]:
-        inputs, notes = _inputs(Way(None), list(zip(slots, ways, strict=True)))
-        made: dict[str, Any] = {
-            "name": name, "call": f"{own.module}.{outer.qualname}", "args": inputs["args"], "kwargs": inputs["kwargs"],
-            "calls": [], "set": {},
-        }  # fmt: skip
-        cost = 1 + sum(way.cost for way in ways)
+    for owner, *ways in cheapest([owners, *(slot.ways for slot in slots)], KINDS * KINDS):
+        inputs, notes = _inputs(owner, list(zip(slots, ways, strict=True)))
+        made: dict[str, Any] = {"name": name, "calls": [], "set": {}}
+        if owner.value is None:
+            made |= {
+                "call": f"{own.module}.{outer.qualname}", "args": inputs["args"], "kwargs": inputs["kwargs"],
+            }  # fmt: skip
+        else:
+            made["value"] = owner.value
+            made["calls"].append([outer.node.name, inputs["args"], inputs["kwargs"], True])
+        cost = 1 + owner.cost + sum(way.cost for way in ways)
         receivers.append(Way({"$ref": name}, cost, notes, (*inputs.get("objects", ()), made)))
     return {**target, "qualname": f"{outer.qualname}.__call__", "receiver": "value"}, receivers
 
@@ -435,9 +440,9 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
         return [way for way in built if isinstance(way.value, dict) and "$name" in way.value] or [Way(None)]
     if function.kind != "method" or function.node.name == "__init__":
         return [Way(None)]
-    owner = OwnClass(own.module, function.classes[-1])
+    owner = OwnClass(own.module, function.classes[-1], tuple(one.name for one in function.classes[:-1]))
     found: list[Way] = []
-    is_top = len(function.classes) == 1 and not function.nested
+    is_top = not function.nested
     kinds = _kinds(owner, kept, filler) if is_top else []
     if isinstance(kept, str | Typed):
         found += [way for way in filler.ways(kept, Wanted(name)) if isinstance(way.value, dict)]
@@ -502,11 +507,7 @@ def _as_seen(
         shown = (filler.nearest(attribute, kept) for kept, _ in filler.scene.kept(attribute))
         way = way or next((one for one in shown if one is not None), None)
         if way is None and attribute not in state:
-            way = Way(
-                {"$call": STAND_IN, "args": [], "kwargs": {}},
-                3,
-                (f"{attribute} of {owner.name}: a stand-in",),
-            )
+            way = _stood_in(owner, attribute, filler)
         if way is not None:
             parts[attribute] = way
     if not parts and not state and content is None:
@@ -525,6 +526,18 @@ def _as_seen(
     overridden = len(parts.keys() & filler.catalogue.method_names(owner).keys())
     cost = 6 + OVERRIDDEN * overridden + sum(way.cost for way in parts.values())
     yield Way({"$ref": called}, cost, notes, (*objects, made))
+
+
+def _stood_in(owner: OwnClass, attribute: str, filler: Filler) -> Way:
+    """An attribute that nothing shows: a plain value as the class uses it, else a stand-in."""
+    plain = filler.catalogue.plain_attribute(owner, attribute)
+    if plain is not None:
+        return Way(
+            plain[0], 3, (f"{attribute} of {owner.name}: as the code uses it, the event does not show it",)
+        )
+    return Way(
+        {"$call": STAND_IN, "args": [], "kwargs": {}}, 3, (f"{attribute} of {owner.name}: a stand-in",)
+    )
 
 
 # --- together -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 from fixloop.reproduce.layout import quoted
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.values import Naming, render
+from fixloop.reproduce.values import Naming, placed, render
 
 # Methods that are written as what they are for.
 _OPERATORS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=",
@@ -154,7 +154,7 @@ def _handling(chain: list[dict[str, Any]], names: _Names) -> list[str]:
     found: list[str] = []
     cause = ""
     for at, error in enumerate(chain):
-        kind = error["type"] if "." not in error["type"] else names.imported(*_split(error["type"]))
+        kind = error["type"] if "." not in error["type"] else names.imported(*placed(error["type"]))
         made = f"{kind}({error['message']!r})"
         if not error["raised"]:  # what was never raised was never handled: it can only be a cause
             cause = f" from {made}"
@@ -193,7 +193,7 @@ class _Names:
         """A value as it is written; stand-ins and the names of the team's own modules without their modules."""
         if isinstance(value, dict) and "." in str(value.get("$name", "")):
             render(value, set())  # refuses what is no name
-            return self.imported(*_split(str(value["$name"])))
+            return self.imported(*placed(str(value["$name"])))
         return render(value, _Imported(self, self._lines))
 
 
@@ -213,11 +213,6 @@ class _Imported(Naming):
         return self._names.imported(module, name)
 
 
-def _split(dotted: str) -> tuple[str, str]:
-    module, _, name = dotted.rpartition(".")
-    return module, name
-
-
 def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
     """The lines that make one object and bring it into its state."""
     name = render({"$ref": made.get("of", made["name"])}, lines.imports)
@@ -227,21 +222,29 @@ def _making(made: dict[str, Any], lines: Lines, names: _Names) -> list[str]:
         render({"$name": made["call"]}, set())  # refuses what is no name
         words = [names.text(arg) for arg in made["args"]]
         words += [f"{key}={names.text(value)}" for key, value in made["kwargs"].items()]
-        found = [f"{name} = {names.imported(*_split(made['call']))}({', '.join(words)})"]
+        found = [f"{name} = {names.imported(*placed(made['call']))}({', '.join(words)})"]
     else:
         found = [f"{name} = {names.text(made['value'])}"]
+    source = found.pop().partition(" = ")[2] if _is_given(made) else name
     for method, args, kwargs, chained in made["calls"]:
         words = [names.text(arg) for arg in args] + [
             f"{key}={names.text(value)}" for key, value in kwargs.items()
         ]
         render({"$ref": method}, set())
-        found.append(f"{name} = " * chained + f"{name}.{method}({', '.join(words)})")
+        found.append(f"{name} = " * chained + f"{source}.{method}({', '.join(words)})")
+        source = name
     if "state" in made:
         found.append(f"filled({name}, {names.text(made['state'])})")
     for key, value in made["set"].items():
         render({"$ref": key}, set())
         found.append(f"{name}.{key} = {names.text(value)}")
     return found
+
+
+def _is_given(made: dict[str, Any]) -> bool:
+    """Whether an object is what a method of another one gives."""
+    given = isinstance(made.get("value"), dict) and set(made["value"]) & {"$ref", "$name"}
+    return bool(given and made["calls"] and made["calls"][0][3])
 
 
 COMMAND = '''

@@ -29,10 +29,10 @@ def decorated(function: Function, kept: Mapping[str, Any], catalogue: Catalogue,
 
 
 def given_by(function: Function, tree: ast.AST) -> Function | None:
-    """The function at the top of a module that gives an inner one as its result."""
+    """The function, or the method, that gives an inner one as its result."""
     outer, _, name = function.qualname.rpartition(".")
     found = next((one for one in functions(tree) if one.qualname == outer), None)
-    if found is None or found.nested or found.classes or found.is_async or found.is_generator:
+    if found is None or found.nested or found.is_async or found.is_generator or found.is_property:
         return None
     results = (part.value for part in own_parts(found.node) if isinstance(part, ast.Return))
     return found if any(isinstance(value, ast.Name) and value.id == name for value in results) else None

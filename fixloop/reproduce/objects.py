@@ -39,6 +39,7 @@ WAYS = 32  # ways that are kept for one hole
 FITTING = 3  # values of callers that are tried for one optional argument
 KINDRED = 3  # other methods of one kind that are tried with one
 KEYED = 12  # mappings with one such value that are
+PLAIN = 5  # the cost of a value that only its use speaks of
 _CHOICES = 5  # ways for one argument of a constructor
 _BUILDERS = re.compile(
     r"^(?:add|append|extend|update|insert|put|push|load|set|feed|register|write|bind|from|parse|read)"
@@ -337,8 +338,9 @@ class Filler:
 
     def _constructed(self, own: OwnClass, wanted: Wanted, depth: int) -> Iterator[Way]:
         taken = self.catalogue.constructor(own) or ()
-        said = {bare(name): text for name, text in shown(wanted.text).items()}
-        alone = list(positional(wanted.text)) if wanted.text else []
+        told = self.catalogue.own_repr(own, wanted.text)
+        said = {bare(name): text for name, text in (shown(wanted.text) | told).items()}
+        alone = list(positional(wanted.text)) if wanted.text and not told else []
         chosen: list[tuple[Parameter, list[Way]]] = []
         for at, parameter in enumerate(taken):
             text = said.get(bare(parameter.name)) or (alone[0] if alone and at == 0 else None)
@@ -416,7 +418,12 @@ class Filler:
         if text is not None:
             return self.ways(text, wanted, depth + 1)
         if parameter.required:
-            return self.of_hole(wanted, depth + 1)
+            found = self.of_hole(wanted, depth + 1)
+            plain = self.catalogue.plain_argument(own, parameter.name)
+            if plain is not None:
+                note = f"{parameter.name} of {own.name}: as the code uses it, the event does not show it"
+                found = sorted([*found, Way(plain[0], PLAIN, (note,))], key=lambda way: way.cost)
+            return found
         said = f"{parameter.name}: as another frame shows it"
         found = [
             way.noted(said, 1 if distance > 0 else 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fixloop.reproduce.values import placed
 from store.event import Value
 
 _LOADED = {"flask": "flask", "django": "django.test", "starlette": "starlette.testclient"}
@@ -72,8 +73,6 @@ class Recipe(Value):
                 "django.urls",
                 "django.template",
             )
-        made = [
-            str(one["call"]).rpartition(".")[0] for one in self.inputs.get("objects", ()) if "call" in one
-        ]
+        made = [placed(str(one["call"]))[0] for one in self.inputs.get("objects", ()) if "call" in one]
         named = [str(self.target["module"]), *made] if self.target.get("module") else []
         return tuple(dict.fromkeys([*clock, *named]))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 
-from fixloop.reproduce.syntax import parse_expression
+from fixloop.reproduce.syntax import FunctionNode, parse_expression
 
 HOLE = "_nd_hole_"
 _ADDRESS = re.compile(r" at 0x([0-9a-fA-F]+)")
@@ -129,3 +129,99 @@ def positional(text: str) -> Iterator[str]:
         and isinstance(expression(inside), ast.Constant | ast.List | ast.Dict | ast.Tuple)
     ):
         yield inside
+
+
+# --- by the class's own words -----------------------------------------------------------------------------------
+
+_KEYED = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([rsdif])|%%")
+_PLACED = re.compile(r"{(\w*)(?:\.\w+)*(!r)?(?::[^{}]*)?}")
+
+
+def by_own_repr(node: FunctionNode, text: str) -> dict[str, str]:
+    """Attributes with the text of their values, read back by the text that a `__repr__` gives: an f-string, `%` or
+    `format` of attributes of `self`."""
+    for part in ast.walk(node):
+        parts = list(_written(part.value)) if isinstance(part, ast.Return) and part.value else []
+        found = _read_back(parts, text) if any(name for name, _ in parts) else None
+        if found is not None:
+            return found
+    return {}
+
+
+def _read_back(parts: Sequence[tuple[str | None, str]], text: str) -> dict[str, str] | None:
+    """The values between the fixed parts of a text; None where these are not in it. In one go, for the text is somebody
+    else's."""
+    found: dict[str, str] = {}
+    at, open_one = 0, None
+    for number, (name, said) in enumerate(parts):
+        if name is not None:
+            if open_one is not None:
+                return None  # where the one ends and the other begins is not said
+            open_one = (name, said)
+            continue
+        last = number == len(parts) - 1
+        where = len(text) - len(said) if last and text.endswith(said) else text.find(said, at)
+        if not said and not last:
+            continue
+        if where < at or (open_one is None and where != at) or (last and where + len(said) != len(text)):
+            return None
+        if open_one is not None and open_one[0]:
+            found[open_one[0]] = _as_repr(text[at:where], open_one[1])
+        at, open_one = where + len(said), None
+    if open_one is not None and open_one[0]:
+        found[open_one[0]] = _as_repr(text[at:], open_one[1])
+    return found
+
+
+def _as_repr(value: str, said: str) -> str:
+    return value if said == "r" or _is_number(value) else repr(value)
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"-?\d+(?:\.\d+)?|True|False|None", text))
+
+
+def _written(node: ast.expr) -> Iterator[tuple[str | None, str]]:
+    """The parts of a written text: (None, the text itself), (attribute of `self`, "r" or ""), ("", "") for others."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield None, text
+        case ast.JoinedStr(values=values):
+            for value in values:
+                if isinstance(value, ast.FormattedValue):
+                    yield _attribute(value.value), "r" if value.conversion == ord("r") else ""
+                else:
+                    yield from _written(value)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield from _written(left)
+            yield from _written(right)
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            given = right.elts if isinstance(right, ast.Tuple) else [right]
+            yield from _filled(text, _KEYED, given, lambda mark: mark[2] == "r")
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=given):
+            yield from _filled(text, _PLACED, given, lambda mark: mark[2] is not None)
+        case _:
+            yield _attribute(node), ""
+
+
+def _filled(
+    text: str, mark: re.Pattern[str], given: Sequence[ast.expr], as_repr: Callable[[re.Match[str]], bool]
+) -> Iterator[tuple[str | None, str]]:
+    """A text with marks, into which values are put in order."""
+    end, values = 0, iter(given)
+    for found in mark.finditer(text):
+        yield None, text[end : found.start()]
+        value = next(values, None) if found[0] != "%%" and not (found[1] or "").isalpha() else None
+        yield (_attribute(value) if value is not None else ""), "r" if as_repr(found) else ""
+        end = found.end()
+    yield None, text[end:]
+
+
+def _attribute(node: ast.expr) -> str:
+    """The attribute of `self` that an expression is; empty for anything else."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name) if not name.startswith("__"):
+            return name
+        case ast.Call(func=ast.Name(id="repr"), args=[inner]):
+            return _attribute(inner)
+    return ""

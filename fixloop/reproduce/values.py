@@ -368,10 +368,17 @@ def _word(key: str) -> str:
     return key
 
 
+def placed(dotted: str) -> tuple[str, str]:
+    """Module and name of what a value tree calls "module.Class", or "module:Outer.Class"."""
+    module, colon, name = dotted.partition(":")
+    return (module, name) if colon else (dotted.rpartition(".")[0], dotted.rpartition(".")[2])
+
+
 def _named(dotted: str, imports: set[str]) -> str:
     """A dotted name as it is written. Of the standard library only what this module knows: raises
     ValueError."""
-    parts = dotted.split(".")
+    module, name = placed(dotted)
+    parts = dotted.replace(":", ".", 1).split(".")
     known = any(dotted in named.values() for named in (CONSTRUCTORS, CONSTANTS, FUNCTIONS, REFERENCES))
     standard = len(parts) == 1 or parts[0] in sys.stdlib_module_names
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts) or (
@@ -379,14 +386,14 @@ def _named(dotted: str, imports: set[str]) -> str:
     ):
         raise ValueError(f"{dotted[:80]!r} is not a constructor that is known")
     if isinstance(imports, Naming) and "." in dotted and (not standard or dotted in ALONE):
-        return imports.called(*dotted.rpartition(".")[::2])
+        return imports.called(module, name)
     if (
         standard and "." in dotted
     ):  # of the standard library's names only modules are lower case up to the class
-        imports.add("datetime" if dotted.startswith("datetime.") else dotted.rpartition(".")[0])
+        imports.add("datetime" if dotted.startswith("datetime.") else module)
     elif "." in dotted:
-        imports.add(dotted.rpartition(".")[0])
-    return dotted
+        imports.add(module)
+    return ".".join(parts)
 
 
 def renderable(value: Any) -> bool:
