@@ -31,7 +31,7 @@ def _against(suspect: Suspect) -> Iterator[str]:
 def _for(suspect: Suspect, scene: Scene, clues: Clues) -> Iterator[str]:
     for number in _nearest(suspect.lines, scene):
         region = scene.regions[number]
-        what = "the failing line" if region.depth == 0 else "a line of the trace,"
+        what = "the failing line" if region.failing else "a line of the trace,"
         yield f"wrote {what} {region.path}:{region.line}"
     yield from _names(suspect, clues)
     for number in _nearest({**suspect.body, **suspect.touched}, scene)[:3]:
