@@ -10,6 +10,7 @@ from time import monotonic
 
 from fixloop import Repositories, Sandbox
 from fixloop.changes.pull_requests import Asked, nobody
+from fixloop.changes.words import Exposure
 from fixloop.knowledge import Knowledge
 from fixloop.running.environments import Environment
 from fixloop.running.runner import Runner
@@ -42,7 +43,7 @@ class Budget:
 
 @dataclass
 class Bench:
-    """Everything a repair works with. `exposed` tells when a commit first ran in production, where that is
+    """Everything a repair works with. `exposed` tells since when a commit runs, where that is
     known."""
 
     repositories: Repositories
@@ -51,7 +52,7 @@ class Bench:
     layout: Layout
     trees: Trees
     now: Callable[[], datetime]
-    exposed: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    exposed: Mapping[tuple[str, str], Exposure] = field(default_factory=dict)
     asked: Asked = nobody  # which pull request brought a commit, where a forge can be asked
     protected: tuple[str, ...] = ()  # paths that a patch may not touch, by configuration
     address: str = ""  # of the house, where people open the incident

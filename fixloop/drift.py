@@ -49,7 +49,12 @@ def sentence(name: str, presence: Presence, records: Records) -> str:
     if records.lacking:
         parts.append(f"a test has such a record ({records.lacking})")
     elif records.alike:
-        parts.append(f"no test has such a record: all {records.alike} that look like it have {name!r}")
+        some = (
+            f"all {records.alike} that look like it have"
+            if records.alike > 1
+            else "the one that looks like it has"
+        )
+        parts.append(f"no test has such a record: {some} {name!r}")
     else:
         parts.append("no test has a record that looks like it")
     return "; ".join(parts)

@@ -19,6 +19,7 @@ from fixloop.changes.clues import missing_names
 from fixloop.changes.evidence import names_changed
 from fixloop.changes.kinds import runs
 from fixloop.changes.outline import outline
+from fixloop.changes.words import Exposure
 from fixloop.forerunners import Forerunner, forerunners, put_there, wanted
 from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
@@ -533,7 +534,7 @@ def candidate(bench: Bench, repo: str, sha: str, why: str, score: float = 0.0) -
     return CandidateChange(
         repo=repo, commit=sha, title=info.subject, author=info.author, authored_at=info.authored_at,
         merged_at=info.committed_at, files=info.files[:50], reasons=(why,), score=score,
-        first_exposed_at=bench.exposed.get((repo, sha)),
+        first_exposed_at=bench.exposed.get((repo, sha), Exposure()).at,
     )  # fmt: skip
 
 

@@ -130,7 +130,8 @@ class _Search:
         """The evidence of this repository, where `called` are names that any of them calls."""
         regions = list(self._own)
         tests = {path for repo, path in self._clues.tests if repo == self._repository.name}
-        files = {region.path: 1.0 for region in regions} or self._related(tests)
+        nearest_last = sorted(regions, key=lambda one: -one.depth)
+        files = {one.path: 1 / (1 + one.depth / 2) for one in nearest_last} or self._related(tests)
         regions += callees_of(called, regions, self._repository, self._release, self._read)
         if regions and not self._own:
             behind = self._behind(regions)

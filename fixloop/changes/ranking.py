@@ -15,14 +15,14 @@ from fixloop.changes.clues import Clues, clues_of
 from fixloop.changes.evidence import Scene, Suspect, look, names_changed
 from fixloop.changes.features import vectors
 from fixloop.changes.pull_requests import Asked, Brought, brought, completed, nobody
-from fixloop.changes.words import reasons, timeline, touching
+from fixloop.changes.words import Exposure, reasons, timeline, touching
 from fixloop.drift import records_in_tests, sentence
 from fixloop.situation import Situation
 from store.repair import CandidateChange
 from store.shapes import Presence
 
 LISTED = 30  # candidates that are kept
-Exposed = Mapping[tuple[str, str], datetime]
+Exposed = Mapping[tuple[str, str], Exposure]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def rank(
     asked: Asked = nobody,
     presences: Sequence[Presence] = (),
 ) -> list[CandidateChange]:
-    """The candidate changes, likeliest first. `exposed`: (repository, commit) -> when a release with it first ran;
+    """The candidate changes, likeliest first. `exposed`: (repository, commit) -> since when it runs;
     `since` narrows to what was committed after it; `asked` is what a forge knows of a commit and `presences` how often
     the missing fields were there, by neither of which anything is ranked. Raises Unavailable for a history that is not
     complete."""
@@ -117,12 +117,12 @@ def _candidate(
     change = one.suspect.change
     committed = datetime.fromtimestamp(change.committed, UTC)
     merged = datetime.fromtimestamp(how.merged, UTC) if how.merged is not None else None
-    first = exposed.get((one.repo, change.sha))
+    exposure = exposed.get((one.repo, change.sha), Exposure())
     return CandidateChange(
         repo=one.repo, commit=change.sha, title=change.subject, author=change.author,
         authored_at=datetime.fromtimestamp(change.authored, UTC), pull_request=how.pull_request,
-        merged_at=merged or committed, first_exposed_at=first, files=one.suspect.files[:50],
+        merged_at=merged or committed, first_exposed_at=exposure.at, files=one.suspect.files[:50],
         score=round(one.share, 4),
-        reasons=(*drift, *reasons(one.suspect, scene, clues), timeline(committed, merged, first, failed)),
+        reasons=(*drift, *reasons(one.suspect, scene, clues), timeline(committed, merged, exposure, failed)),
         hunks=touching(one.suspect, scene, clues),
     )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fixloop import Repository
 from fixloop.changes.clues import Clues, Spot
 from fixloop.changes.kinds import runs
 from fixloop.changes.outline import Definition, around, named, outline
+from fixloop.changes.pipes import hands_on
 
 CALLEE_NAMES = 24  # called names whose definitions are looked up
 DEFINITIONS = 3  # a name that is defined more often than that says little
@@ -49,6 +50,7 @@ class Region:
     line: int | None = None
     on_line: bool = False
     called: bool = False  # reached by a call, not named by the clues
+    failing: bool = False  # the innermost of the trace, however far out its depth says that it counts
 
 
 Read = Callable[[str], str | None]
@@ -67,7 +69,21 @@ def regions_of(clues: Clues, repo: str, read: Read) -> list[Region]:
         definitions, lines = outlines[spot.path]
         region = _region(spot, definitions, lines)
         found.setdefault((region.path, region.start, region.line or 0), region)
-    return list(found.values())
+    return _pipes_last(list(found.values()), {path: lines for path, (_, lines) in outlines.items()})
+
+
+def _pipes_last(regions: list[Region], texts: Mapping[str, Sequence[str]]) -> list[Region]:
+    """Those that only hand on count as farther from the failure than all the others."""
+    depths = sorted(one.depth for one in regions)
+    ordered = sorted(regions, key=lambda one: (_is_pipe(one, texts[one.path]), one.depth))
+    counted = {id(one): depth for one, depth in zip(ordered, depths, strict=True)}
+    return [replace(one, depth=counted[id(one)], failing=one.depth == 0) for one in regions]
+
+
+def _is_pipe(region: Region, lines: Sequence[str]) -> bool:
+    if region.line is None or region.kind != "body" or not region.path.endswith(".py"):
+        return False
+    return hands_on(lines[region.start - 1 : region.end], region.line - region.start + 1)
 
 
 def _region(spot: Spot, definitions: Sequence[Definition], lines: Sequence[str]) -> Region:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from fixloop.changes.clues import Clues
@@ -30,7 +31,7 @@ def _against(suspect: Suspect) -> Iterator[str]:
 def _for(suspect: Suspect, scene: Scene, clues: Clues) -> Iterator[str]:
     for number in _nearest(suspect.lines, scene):
         region = scene.regions[number]
-        what = "the failing line" if region.depth == 0 else "a line of the trace,"
+        what = "the failing line" if region.failing else "a line of the trace,"
         yield f"wrote {what} {region.path}:{region.line}"
     yield from _names(suspect, clues)
     for number in _nearest({**suspect.body, **suspect.touched}, scene)[:3]:
@@ -111,21 +112,44 @@ def _unified(hunk: Hunk) -> str:
     return f"{head}{numbers} {hunk.symbol}\n{shown}"
 
 
+@dataclass(frozen=True)
+class Exposure:
+    """When a change first ran where the incident happened, and where it ran before that. `place` is the environment's
+    name, where it is known; `tried` another environment that had it earlier, since when."""
+
+    at: datetime | None = None
+    place: str | None = None
+    tried: tuple[str, datetime] | None = None
+
+
 def timeline(
-    committed: datetime, merged: datetime | None, exposed: datetime | None, failed: Sequence[datetime]
+    committed: datetime, merged: datetime | None, exposure: Exposure, failed: Sequence[datetime]
 ) -> str:
-    """Merged, deployed, first failed: an old change is young where it first ran yesterday."""
-    came = merged or committed
+    """Merged, tried, deployed, first failed: an old change is young where it first ran yesterday."""
+    came, exposed = merged or committed, exposure.at
     parts = [f"merged {came:%Y-%m-%d}"]
     first = min(failed, default=None)
+    if exposure.tried is not None:
+        where, since = exposure.tried
+        parts.append(f"in {where} since {since:%Y-%m-%d %H:%M}")
     if exposed is not None:
-        parts.append(f"in production since {exposed:%Y-%m-%d %H:%M}")
+        where = f"in {exposure.place}" if exposure.place else "running"
+        parts.append(f"{where} since {exposed:%Y-%m-%d %H:%M}")
     if first is not None:
-        since = exposed or came
-        hours = (first - since).total_seconds() / 3600
+        ran = exposed or came
+        hours = (first - ran).total_seconds() / 3600
         after = f"{hours / 24:.0f} days" if hours >= 48 else f"{max(hours, 0):.0f} hours"
         known = (
             "after it first ran" if exposed is not None else "after that; when it was deployed is not known"
         )
+        known += f" there{_soak(exposure, exposed)}" if exposed is not None and exposure.tried else ""
         parts.append(f"first failed {first:%Y-%m-%d %H:%M}, {after} {known}")
     return ", ".join(parts)
+
+
+def _soak(exposure: Exposure, exposed: datetime) -> str:
+    """How long the other environment had it without this failure."""
+    if exposure.tried is None:
+        return ""
+    days = (exposed - exposure.tried[1]).days
+    return f" and {days} days later than in {exposure.tried[0]}" if days > 0 else ""

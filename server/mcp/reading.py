@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from server.house import House
 
 _LISTED = 10  # incidents that are listed as resources
+WHY = 1000  # characters of the reasons for each of the first three candidates; the others have a fifth
 
 
 # --- one incident ---------------------------------------------------------------------------------
@@ -91,8 +92,9 @@ def get_causes(house: House, ref: str) -> str:
         return _nothing_yet(view, "No candidate change is known")
     parts = []
     for number, change in enumerate(changes, 1):
+        room = WHY if number <= 3 else WHY // 5
         reasons = (
-            f"\n   why ranked: {quoter.inline('; '.join(change.reasons), 200, source='run')}"
+            f"\n   why ranked: {quoter.inline('; '.join(change.reasons), room, source='run')}"
             if change.reasons
             else ""
         )

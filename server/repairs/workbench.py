@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from fixloop import Repository
 from fixloop.bench import Bench, Budget
+from fixloop.changes.words import Exposure
 from fixloop.reproduce.capsules import enriched
 from fixloop.running.environments import Environment, Environments
 from fixloop.running.worlds import Layout, RepoLayout, Trees
@@ -130,7 +131,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         layout=_layout(mirrors, commits, parts),
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
-        exposed=_exposed(house, incident.project, mirrors),
+        exposed=_exposed(house, incident.project, incident.environments, mirrors),
         asked=asked_of(house, names),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         address=house.config.address,
@@ -230,16 +231,27 @@ def _distribution(line: str) -> str:
 
 
 def _exposed(
-    house: House, project: str, mirrors: Mapping[str, Repository]
-) -> dict[tuple[str, str], datetime]:
-    """When each commit first ran: the first deployed release that contains it."""
-    exposed: dict[tuple[str, str], datetime] = {}
+    house: House, project: str, environments: Collection[str], mirrors: Mapping[str, Repository]
+) -> dict[tuple[str, str], Exposure]:
+    """Since when each commit runs where the incident happened: in the first release with it that was deployed there.
+    Where none of the incident's environments is among the deployed, the first anywhere. One that ran elsewhere
+    earlier was tried there."""
     releases = [r for r in queries.releases(house.database, project) if r.deployed_at]
+    named = {release.environment for release in releases}
+    here = set(environments) & named or named
+    exposed: dict[tuple[str, str], Exposure] = {}
     for release in sorted(releases, key=lambda release: release.deployed_at or datetime.now(UTC)):
+        at, place = release.deployed_at, release.environment
         for repo, sha in release.commits.items():
             commit = mirrors[repo].resolve(sha) if repo in mirrors else None
-            if commit is None or release.deployed_at is None:
+            if commit is None or at is None:
                 continue
             for info in mirrors[repo].log(commit):
-                exposed.setdefault((repo, info.sha), release.deployed_at)
+                known = exposed.get((repo, info.sha), Exposure())
+                if known.at is not None:
+                    continue
+                if place is None or place in here:
+                    exposed[repo, info.sha] = Exposure(at, place, known.tried)
+                elif known.tried is None:
+                    exposed[repo, info.sha] = Exposure(tried=(place, at))
     return exposed

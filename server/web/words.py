@@ -126,7 +126,7 @@ def _change(incident: Incident, attempt: Attempt | None) -> str:
     if not named:
         return f"No change is proven. Find candidates: nightdesk causes {incident.id}"
     best = min(named, key=lambda change: _ANSWER_LINES.index(change.verdict))
-    ran = f", in production since {best.first_exposed_at:%Y-%m-%d}" if best.first_exposed_at else ""
+    ran = f", running since {best.first_exposed_at:%Y-%m-%d}" if best.first_exposed_at else ""
     by = f"{best.author}, {best.authored_at:%Y-%m-%d}{ran}"
     return f"{best.commit[:10]} {best.title} ({by}): {spoken(best.verdict.value)}."
 

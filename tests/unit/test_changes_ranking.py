@@ -12,6 +12,7 @@ import pytest
 
 from fixloop.changes.pull_requests import Brought, completed
 from fixloop.changes.ranking import rank
+from fixloop.changes.words import Exposure
 from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
 from store.errors import NotFound
@@ -245,11 +246,18 @@ def test_the_time_line_says_since_when_the_change_ran_and_when_it_first_failed(t
     mirrors.add("shop", str(tmp_path / "shop"))
     layout = Layout((RepoLayout("shop", commits[-1]),))
     situation = Situation([total_crash(reads)], ReleaseSources(mirrors, layout.commits, {}), layout)
-    exposed = {("shop", commits[1]): datetime(2024, 6, 9, 21, tzinfo=UTC)}
+    since = datetime(2024, 6, 9, 21, tzinfo=UTC)
+    exposed = {("shop", commits[1]): Exposure(since)}
     best = rank(situation, mirrors, exposed)[0]
-    said = "merged 2024-04-29, in production since 2024-06-09 21:00, first failed 2024-06-10 00:00, 3 hours after it first ran"
+    said = "merged 2024-04-29, running since 2024-06-09 21:00, first failed 2024-06-10 00:00, 3 hours after it first ran"
     assert best.reasons[-1] == said
-    assert best.first_exposed_at == datetime(2024, 6, 9, 21, tzinfo=UTC)
+    assert best.first_exposed_at == since
+    tried = Exposure(since, "production", ("staging", datetime(2024, 4, 30, tzinfo=UTC)))
+    said = rank(situation, mirrors, {("shop", commits[1]): tried})[0].reasons[-1]
+    assert said == (
+        "merged 2024-04-29, in staging since 2024-04-30 00:00, in production since 2024-06-09 21:00, "
+        "first failed 2024-06-10 00:00, 3 hours after it first ran there and 40 days later than in staging"
+    )
 
 
 def test_only_of_the_first_commits_that_git_says_nothing_of_the_forge_is_asked() -> None:

@@ -139,6 +139,6 @@ def test_the_change_that_began_to_read_the_field_is_told_with_the_share_and_the_
     assert first.reasons[0].startswith(
         "began to read 'unit_price': 38 % of the recent payloads of POST /orders lack"
     )
-    assert "all 1 that look like it have" in first.reasons[0]
+    assert "the one that looks like it has 'unit_price'" in first.reasons[0]
     records = records_in_tests(mirrors.get("shop"), commits[-1], "city", ["count", "price"])
     assert records == Records(1, "tests/test_orders.py:5")
