@@ -14,7 +14,9 @@ from store.repair import (
     DraftPullRequest,
     Oracle,
     Reproducer,
+    Submission,
     Validation,
+    ValidationVerdict,
 )
 
 CAP = 2_000  # characters of event text that a body quotes
@@ -52,6 +54,35 @@ def test_draft_of(incident: Incident, test: Reproducer, base: str, forge: str) -
 def opened(draft: DraftPullRequest, by: str, at: datetime) -> DraftPullRequest:
     """The draft once somebody has approved it."""
     return draft.model_copy(update={"approved_by": by, "opened_at": at})
+
+
+def answer_of(submission: Submission) -> str:
+    """What is said in the thread where a change was asked for: the first line is no other answer's."""
+    head = f"Nightdesk {submission.id}, as {_quiet(submission.asked.who) if submission.asked else ''} asked:"
+    judged = submission.validation
+    if judged is None:
+        return f"{head}\n\nNothing was changed: {_quiet(submission.said)}."
+    if judged.verdict is not ValidationVerdict.PROVEN:
+        rule = f" (`{_quiet(judged.rule)}`)" if judged.rule else ""
+        why = f"{judged.verdict}{rule}: {_quiet(judged.said)}"
+        return (
+            f"{head}\n\nNothing was changed, for the judge does not take it.\n\n> {why}\n\n{_table(judged)}"
+        )
+    if not submission.pushed:
+        return f"{head}\n\nIt is proven, and was not pushed: {_quiet(submission.said)}.\n\n{_table(judged)}"
+    return (
+        f"{head}\n\nThe fix was changed and proven again, and is the newest commit of this branch. The proof in the "
+        f"description is of the fix before.\n\n{_table(judged)}"
+    )
+
+
+def revision_message(submission: Submission) -> str:
+    """The message of the commit that a review has led to."""
+    assert submission.validation is not None and submission.asked is not None  # noqa: S101, PT018
+    return (
+        f"{submission.incident_id}: as {_quiet(submission.asked.who)} asked in the review\n\n"
+        f"{_table(submission.validation)}\n"
+    )
 
 
 def body(incident: Incident, attempt: Attempt) -> str:

@@ -238,7 +238,9 @@ class DraftPullRequest(Value):
 
 class Feedback(Value):
     """What was said of a draft on its forge. `kind`: comment, review or check; `outcome` is the forge's word of a
-    review or a check ("approved", "failure"). The text is a stranger's, redacted."""
+    review or a check ("approved", "failure"). The text is a stranger's, redacted. `thread` is where an answer goes, and
+    `path` with the lines `first` to `last` what it stands on in the branch as it is now; these are asked for anew, not
+    kept."""
 
     kind: str
     source: str  # what the forge calls it: the same one is kept once
@@ -247,11 +249,15 @@ class Feedback(Value):
     outcome: str = ""
     text: str = ""
     url: str = ""
+    thread: str = ""
+    path: str = ""
+    first: int | None = None
+    last: int | None = None
 
 
 class Asked(Value):
-    """What a person asked for in the review of a draft. `thread` is where the answer goes; `path` and the lines
-    `first` to `last` are of the draft's branch, where the comment stands on code. The text is a stranger's."""
+    """What a person with the right to write asked for in the review of a draft: `source` is the comment
+    ("comment 17"), `thread` where the answer goes. The text is hostile, redacted."""
 
     repo: str
     source: str
@@ -259,8 +265,6 @@ class Asked(Value):
     text: str
     thread: str = ""
     path: str = ""
-    first: int | None = None
-    last: int | None = None
 
 
 class Submission(Value):
@@ -287,8 +291,9 @@ class Submission(Value):
 
 
 class Revision(Value):
-    """A fix that stands on the branch of a draft and was changed since, with the message of its commit."""
+    """One of the fixes that stand on the branch of a draft, with the message of its commit; `repo` has the draft."""
 
+    repo: str
     patch: Patch
     message: str
 
@@ -319,6 +324,4 @@ class Attempt(Value):
         Reproducer, ...
     ] = ()  # failing tests of the same defect elsewhere, which the patch leaves
     drafts: tuple[DraftPullRequest, ...] = ()
-    revisions: tuple[
-        Revision, ...
-    ] = ()  # fixes that were on the draft's branch before this one, oldest first
+    revisions: tuple[Revision, ...] = ()  # where a review has changed the fix: all that were pushed, in order

@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from fixloop.agent.purse import Purse
+from fixloop.agent.purse import Purse, Spent
 from fixloop.models import Exchange, Model
 from store.errors import BudgetSpent
 
 ANSWER = 6_000  # tokens of one answer
 REFUSALS = 40  # that are kept by name
+
+# What the desk has used by then, and the request that is just going out (role, exchange), if one is.
+Keep = Callable[["Desk", Spent, tuple[str, Exchange] | None], None]
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Desk:
         default_factory=list
     )  # what the model says would settle what it left undetermined
     said: list[str] = field(default_factory=list)  # why it was given up, where it was
+    keep: Keep = lambda desk, spent, under_way: None  # called before a request goes out, and after its answer
     _known: dict[str, str] = field(default_factory=dict)
 
     def ask(self, role: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +47,9 @@ class Desk:
         seconds = self.purse.seconds
         if seconds <= 0:
             raise BudgetSpent("the model's budget is used up (model_minutes)")
+        foreseen = self.purse.foreseen(size, ANSWER)
+        sent = json.dumps(whole, sort_keys=True).encode("utf-8", "surrogateescape")
+        self.keep(self, foreseen, (role, Exchange(datetime.now(UTC), sent, None, b"", 0.0)))
         tries: list[Exchange] = []
 
         def record(exchange: Exchange) -> None:
@@ -60,6 +68,7 @@ class Desk:
             self.purse.charge(
                 usage if answered else {"input_tokens": 0, "output_tokens": 0}, size, ANSWER, took
             )
+        self.keep(self, self.purse.now, None)
         return message
 
     def refuse(self, rule: str, what: str) -> None:
@@ -68,8 +77,10 @@ class Desk:
         if line not in self.refused and len(self.refused) < REFUSALS:
             self.refused.append(line)
 
-    def transcript(self) -> bytes:
-        """Every exchange, one JSON object a line: role, time, the exact bytes sent and received (as UTF-8 text)."""
+    def transcript(self, under_way: tuple[str, Exchange] | None = None) -> bytes:
+        """Every exchange, one JSON object a line: role, time, the exact bytes sent and received (as UTF-8 text); the
+        one that is `under_way` last."""
+        told = [*self.exchanges, *([under_way] if under_way else [])]
         rows = [
             {
                 "n": number, "role": role, "at": each.at.isoformat(), "status": each.status,
@@ -77,7 +88,7 @@ class Desk:
                 "sent": each.sent.decode("utf-8", "surrogateescape"),
                 "received": each.received.decode("utf-8", "surrogateescape"),
             }
-            for number, (role, each) in enumerate(self.exchanges, 1)
+            for number, (role, each) in enumerate(told, 1)
         ]  # fmt: skip
         return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows).encode()
 

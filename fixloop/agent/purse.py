@@ -78,6 +78,12 @@ class Purse:
             if value > most:
                 raise BudgetSpent(f"the model's budget is used up ({name} = {most:g})")
 
+    def foreseen(self, characters: int, answer: int) -> Spent:
+        """What will be used by then, where the next request is as dear as it can be."""
+        after = Purse(self.limits, now=self.now)
+        after.charge(None, characters, answer, 0.0)
+        return after.now
+
     def charge(self, usage: Mapping[str, Any] | None, characters: int, answer: int, took: float) -> None:
         """Count a request; one that says nothing of its cost is counted as dear as it can have been."""
         told = usage if isinstance(usage, Mapping) else {}

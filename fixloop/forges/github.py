@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from fixloop.forges.commits import Commit
+from fixloop.forges.commits import Commit, all_ours
 from fixloop.forges.rest import Api, Place, Refused, first_merged, moment, place_of, token
 from store.errors import NotAllowed, NotFound, Unavailable
 from store.repair import DraftPullRequest, Feedback
@@ -50,9 +50,9 @@ class GitHub:
 
     def open_draft(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> DraftPullRequest:
         """The branch, then the draft for it; each is found where it is there already."""
-        self._push(draft, commits)
+        anew = self._push(draft, commits)
         found = self._find(draft)
-        if found is None:
+        if found is None or (anew and found["state"] != "open"):
             found = self._open(draft)
         return read_pull(draft, found)
 
@@ -61,13 +61,30 @@ class GitHub:
         return read_pull(draft, self._pull(draft))
 
     def heard(self, draft: DraftPullRequest) -> list[Feedback]:
-        """Its comments, reviews and checks, at most a hundred of each."""
+        """Its comments, reviews and checks, at most a thousand of each."""
         number, head = draft.number, self._pull(draft)["head"]["sha"]
-        said = [comment(one) for one in self._page(f"/issues/{number}/comments")]
-        said += [comment(one) for one in self._page(f"/pulls/{number}/comments")]
-        said += [comment(one, "review") for one in self._page(f"/pulls/{number}/reviews")]
-        runs = self._api.get(f"{self._path}/commits/{head}/check-runs", per_page="100")["check_runs"]
+        said = [comment(one) for one in self._api.pages(f"{self._path}/issues/{number}/comments")]
+        said += [comment(one) for one in self._api.pages(f"{self._path}/pulls/{number}/comments")]
+        said += [comment(one, "review") for one in self._api.pages(f"{self._path}/pulls/{number}/reviews")]
+        runs = self._api.pages(f"{self._path}/commits/{head}/check-runs", "check_runs")
         return said + [check(run) for run in runs if run.get("status") == "completed"]
+
+    def may_write(self, who: str) -> bool:
+        """Whether somebody has the right to push to the repository."""
+        try:
+            found = self._api.get(f"{self._path}/collaborators/{quote(who, safe='')}/permission")
+        except NotFound:
+            return False
+        return found.get("permission") in {"admin", "maintain", "write"}
+
+    def answer(self, draft: DraftPullRequest, thread: str, text: str) -> None:
+        """Say something in a thread of a review, or (with none) below the draft. What begins with the same line is
+        there already."""
+        place = f"{self._path}/{'pulls' if thread else 'issues'}/{draft.number}/comments"
+        first = text.split("\n", 1)[0]
+        if any(str(one.get("body")).split("\n", 1)[0].strip() == first for one in self._api.pages(place)):
+            return
+        self._api.send("POST", f"{place}/{thread}/replies" if thread else place, {"body": text})
 
     def author_of(self, commit: str) -> str | None:
         """The login of whoever wrote a commit, where GitHub knows it."""
@@ -83,18 +100,15 @@ class GitHub:
         found: dict[str, Any] = self._api.get(f"{self._path}/pulls/{draft.number}")
         return found
 
-    def _page(self, path: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._api.get(self._path + path, per_page="100")
-        return found
-
     def merged_by(self, commit: str) -> tuple[str, int] | None:
         """The pull request that brought a commit, and when it was merged (seconds since 1970): the first, if more."""
         pulls = self._api.get(f"{self._path}/commits/{commit}/pulls")
         return first_merged((f"#{pull['number']}", pull.get("merged_at")) for pull in pulls)
 
-    def _push(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> None:
-        """Make the branch. One whose files are as proposed stays; a person's commits on it are never taken away."""
-        head = self._head(draft.branch)
+    def _push(self, draft: DraftPullRequest, commits: Sequence[Commit]) -> bool:
+        """Make the branch. One whose files are as proposed stays; one of an earlier, different proposal is made anew
+        (True), unless somebody else has a commit on it."""
+        head, anew = self._head(draft.branch), False
         tree = self._api.get(f"{self._path}/git/commits/{draft.base}")["tree"]["sha"]
         parent, made = draft.base, []
         for commit in commits:
@@ -105,11 +119,11 @@ class GitHub:
         if head is not None:
             trees = [each for each, _ in made]
             standing = self._api.get(f"{self._path}/git/commits/{head}")["tree"]["sha"]
-            if standing not in trees:
-                raise Unavailable(
-                    f"The branch {draft.branch} is there with other content: look at it, and delete it."
-                )
-            made, parent = made[trees.index(standing) + 1 :], head  # the test was landed before its fix
+            anew = standing not in trees
+            if anew:
+                self._check_ours(draft, head)
+            else:
+                made, parent = made[trees.index(standing) + 1 :], head  # the test was landed before its fix
         for tree_sha, message in made:
             body = {"message": message, "tree": tree_sha, "parents": [parent]}
             parent = self._api.send("POST", f"{self._path}/git/commits", body)["sha"]
@@ -117,8 +131,20 @@ class GitHub:
             body = {"ref": f"refs/heads/{draft.branch}", "sha": parent}
             self._api.send("POST", f"{self._path}/git/refs", body)
         elif made:
+            if anew and self._head(draft.branch) != head:
+                raise Unavailable(f"The branch {draft.branch} has just moved; it is tried again.", retry=True)
             place = f"{self._path}/git/refs/heads/{quote(draft.branch)}"
-            self._api.send("PATCH", place, {"sha": parent, "force": False})
+            self._api.send("PATCH", place, {"sha": parent, "force": anew})
+        return anew
+
+    def _check_ours(self, draft: DraftPullRequest, head: str) -> None:
+        """Raise Unavailable where a branch has a commit that is not ours."""
+        compared = self._api.get(f"{self._path}/compare/{draft.base}...{head}")
+        messages = [str(each["commit"]["message"]) for each in compared["commits"]]
+        if len(messages) != compared["total_commits"] or not all_ours(messages, draft.branch):
+            raise Unavailable(
+                f"The branch {draft.branch} is there with commits of somebody else: look at it, and delete it."
+            )
 
     def _head(self, branch: str) -> str | None:
         try:
@@ -137,7 +163,7 @@ class GitHub:
         owner = self._path.split("/")[2]
         pulls = self._api.get(f"{self._path}/pulls", head=f"{owner}:{draft.branch}", state="all")
         mine = [pull for pull in pulls if pull["head"]["ref"] == draft.branch]
-        return mine[0] if mine else None
+        return next((pull for pull in mine if pull["state"] == "open"), mine[0] if mine else None)
 
     def _open(self, draft: DraftPullRequest) -> dict[str, Any]:
         base = self._api.get(self._path)["default_branch"]
@@ -184,10 +210,15 @@ def comment(said: Mapping[str, Any], kind: str = "comment") -> Feedback:
     """A comment or a review, as the API and webhooks say it."""
     at = moment(said.get("submitted_at")) or moment(said.get("updated_at")) or moment(said.get("created_at"))
     who = (said.get("user") or {}).get("login") or ""
+    place = str(said.get("path") or "")
+    last = (
+        said.get("line") if said.get("side", "RIGHT") == "RIGHT" else None
+    )  # None: the code is another by now
     return Feedback(
         kind=kind, source=str(said["id"]), at=at or datetime.now(UTC), who=str(who),
         outcome=str(said.get("state") or "").lower(), text=str(said.get("body") or ""),
-        url=str(said.get("html_url") or ""),
+        url=str(said.get("html_url") or ""), thread=str(said.get("in_reply_to_id") or said["id"]) if place else "",
+        path=place, first=said.get("start_line") or last, last=last,
     )  # fmt: skip
 
 

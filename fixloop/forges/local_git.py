@@ -46,8 +46,10 @@ class LocalGit:
             raise Unavailable(
                 f"Somebody has worked on {draft.branch}: it stays as it is. Rename it, and try again."
             )
-        head = draft.base
-        for tree, commit in zip(trees, commits, strict=True):
+        standing = self._git("rev-parse", f"{old}^{{tree}}") if old else ""
+        done = trees.index(standing) + 1 if standing in trees else 0  # a review has changed the fix since
+        head = old if done else draft.base
+        for tree, commit in zip(trees[done:], commits[done:], strict=True):
             head = self._commit(tree, head, commit.message)
         self._git("update-ref", ref, head, *([old] if old else []))
         return opened

@@ -18,6 +18,8 @@ from store.errors import NightdeskError, NotAllowed, NotFound, Unavailable
 
 PATIENCE = 20.0  # seconds for one answer
 LARGEST = 8 << 20  # bytes of one answer
+PAGES = 10  # of a list that are read
+_PAGE = 100  # entries of one
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -79,6 +81,18 @@ class Api:
     def get(self, path: str, **query: str) -> Any:
         """The JSON at a path. Raises NotFound, NotAllowed, Unavailable."""
         return self._ask("GET", path, query, None)
+
+    def pages(self, path: str, key: str | None = None, **query: str) -> list[dict[str, Any]]:
+        """Everything that a list at a path has, a hundred at a time and at most PAGES times; `key` is where the list
+        stands in the answer. Raises as `get` does."""
+        found: list[dict[str, Any]] = []
+        for number in range(1, PAGES + 1):
+            answer = self.get(path, **query, per_page=str(_PAGE), page=str(number))
+            rows = answer[key] if key else answer
+            found += rows
+            if len(rows) < _PAGE:
+                break
+        return found
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON, get JSON. Raises as `get` does."""

@@ -6,19 +6,34 @@ from pathlib import Path
 
 import click
 
-from server.cli.output import common, emit, open_house
+from server.cli.output import NO, common, emit, open_house
 from server.cli.states import who
 from server.drafts.approvals import WAITING, open_drafts, open_test, proposed, proposed_test
+from server.incidents.evidence import submission_words
+from server.repairs.reviewing import answer_reviews
+from server.work.foreground import judge_handed_in
 from store.repair import DraftPullRequest
 
 
 @click.command()
 @click.argument("incident", metavar="INC-n")
 @click.option("--yes", is_flag=True, help="You have read it: open the draft. Nothing is ever merged.")
+@click.option(
+    "--answer",
+    is_flag=True,
+    help="Take up what reviews of the open draft ask for: change, prove, push, answer.",
+)
 @click.option("--test-only", is_flag=True, help="Only the failing test, without a fix.")
 @common
-def command(incident: str, yes: bool, test_only: bool, data: Path | None, as_json: bool) -> None:
-    """Show what would be pushed; with --yes open it."""
+def command(
+    incident: str, yes: bool, answer: bool, test_only: bool, data: Path | None, as_json: bool
+) -> None:
+    """Show what would be pushed; with --yes open it. With --answer exit 3 where nothing was changed."""
+    if answer and (yes or test_only):
+        raise click.UsageError("--answer goes with neither --yes nor --test-only.")
+    if answer:
+        _answer(incident, data, as_json)
+        return
     if test_only:
         _test_only(incident, yes, data, as_json)
         return
@@ -40,6 +55,20 @@ def command(incident: str, yes: bool, test_only: bool, data: Path | None, as_jso
         "\n\n".join(shown),
         as_json=as_json,
     )
+
+
+def _answer(incident: str, data: Path | None, as_json: bool) -> None:
+    """Take up the reviews, and wait for what comes of it."""
+    with open_house(data) as house:
+        heard = answer_reviews(house, incident, who())
+        done = [judge_handed_in(house, one) for one in heard.taken]
+    lines = [f"{one.id}: {submission_words(one)}" for one in done] or ["There is nothing to take up."]
+    lines += [
+        f"{name} has no right to write: what they said is kept, and no more." for name in heard.strangers
+    ]
+    emit({"taken": done, "strangers": heard.strangers}, "\n".join(lines), as_json=as_json)
+    if not any(one.pushed for one in done):
+        raise SystemExit(NO)
 
 
 def _test_only(incident: str, yes: bool, data: Path | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from fixloop import Forge
 from fixloop.blocks import by_file, parse
-from fixloop.forges.commits import Commit, fix_commit, test_commit
+from fixloop.forges.commits import Commit, fix_commit, signed, test_commit
 from fixloop.publish import draft_of, opened, test_draft_of
 from fixloop.running.worlds import RepoLayout
 from server import plugins
@@ -27,7 +27,15 @@ from store.event import Trust
 from store.incident import Incident
 from store.mirrors import Mirror
 from store.project import RepositoryConfig
-from store.repair import Attempt, ChangeVerdict, DraftPullRequest, Ended, Oracle, ValidationVerdict
+from store.repair import (
+    Attempt,
+    ChangeVerdict,
+    DraftPullRequest,
+    Ended,
+    Oracle,
+    Revision,
+    ValidationVerdict,
+)
 from store.tasks import Task
 
 log = logging.getLogger("nightdesk.drafts")
@@ -77,8 +85,8 @@ def decide(house: House, incident: Incident, attempt: Attempt) -> Decision:
     if untrusted:
         return Decision(False, "some of its events came by a public key: a person decides")
     for repo in patch.diffs:
-        row = _row(house, repo)
-        policy = _policy(house, row)
+        row = row_of(house, repo)
+        policy = policy_of(house, row)
         if policy != "proven":
             return Decision(False, f"the policy for {repo} is {policy!r}")
         if _open_drafts(house, repo) >= _cap(house, row):
@@ -99,7 +107,7 @@ def open_drafts(house: House, ref: str, by: str | None = None) -> list[DraftPull
         decision = decide(house, incident, attempt)
         if not decision.opens:
             raise NotAllowed(f"The draft for {incident.id} waits for a person: {decision.why}.")
-    if any(_policy(house, _row(house, repo)) == "never" for repo in attempt.patch.diffs):
+    if any(policy_of(house, row_of(house, repo)) == "never" for repo in attempt.patch.diffs):
         raise NotAllowed("The policy of a repository that changes is 'never': no draft is opened there.")
     drafts = [_opened(house, incident, attempt, repo, by) for repo in attempt.patch.diffs]
     _keep(house, attempt, drafts)
@@ -155,17 +163,37 @@ def _opened(
     """The draft of one repository, open; or waiting, where its forge does not answer now."""
     patch = attempt.patch
     assert patch is not None  # noqa: S101 - callers look first
-    forge, mirror = plugins.forge(_row(house, repo).url, house.config.forges), house.mirrors.get(repo)
+    forge, mirror = plugins.forge(row_of(house, repo).url, house.config.forges), house.mirrors.get(repo)
     base = patch.base_commits[repo]
     proposal = draft_of(incident, attempt, RepoLayout(repo, base), forge.name)
+    there = next((each for each in attempt.drafts if each.repo == repo and each.kind == "fix"), None)
+    if there is not None:  # what it says was counted then: the commits on its branch are known by it
+        proposal = proposal.model_copy(update={"title": there.title, "body": there.body})
     asked = _reviewers(forge, mirror, attempt, repo, list(by_file(parse(patch.diffs[repo]))))
     draft = opened(proposal.model_copy(update={"reviewers": asked}), by or "policy", datetime.now(UTC))
-    commits = [fix_commit(draft.title, draft.body, mirror, base, patch.diffs[repo])]
+    return _pushed(forge, draft, commits_of(attempt, draft, mirror), incident, by)
+
+
+def commits_of(attempt: Attempt, draft: DraftPullRequest, mirror: Mirror) -> list[Commit]:
+    """What stands on the branch of a draft: the tests, then each fix there was, the one in force last."""
     tests = [*attempt.tests, *([attempt.reproducer] if attempt.reproducer else [])]
-    files = {test.test_path: test.source for test in tests if test.repo == repo}
-    if files:
-        commits.insert(0, test_commit(incident.id, files))
-    return _pushed(forge, draft, commits, incident, by)
+    files = {test.test_path: test.source for test in tests if test.repo == draft.repo}
+    commits = [test_commit(attempt.incident_id, files)] if files else []
+    previous: str | None = None
+    for revision in revisions_of(attempt, draft):
+        diff = revision.patch.diffs[draft.repo]
+        commits.append(fix_commit(revision.message, mirror, draft.base, diff, previous))
+        previous = diff
+    return commits
+
+
+def revisions_of(attempt: Attempt, draft: DraftPullRequest) -> list[Revision]:
+    """The fixes on the branch of a draft, in order; one where no review has changed it."""
+    known = [each for each in attempt.revisions if each.repo == draft.repo]
+    if known or attempt.patch is None:
+        return known
+    message = signed(f"{draft.title}\n\n{draft.body}\n", attempt.incident_id)
+    return [Revision(repo=draft.repo, patch=attempt.patch, message=message)]
 
 
 def _pushed(
@@ -190,8 +218,8 @@ def open_test(house: House, ref: str, by: str) -> DraftPullRequest:
     incident, attempt, draft = proposed_test(house, ref)
     test = attempt.reproducer
     assert test is not None  # noqa: S101 - there is no proposal without
-    row = _row(house, test.repo)
-    if _policy(house, row) == "never":
+    row = row_of(house, test.repo)
+    if policy_of(house, row) == "never":
         raise NotAllowed("The policy of the repository is 'never': no draft is opened there.")
     if any(each.kind == "fix" and each.repo == test.repo for each in attempt.drafts):
         raise NotAllowed(f"The draft of {incident.id} in {test.repo} carries the test already.")
@@ -212,7 +240,7 @@ def proposed_test(house: House, ref: str) -> tuple[Incident, Attempt, DraftPullR
     if attempt is None or attempt.reproducer is None:
         raise NotFound(f"{incident.id} has no failing test; run `nightdesk reproduce {incident.id}` first.")
     test = attempt.reproducer
-    forge = plugins.forge(_row(house, test.repo).url, house.config.forges)
+    forge = plugins.forge(row_of(house, test.repo).url, house.config.forges)
     base = (attempt.patch.base_commits if attempt.patch else {}).get(test.repo)
     head = base or house.mirrors.get(test.repo).head()
     return incident, attempt, test_draft_of(incident, test, head, forge.name)
@@ -237,7 +265,8 @@ def _reviewers(
     return tuple(names)[:_REVIEWERS]
 
 
-def _policy(house: House, row: RepositoryConfig) -> str:
+def policy_of(house: House, row: RepositoryConfig) -> str:
+    """The policy about drafts of a repository: never, ask or proven."""
     part = house.part(row, house.mirrors.get(row.name))
     return part.drafts or house.config.draft_policy(remote=not Path(row.url).is_dir())
 
@@ -253,7 +282,8 @@ def _open_drafts(house: House, repo: str) -> int:
     return len({draft.branch for draft in drafts if draft.repo == repo and draft.state in {"open", WAITING}})
 
 
-def _row(house: House, name: str) -> RepositoryConfig:
+def row_of(house: House, name: str) -> RepositoryConfig:
+    """The connected repository of this name. Raises NotFound."""
     found = next((row for row in queries.repositories(house.database) if row.name == name), None)
     if found is None:
         raise NotFound(f"There is no repository {name!r}; see `nightdesk repo list`.")

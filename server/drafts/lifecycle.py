@@ -6,7 +6,7 @@ Blocking; the worker calls it. A forge that is down is asked less and less often
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +25,8 @@ OVER = timedelta(days=14)  # closed for so long, a draft is looked at no more
 LONGEST = timedelta(hours=6)  # between two looks at a forge that fails
 AT_ONCE = 20  # drafts that one round looks at
 
+Listen = Callable[[House, Attempt, DraftPullRequest, Sequence[Feedback]], object]
+
 
 @runtime_checkable
 class Hears(Protocol):
@@ -33,11 +35,12 @@ class Hears(Protocol):
     def heard(self, draft: DraftPullRequest) -> Sequence[Feedback]: ...
 
 
-def look_round(house: House, now: datetime) -> int:
-    """Look at the drafts that are due; how many of them have moved. What fails is kept, and tried again later."""
+def look_round(house: House, now: datetime, listen: Listen = lambda *told: None) -> int:
+    """Look at the drafts that are due; how many of them have moved. What fails is kept, and tried again later. `listen`
+    is told what was said of each."""
     if not following.due(house.database, now):
         return 0
-    return sum(_look(house, one, now) for one in following.claim(house.database, now, AT_ONCE))
+    return sum(_look(house, one, now, listen) for one in following.claim(house.database, now, AT_ONCE))
 
 
 def apply(house: House, attempt_id: str, told: DraftPullRequest, now: datetime) -> bool:
@@ -68,7 +71,7 @@ def wait_after(failures: int, draft: DraftPullRequest) -> timedelta:
     return min(doubled, LONGEST)
 
 
-def _look(house: House, one: Follow, now: datetime) -> bool:
+def _look(house: House, one: Follow, now: datetime, listen: Listen) -> bool:
     attempt = queries.attempt(house.database, one.attempt_id)
     draft = next((each for each in attempt.drafts if each.repo == one.repo), None) if attempt else None
     if attempt is None or draft is None:
@@ -80,6 +83,7 @@ def _look(house: House, one: Follow, now: datetime) -> bool:
         if moved and after.state == "merged":
             house.mirrors.sync(draft.repo)  # what was merged is asked for next: which builds have it
         keep(house, attempt, draft.repo, said)
+        listen(house, attempt, after, said)
     except NightdeskError as error:
         problem = str(error)
         log.warning(

@@ -12,7 +12,7 @@ from typing import Any
 from fixloop.agent.desk import Desk
 from fixloop.agent.purse import Limits, Purse, Spent
 from fixloop.agent.roles import Role, cast
-from fixloop.models import Model
+from fixloop.models import Exchange, Model
 from server import plugins
 from server.house import House
 from store.spending import model_steps
@@ -71,13 +71,17 @@ def spent_today(house: House) -> Spent:
     )
 
 
-def record(house: House, desk: Desk) -> dict[str, Any]:
-    """What a step's record keeps of a desk: what was used, what was refused by name, and the transcript."""
-    if not desk.exchanges:
+def record(
+    house: House, desk: Desk, spent: Spent | None = None, under_way: tuple[str, Exchange] | None = None,
+    before: bytes = b"",
+) -> dict[str, Any]:  # fmt: skip
+    """What a step's record keeps of a desk: what was used, what was refused by name, and the transcript, which begins
+    with what stands in `before`."""
+    if not (desk.exchanges or under_way or before):
         return {"said": desk.said} if desk.said else {}
-    used = desk.purse.now.model_dump()
+    used = (spent or desk.purse.now).model_dump()
     return {
         "source": desk.model.name, "model": desk.speaks, "spent": used,
-        "transcript": house.artifacts.put(desk.transcript()),
+        "transcript": house.artifacts.put(before + desk.transcript(under_way)),
         "refused": desk.refused, "missing": desk.missing, "said": desk.said,
     }  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Self
 from fixloop import loop
 from fixloop.agent.inquiry import ModelInvestigator
 from fixloop.bench import Budget
-from fixloop.findings import Findings
+from fixloop.findings import Findings, input_hash
 from fixloop.fixers.model import ModelFixer
 from fixloop.loop import FIXERS, INVESTIGATORS, Repair, recorded
 from server import plugins
@@ -26,7 +26,8 @@ from server.house import House
 from server.incidents.evidence import REMARK
 from server.repairs.drilling import drills
 from server.repairs.hold import Hold
-from server.repairs.models import desk_for, record, roles
+from server.repairs.ledger import UNDER_WAY, Ledger, spent_with
+from server.repairs.models import desk_for, roles
 from server.repairs.trials import keep_proof
 from server.repairs.workbench import Basis, Prepared, choose, prepare
 from store import journal, queries, tasks
@@ -109,7 +110,10 @@ class Steps:
         left = Budget(self._house.config.repair_seconds - known.spent)
         knowledge = replace(prepared.bench.knowledge, hints=self._hints(progress.attempt_id))
         bench = replace(prepared.bench, budget=left, knowledge=knowledge)
-        asked = desk_for(self._house, prepared.incident.project, known.model)
+        ledger = Ledger(self._house, progress.attempt_id, name, input_hash(name, known), hold)
+        asked = desk_for(self._house, prepared.incident.project, spent_with(known.model, ledger))
+        if asked is not None:
+            asked.keep = ledger.keep
         work = Repair(
             attempt, prepared.events, prepared.sources, bench,
             fixers=(*FIXERS, *plugins.parts("fixers"), *([ModelFixer(asked, roles())] if asked else [])),
@@ -119,7 +123,7 @@ class Steps:
             ),
         )  # fmt: skip
         after, step = work.advance(name, known)
-        if asked is not None and (told := record(self._house, asked)):
+        if asked is not None and (told := ledger.told(asked)):
             step = step.model_copy(update={"details": {**step.details, "model": told}})
             after = after.model_copy(update={"model": asked.purse.used})
         self._keep(progress, after, step, note, hold)
@@ -184,6 +188,8 @@ def follow(house: House, attempt_id: str, note: Note) -> None:
         at_work = tasks.is_waiting(house.database, attempt_id)
         attempt = queries.attempt(house.database, attempt_id)
         for step in attempt.steps[told:] if attempt else ():
+            if at_work and step.details.get(UNDER_WAY):
+                break  # its place is taken by the whole step
             note(step)
             told += 1
         if not at_work:

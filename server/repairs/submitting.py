@@ -20,22 +20,25 @@ from store.repair import Asked, Attempt, Ended, Patch, Submission, Validation, V
 
 
 def hand_in(
-    house: House, ref: str, diff: str, repo: str | None, by: str, *, keep: bool, asked: Asked | None = None
-) -> Submission:
+    house: House, ref: str, diff: str, repo: str | None, by: str, *, keep: bool, asked: Asked | None = None,
+    of: Attempt | None = None,
+) -> Submission:  # fmt: skip
     """Take a patch in; the same one handed in before is found again, with its verdict. With `keep` the verdict is
-    recorded in the repair, and a proven patch becomes its fix where there is none. Raises NotFound where there is no
-    test to judge it by, BadPayload."""
+    recorded in the repair, and a proven patch becomes its fix where there is none. What is `asked` in a review of a
+    draft (`of` a repair) is judged on the commits of that. Raises NotFound where there is no test to judge it by,
+    BadPayload."""
     incident = queries.incident(house.database, ref)
-    attempt = queries.latest_attempt(house.database, incident.id)
+    attempt = of or queries.latest_attempt(house.database, incident.id)
     if attempt is None or attempt.reproducer is None:
         said = f": {attempt.said}" if attempt is not None and attempt.said else ""
         raise NotFound(f"{incident.id} has no test, so no patch can be judged{said}.")
     if keep and not diff.isascii() and diff != diff.encode("utf-8", "replace").decode():
         raise BadPayload("The patch is not text in UTF-8.")
     basis = choose(house, incident.id)
+    stood = attempt.patch.base_commits if asked and attempt.patch else {}
     wanted = Submission(
         id="", incident_id=incident.id, attempt_id=attempt.id, diff=diff, repo=repo, by=by, keep=keep,
-        events=basis.events, commits=basis.commits, asked=asked, asked_at=datetime.now(UTC),
+        events=basis.events, commits={**basis.commits, **stood}, asked=asked, asked_at=datetime.now(UTC),
     )  # fmt: skip
     return submissions.hand_in(house.database, wanted)[0]
 

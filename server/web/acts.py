@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from server.drafts.approvals import open_drafts, proposed
 from server.incidents.lookup import incident_by_id
 from server.policy import Action
+from server.repairs.reviewing import answer_reviews
 from server.web.sessions import FORM_HEADERS, local_path
 from server.web.visiting import Visit, number
 from server.work import detached
@@ -139,6 +140,13 @@ def _draft(visit: Visit, incident: Incident) -> str:
     return place
 
 
+def _answer(visit: Visit, incident: Incident) -> str:
+    """Have what the reviews ask for taken up; a worker does it."""
+    answer_reviews(visit.house, incident.id, visit.name)
+    detached.ensure_worker(visit.house)
+    return f"/incidents/{incident.id}#draft"
+
+
 ACTS: Mapping[str, tuple[Action, Act]] = {
     **{word: (Action.STATE, _status(word)) for word in _STATUSES},
     **{word: (Action.STATE, _lane(word)) for word in _LANES},
@@ -150,5 +158,6 @@ ACTS: Mapping[str, tuple[Action, Act]] = {
     "label": (Action.STATE, _label),
     "repair": (Action.FIX, _repair),
     "draft": (Action.DRAFT, _draft),
+    "answer": (Action.DRAFT, _answer),
 }
-_SILENT = frozenset({"label", "repair", "draft"})  # what cannot be taken back by its number
+_SILENT = frozenset({"label", "repair", "draft", "answer"})  # what cannot be taken back by its number

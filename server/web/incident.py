@@ -86,6 +86,10 @@ def parts(visit: Visit, incident: Incident) -> dict[str, Any]:
         else "",
         "patch": _patch(visit, attempt),
         "drafts": _drafts(visit, incident, attempt, pressed),
+        "reviewed": visit.can("draft", incident.project)
+        and any(
+            each.state == "open" and each.forge != "local_git" for each in (attempt.drafts if attempt else ())
+        ),
         "variation": variation(view.events),
         "occurrences": overview.newest(house.database, incident.id, _OCCURRENCES),
         "lately": overview.lately(house.database, [incident.id])[incident.id],

@@ -52,8 +52,12 @@ def judge_here(house: House, ref: str, diff: str, repo: str | None, by: str, not
     attempt = queries.latest_attempt(house.database, incident.id)
     if attempt is None or attempt.reproducer is None:
         repair_here(house, incident.id, note, until="minimise")
-    submission = hand_in(house, incident.id, diff, repo, by, keep=False)
-    task = tasks.of_incident(house.database, incident.id, TaskKind.JUDGE)
+    return judge_handed_in(house, hand_in(house, incident.id, diff, repo, by, keep=False))
+
+
+def judge_handed_in(house: House, submission: Submission) -> Submission:
+    """Do what was handed in, here, or follow it where a worker is at it; until it has ended."""
+    task = tasks.of_incident(house.database, submission.incident_id, TaskKind.JUDGE)
     if submission.ended_at is None and task is not None:
         with Worker(house, only=task):
             pause = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from server.repairs import answering
 from server.repairs.submitting import ended, judged
 from store.errors import NightdeskError
 from store.repair import Submission
@@ -18,7 +19,9 @@ log = logging.getLogger("nightdesk.work")
 def advanced(house: House, submission: Submission) -> Submission:
     """How far it is after its next step. Blocking. Raises what is tried again."""
     try:
-        return judged(house, submission)
+        return (
+            judged(house, submission) if submission.asked is None else answering.advanced(house, submission)
+        )
     except NightdeskError:
         raise
     except Exception as error:

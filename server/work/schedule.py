@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from server.drafts import lifecycle, watching
 from server.moments import Clock, utc_now
 from server.notices import telling
+from server.repairs.reviewing import listen
 from server.work.mirroring import follow_origins
 from store import following, purging
 
@@ -130,7 +132,7 @@ JOBS = (
         everywhere=True),
     Job("drafts-known", lambda house: HOUR, lambda house, _: following.follow_all(house.database),
         everywhere=True, at_once=True),
-    Job("drafts", always, lifecycle.look_round, everywhere=True, at_once=True),
+    Job("drafts", always, partial(lifecycle.look_round, listen=listen), everywhere=True, at_once=True),
     Job("builds", always, lambda house, _: watching.decide_builds(house), everywhere=True, at_once=True),
     Job("releases", lambda house: MINUTE, lambda house, _: watching.foresee(house), everywhere=True, at_once=True),
     Job("notices", always, tell, everywhere=True, at_once=True),

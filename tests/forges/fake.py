@@ -35,7 +35,17 @@ class Fake:
         self.address = ""
         self.said: list[dict[str, Any]] = []
         self.reviewed: list[dict[str, Any]] = []
+        self.on_code: list[dict[str, Any]] = []  # comments of a review that stand on lines
+        self.rights: dict[str, str] = {"ann": "write", "ada": "report"}  # everybody else may only read
         self.checks: list[dict[str, Any]] = []
+
+    def comment_on(self, number: int, who: str, text: str, line: int | None = None) -> None:
+        """A comment of somebody: on a line of the fixed file, or below the draft."""
+        raise NotImplementedError
+
+    def answers(self) -> list[str]:
+        """What was said by the holder of the token."""
+        raise NotImplementedError
 
     def merge(self, number: int) -> str:
         """Merge a draft as a person over there would; the commit on the main branch."""
@@ -87,6 +97,18 @@ class Fake:
             raise LookupError(done.stderr.decode())
         return done.stdout.decode().strip()
 
+    @staticmethod
+    def page(rows: list[Any], query: Any) -> list[Any]:
+        """One page of a list."""
+        size, number = int(query.get("per_page", 30)), int(query.get("page", 1))
+        assert size <= 100
+        return rows[(number - 1) * size : number * size]
+
+    def messages(self, since: str, head: str) -> list[tuple[str, str]]:
+        """The commits between two, oldest first: sha and message."""
+        shas = self.git("rev-list", "--reverse", f"{since}..{head}").split()
+        return [(sha, self.git("log", "-1", "--format=%B", sha)) for sha in shas]
+
     def tree_with(self, base: str, entries: list[tuple[str, str, str | None]]) -> str:
         """A tree: `base` with entries (mode, path, blob or None)."""
         index = self.repository / "fake-index"
@@ -130,8 +152,12 @@ class FakeGitHub(Fake):
             ("GET", repo + "/commits/([0-9a-f]{40})", self.author),
             ("GET", repo + "/commits/([0-9a-f]{40})/check-runs", self.check_runs),
             ("GET", repo + "/issues/([0-9]+)/comments", self.comments),
-            ("GET", repo + "/pulls/([0-9]+)/comments", self.no_comments),
+            ("GET", repo + "/pulls/([0-9]+)/comments", self.code_comments),
             ("GET", repo + "/pulls/([0-9]+)/reviews", self.reviews),
+            ("POST", repo + "/issues/([0-9]+)/comments", self.new_comment),
+            ("POST", repo + "/pulls/([0-9]+)/comments/([0-9]+)/replies", self.new_reply),
+            ("GET", repo + "/collaborators/([^/]+)/permission", self.permission),
+            ("GET", repo + "/compare/([0-9a-f]{40})\\.\\.\\.([0-9a-f]{40})", self.compare),
         ]
 
     def pulls_of(self, sha: str, query: Any, body: Any) -> Answer:
@@ -210,24 +236,59 @@ class FakeGitHub(Fake):
         return 201, {}
 
     def move_ref(self, branch: str, query: Any, body: Any) -> Answer:
-        assert body["force"] is False
-        self.git("update-ref", f"refs/heads/{branch}", body["sha"])
+        ref = f"refs/heads/{branch}"
+        if not body["force"] and self.git("merge-base", ref, body["sha"]) != self.git("rev-parse", ref):
+            return 422, {"message": "Update is not a fast forward"}
+        self.git("update-ref", ref, body["sha"])
         return 200, {"ref": f"refs/heads/{branch}"}
 
     def author(self, sha: str, query: Any, body: Any) -> Answer:
         return 200, {"sha": sha, "author": {"login": "ada"}}
 
     def check_runs(self, sha: str, query: Any, body: Any) -> Answer:
-        return 200, {"check_runs": self.checks}
+        return 200, {"total_count": len(self.checks), "check_runs": self.page(self.checks, query)}
 
     def comments(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.said
+        return 200, self.page(self.said, query)
 
-    def no_comments(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, []
+    def code_comments(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.page(self.on_code, query)
 
     def reviews(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.reviewed
+        return 200, self.page(self.reviewed, query)
+
+    def new_comment(self, number: str, query: Any, body: Any) -> Answer:
+        at = "2026-11-21T13:00:00Z"
+        made = {"id": 900 + len(self.said), "body": body["body"], "user": {"login": "bot"}, "created_at": at}
+        self.said.append(made)
+        return 201, made
+
+    def new_reply(self, number: str, thread: str, query: Any, body: Any) -> Answer:
+        if not any(str(each["id"]) == thread and "in_reply_to_id" not in each for each in self.on_code):
+            return 404, {"message": "Not Found"}
+        at = "2026-11-21T13:00:00Z"
+        made = {
+            "id": 800 + len(self.on_code), "body": body["body"], "user": {"login": "bot"}, "created_at": at,
+            "in_reply_to_id": int(thread), "path": "shop/rates.py", "line": 2, "side": "RIGHT",
+        }  # fmt: skip
+        self.on_code.append(made)
+        return 201, made
+
+    def permission(self, who: str, query: Any, body: Any) -> Answer:
+        return 200, {"permission": self.rights.get(who, "read"), "user": {"login": who}}
+
+    def compare(self, since: str, head: str, query: Any, body: Any) -> Answer:
+        found = [{"sha": sha, "commit": {"message": text}} for sha, text in self.messages(since, head)]
+        return 200, {"status": "ahead", "total_commits": len(found), "commits": found}
+
+    def comment_on(self, number: int, who: str, text: str, line: int | None = None) -> None:
+        """A comment of somebody: on a line of the fixed file, or below the draft."""
+        made = {"id": number, "body": text, "user": {"login": who}, "created_at": "2026-11-21T12:00:00Z"}
+        place = {"path": "shop/rates.py", "line": line, "start_line": None, "side": "RIGHT"}
+        (self.on_code if line else self.said).append(made | place if line else made)
+
+    def answers(self) -> list[str]:
+        return [each["body"] for each in (*self.said, *self.on_code) if each["user"]["login"] == "bot"]
 
 
 class FakeGitLab(Fake):
@@ -250,7 +311,11 @@ class FakeGitLab(Fake):
             ("POST", project + "/merge_requests", self.new_request),
             ("GET", project + "/merge_requests/([0-9]+)", self.request),
             ("GET", project + "/repository/commits/([0-9a-f]{40})/merge_requests", self.requests_of),
-            ("GET", project + "/merge_requests/([0-9]+)/notes", self.notes),
+            ("GET", project + "/merge_requests/([0-9]+)/discussions", self.discussions),
+            ("GET", project + "/merge_requests/([0-9]+)/discussions/([0-9a-z]+)", self.discussion),
+            ("POST", project + "/merge_requests/([0-9]+)/discussions/([0-9a-z]+)/notes", self.new_note),
+            ("GET", project + "/members/all/([0-9]+)", self.member),
+            ("GET", project + "/repository/commits/([0-9a-f]{40})", self.commit),
             ("GET", project + "/merge_requests/([0-9]+)/pipelines", self.pipelines),
             ("GET", "/api/v4/users", self.users),
         ]
@@ -271,10 +336,8 @@ class FakeGitLab(Fake):
             return 404, {"message": "404 Branch Not Found"}
 
     def compare(self, query: Any, body: Any) -> Answer:
-        shas = self.git("rev-list", "--reverse", f"{query['from']}..refs/heads/{query['to']}").split()
-        return 200, {
-            "commits": [{"id": sha, "message": self.git("log", "-1", "--format=%B", sha)} for sha in shas]
-        }
+        found = self.messages(query["from"], f"refs/heads/{query['to']}")
+        return 200, {"commits": [{"id": sha, "message": text} for sha, text in found]}
 
     def file(self, path: str, query: Any, body: Any) -> Answer:
         try:
@@ -287,12 +350,15 @@ class FakeGitLab(Fake):
 
     def new_commit(self, query: Any, body: Any) -> Answer:
         ref = f"refs/heads/{body['branch']}"
-        parent = body.get("start_sha") or self.git("rev-parse", "--verify", "-q", ref)
+        there = self.git("for-each-ref", "--format=%(objectname)", ref)
+        if body.get("start_sha") and there and not body.get("force"):
+            return 400, {"message": f"A branch called '{body['branch']}' already exists."}
+        parent = body.get("start_sha") or there
         entries: list[tuple[str, str, str | None]] = []
         for action in body["actions"]:
-            there = self.file(action["file_path"], {"ref": parent}, None)[0] == 200
-            if there == (action["action"] == "create"):
-                return 400, {"message": f"A file with this name {'exists' if there else 'does not exist'}"}
+            has = self.file(action["file_path"], {"ref": parent}, None)[0] == 200
+            if has == (action["action"] == "create"):
+                return 400, {"message": f"A file with this name {'exists' if has else 'does not exist'}"}
             if action["action"] == "delete":
                 entries.append(("100644", action["file_path"], None))
                 continue
@@ -318,16 +384,69 @@ class FakeGitLab(Fake):
         return 201, made
 
     def request(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.pulls[int(number) - 1]
+        found = self.pulls[int(number) - 1]
+        found["sha"] = self.git("rev-parse", f"refs/heads/{found['source_branch']}")
+        return 200, found
 
-    def notes(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.said
+    def threads(self) -> list[dict[str, Any]]:
+        """Each comment that answers none is a thread of its own."""
+        begun = [each for each in (*self.said, *self.on_code) if "thread" not in each]
+        return [
+            {"id": f"t{each['id']}", "notes": [each, *(a for a in self.said if a.get("thread") == f"t{each['id']}")]}
+            for each in begun
+        ]  # fmt: skip
+
+    def discussions(self, number: str, query: Any, body: Any) -> Answer:
+        return 200, self.page(self.threads(), query)
+
+    def discussion(self, number: str, thread: str, query: Any, body: Any) -> Answer:
+        found = [each for each in self.threads() if each["id"] == thread]
+        return (200, found[0]) if found else (404, {"message": "404 Discussion Not Found"})
+
+    def new_note(self, number: str, thread: str, query: Any, body: Any) -> Answer:
+        author, at = {"username": "bot"}, "2026-11-21T13:00:00Z"
+        made = {
+            "id": 900 + len(self.said),
+            "body": body["body"],
+            "author": author,
+            "created_at": at,
+            "thread": thread,
+        }
+        self.said.append(made)
+        return 201, made
+
+    def comment_on(self, number: int, who: str, text: str, line: int | None = None) -> None:
+        """A comment of somebody: on a line of the fixed file, or below the draft."""
+        made = {"id": number, "body": text, "author": {"username": who}, "created_at": "2026-11-21T12:00:00Z"}
+        head = self.git("rev-parse", f"refs/heads/{self.pulls[0]['source_branch']}")
+        place = {"position": {"new_path": "shop/rates.py", "new_line": line, "head_sha": head}}
+        (self.on_code if line else self.said).append(made | place if line else made)
+
+    def answers(self) -> list[str]:
+        return [each["body"] for each in self.said if each["author"]["username"] == "bot"]
 
     def pipelines(self, number: str, query: Any, body: Any) -> Answer:
-        return 200, self.checks
+        return 200, self.page(self.checks, query)
+
+    def commit(self, sha: str, query: Any, body: Any) -> Answer:
+        return 200, {"id": sha, "author_name": "Ada", "author_email": "ada@example.com"}
+
+    def member(self, number: str, query: Any, body: Any) -> Answer:
+        who = next((name for name, known in self.people().items() if str(known) == number), "")
+        level = {"write": 30, "report": 20}.get(self.rights.get(who, ""), 0)
+        return (
+            (200, {"id": int(number), "access_level": level})
+            if level
+            else (404, {"message": "404 Not found"})
+        )
+
+    def people(self) -> dict[str, int]:
+        return {name: 7 + at for at, name in enumerate(("ada", "ann", "eve", "team"))}
 
     def users(self, query: Any, body: Any) -> Answer:
-        return 200, [] if query["username"] == "outsider" else [{"id": 7, "username": query["username"]}]
+        names = [query["username"]] if "username" in query else [str(query["search"]).partition("@")[0]]
+        known = self.people()
+        return 200, [{"id": known.get(name, 99), "username": name} for name in names if name != "outsider"]
 
     def merge(self, number: int) -> str:
         request = self.pulls[number - 1]

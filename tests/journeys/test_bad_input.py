@@ -112,6 +112,8 @@ BAD: tuple[tuple[str, int, str], ...] = (
     ("fetch INC-1 --from http://127.0.0.1:9", FAILED, "NIGHTDESK_TOKEN"),
     ("fetch INC-1", WRONG_USE, "--from"),
     ("draft INC-1 --test-only", FAILED, "no failing test"),
+    ("draft INC-1 --answer", FAILED, "no draft of a fix"),
+    ("draft INC-1 --answer --yes", WRONG_USE, "--answer goes with neither"),
     (f"draft {MISSING} --test-only --yes", FAILED, MISSING),
     ("release served 1.0", WRONG_USE, "--count"),
     ("release served 1.0 --count 5 --project nowhere", FAILED, "nowhere"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from bench.kill_table import make_world
 from fixloop.agent.desk import Desk
-from fixloop.agent.purse import Spent
+from fixloop.agent.purse import Purse, Spent
 from fixloop.agent.roles import BUILT_IN, cast
 from fixloop.models.scripted import Scripted
 from server import plugins
@@ -18,6 +19,7 @@ from server.config import load
 from server.house import House
 from server.repairs.drilling import drills
 from server.repairs.knowledge import knowledge_of
+from server.repairs.ledger import UNDER_WAY, Ledger, spent_with
 from server.repairs.models import desk_for, record, roles, spent_today
 from store import journal, queries
 from store.event import Event
@@ -66,6 +68,44 @@ def test_what_repairs_used_today_counts_and_their_transcripts_outlive_a_purge(ho
     far = datetime.now(UTC) + timedelta(days=1)
     purge(house.database, house.artifacts, older_than(far), "t", "test")
     assert house.artifacts.has(told["transcript"])
+
+
+def test_what_a_killed_step_had_paid_counts_and_its_transcript_goes_on(house: House) -> None:
+    attempt = journal.start_attempt(house.database, "INC-1")
+
+    def asking() -> tuple[Ledger, Desk]:
+        ledger = Ledger(house, attempt.id, "repair", "input", None)
+        purse = Purse(before=spent_with(Spent(), ledger))
+        desk = Desk(Scripted([_REPLY, _killed]), "m", purse, keep=ledger.keep)
+        desk.ask("fixer", {"messages": [{"role": "user", "content": "first"}]})
+        return ledger, desk
+
+    ledger, desk = asking()
+    with pytest.raises(KeyboardInterrupt):  # the worker dies while the second request is out
+        desk.ask("fixer", {"messages": [{"role": "user", "content": "second"}]})
+    _, again = asking()
+    assert again.purse.before.requests == 2
+    assert (
+        again.purse.before.tokens > 6_000
+    )  # 1,000 were told; nobody knows of the other, which may have been long
+    kept = queries.attempt(house.database, attempt.id)
+    assert kept is not None
+    (step,) = kept.steps
+    told = step.details["model"]
+    assert (step.details[UNDER_WAY], told["spent"]["requests"]) == (True, 3)
+    assert spent_today(house).tokens == told["spent"]["tokens"]
+    rows = [json.loads(line) for line in house.artifacts.get(told["transcript"]).splitlines()]
+    assert [(row["status"], "second" in row["sent"]) for row in rows] == [
+        (200, False), (None, True), (200, False)
+    ]  # fmt: skip
+    assert ledger.before.requests == 0
+
+
+_REPLY = {"stop_reason": "end_turn", "content": [], "usage": {"input_tokens": 900, "output_tokens": 100}}
+
+
+def _killed(body: object) -> dict[str, object]:
+    raise KeyboardInterrupt
 
 
 def test_documents_lines_and_what_else_was_reported_become_evidence(house: House, tmp_path: Path) -> None:
