@@ -286,5 +286,11 @@ def _sdk(sent: Any) -> str | None:
 
 
 def _marks(sent: Mapping[str, Any], raised: list[dict[str, Any]]) -> tuple[Redaction, ...]:
-    counts = [len(mapping(item.get("stacktrace")).get("frames") or ()) for item in raised]
-    return marks_of(sent.get("_meta"), counts)
+    if not (meta := sent.get("_meta")):
+        return ()
+    return marks_of(meta, [_frames_sent(item.get("stacktrace")) for item in raised])
+
+
+def _frames_sent(stacktrace: Any) -> int:
+    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+    return len(frames) if isinstance(frames, list) else 0
