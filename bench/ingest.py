@@ -1,6 +1,6 @@
 """Ingest, measured: the product beside a bare "write the body and commit", and a peer, in one run on one machine.
 
-    uv run python -m bench.ingest [--peer bugsink] [--beside CHECKOUT] [--events 2000] [--connections 16]
+    uv run python -m bench.ingest [--peer bugsink] [--workers 1] [--beside CHECKOUT] [--events 2000] [--connections 16]
                                   [--mix storm …] [--json FILE]
 
 Four mixes (`bench.grouping_mixes`), each sent twice to a fresh server: `new` makes the incidents and has them triaged,
@@ -129,6 +129,7 @@ def main() -> int:
         "--peer-events", type=int, default=300, help="events a mix for the peer, which is slower"
     )
     options.add_argument("--beside", type=Path, help="another checkout of this repository, with its .venv")
+    options.add_argument("--workers", type=int, default=1, help="processes of the product")
     options.add_argument("--events", type=int, default=2000)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--mix", action="append", choices=list(WANTED))
@@ -143,7 +144,7 @@ def main() -> int:
             for name, count in servers:
                 folder = Path(place) / name
                 folder.mkdir()
-                with _server(name, folder, given.beside) as server:
+                with _server(name, folder, given.beside, given.workers) as server:
                     rows += [
                         measured(server, mix, phase, count, given.connections) for phase in ("new", "known")
                     ]
@@ -162,10 +163,12 @@ def main() -> int:
     return 1 if lost or wrong else 0
 
 
-def _server(name: str, folder: Path, beside: Path | None) -> AbstractContextManager[Server]:
+def _server(name: str, folder: Path, beside: Path | None, workers: int) -> AbstractContextManager[Server]:
     if name == "beside" and beside is not None:
-        return product(folder, beside.resolve())
-    return {"bare": bare, "product": product, "bugsink": bugsink}[name](folder)
+        return product(folder, beside.resolve(), workers)
+    if name == "product":
+        return product(folder, workers=workers)
+    return {"bare": bare, "bugsink": bugsink}[name](folder)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,8 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def product(folder: Path, checkout: Path = ROOT) -> Iterator[Server]:
-    """`nightdesk serve` of a checkout, with a data folder of its own."""
+def product(folder: Path, checkout: Path = ROOT, workers: int = 1) -> Iterator[Server]:
+    """`nightdesk serve` of a checkout, with so many processes and a data folder of its own."""
     port, database = free_port(), folder / "data" / "nightdesk.sqlite"
     python = Path(sys.executable) if checkout == ROOT else checkout / ".venv" / "bin" / "python"
     command = [
@@ -144,6 +144,8 @@ def product(folder: Path, checkout: Path = ROOT) -> Iterator[Server]:
         str(port),
         "--data",
         str(folder / "data"),
+        "--workers",
+        str(workers),
     ]
     name = "nightdesk" if checkout == ROOT else f"nightdesk in {checkout.name}"
     server = Server(

@@ -159,6 +159,7 @@ class _Arrival:
     entity: str | None
     number: int = 0
     body: bool = False
+    shown: Event | None = None  # with all of it, once its body is written
 
 
 @dataclass
@@ -435,7 +436,8 @@ class _Batch:
             self.connection.execute(insert(_table(ActRow)), self.acts)
         count(self.connection, self.minutes)
         sketches.count(
-            self.connection, [(one.project, one.event) for one in arrivals if is_sampled(one.number)]
+            self.connection,
+            [(one.project, one.shown or one.event) for one in arrivals if is_sampled(one.number)],
         )
         self._drop_bodies(arrivals)
         self._keep_races()
@@ -462,6 +464,7 @@ class _Batch:
 
     def _row(self, arrival: _Arrival) -> dict[str, Any]:
         event = arrival.event
+        arrival.shown = arrival.whole() if arrival.body else None
         return {
             "project_id": arrival.project, "incident_id": arrival.incident.id, "event_id": arrival.event_id,
             "number": arrival.number, "received_at": event.received_at, "seen_at": event.timestamp,
@@ -469,7 +472,7 @@ class _Batch:
             "environment": event.environment and plain(event.environment),
             "service": event.service and plain(event.service), "user_key": arrival.user_key,
             "transaction": event.transaction and plain(event.transaction), "fingerprint_id": arrival.print_id,
-            "entity": arrival.entity, "body": self._body(arrival.whole()) if arrival.body else None,
+            "entity": arrival.entity, "body": None if arrival.shown is None else self._body(arrival.shown),
         }  # fmt: skip
 
     def _drop_bodies(self, arrivals: Sequence[_Arrival]) -> None:

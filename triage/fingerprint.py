@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from store.event import Event, ExceptionValue, Frame
@@ -86,6 +87,8 @@ def collapsed(calls: Sequence[str]) -> list[str]:
     """A chain of calls with each run of a repeated call, or of a repeated group of up to four calls, kept
     once."""
     kept = list(calls)
+    if len(set(kept)) == len(kept):
+        return kept  # nothing is there twice
     for size in range(1, 5):
         at, shorter = 0, []
         while at < len(kept):
@@ -151,7 +154,12 @@ def _calls(raised: ExceptionValue) -> list[str]:
 
 
 def _call(frame: Frame) -> str:
-    return _GENERATED.sub("<n>", f"{module_of(frame)}:{frame.function}")
+    return _named_call(module_of(frame), frame.function)
+
+
+@lru_cache(maxsize=4096)
+def _named_call(module: str, function: str | None) -> str:
+    return _GENERATED.sub("<n>", f"{module}:{function}")
 
 
 def _made(parts: Sequence[str]) -> Fingerprint:

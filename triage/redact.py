@@ -10,11 +10,13 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any, TypeAlias, cast
 
 from store.event import Event, ExceptionValue, Frame, Redaction, Request
 from triage import sensitive
+from triage.again import Again
 from triage.detectors import QUOTED, Hit, cookie_pairs, detectors, secret_token
 from triage.redaction_rules import NO_RULES, Rules, SchemaWalk
 from triage.screening import Screen
@@ -26,7 +28,7 @@ AUDIT_LIMIT = 1000  # rows of one event; beyond it values are still taken out
 # What became of a text is remembered: names, paths, headers and lines of source come with each event again.
 KNOWN_TEXTS, KNOWN_LENGTH = 20_000, 400
 SHORT = 6  # characters below which nothing is told by a text's shape
-SEEN_PARTS = 1024  # frames and tables of modules that are known again by identity (`formats.sentry_json`)
+SEEN_PARTS = 4096  # frames and mappings that are known again by identity (`again`)
 LONG_NUMBER = 10**13  # a number beyond may be a card's
 ROUNDS = 4  # a text is read again until nothing more is found
 Reading: TypeAlias = tuple[str, list[Hit]]  # what is left of a text, and what was taken out of it
@@ -173,6 +175,8 @@ class _Walk:
         if isinstance(value, str):
             return self._named(value, strength) if strength else self.text(value)
         if isinstance(value, dict):
+            if not strength and value.__class__ is Again:
+                return self._once(value, self._mapping)
             return self._mapping(value, strength)
         if isinstance(value, list | tuple):
             return self._list(value, strength)
@@ -202,7 +206,7 @@ class _Walk:
         ]
         return value if all(map(operator.is_, found, value)) else found
 
-    def _mapping(self, value: dict[str, Any], strength: int) -> dict[str, Any]:
+    def _mapping(self, value: dict[str, Any], strength: int = 0) -> dict[str, Any]:
         names = self._names
         changes: dict[str, tuple[str, Any]] = {}
         for key, item in value.items():
@@ -373,12 +377,17 @@ class _Walk:
         changes: dict[str, Any] = {}
         for name in ("url", "query_string"):
             self._change(changes, name, getattr(request, name), self.text)
-        for name in ("headers", "env", "data"):
+        for name in ("env", "data"):
+            self._change(changes, name, getattr(request, name), self.value)
+        for name, work in (("headers", self._headers), ("cookies", self._cookies)):
+            part = getattr(request, name)
             self._change(
-                changes, name, getattr(request, name), self._headers if name == "headers" else self.value
+                changes, name, part, partial(self._once, work=work) if part.__class__ is Again else work
             )
-        self._change(changes, "cookies", request.cookies, lambda cookies: self.value(cookies, 2))
         return request.model_copy(update=changes) if changes else request
+
+    def _cookies(self, cookies: dict[str, str]) -> Any:
+        return self.value(cookies, 2)
 
     def _headers(self, headers: dict[str, str]) -> dict[str, Any]:
         """Like any mapping; of a cookie header the names stay."""

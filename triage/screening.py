@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from triage.detectors import Detector
 
 _ASCII_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(65, 91)})
+_MARKS = "_-.:@% "  # a word that has one of them is looked for only where that is
 
 
 class Screen:
@@ -27,16 +28,21 @@ class Screen:
             else:
                 for word in detector.triggers:
                     words[word] = words.get(word, 0) | 1 << place
-        self._words = tuple(words.items())
+        marked: dict[str, list[tuple[str, int]]] = {}
+        for word, bits in words.items():
+            marked.setdefault(next((mark for mark in _MARKS if mark in word), ""), []).append((word, bits))
+        self._words = tuple((mark, tuple(some)) for mark, some in marked.items())
         self._patterns = tuple((pattern.search, bits) for pattern, bits in patterns.items())
 
     def of(self, text: str) -> list[Detector]:
         """The detectors with a trigger in the text, in their order."""
         lowered = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
         called = 0
-        for word, bits in self._words:
-            if word in lowered:
-                called |= bits
+        for mark, words in self._words:
+            if mark in lowered:
+                for word, bits in words:
+                    if word in lowered:
+                        called |= bits
         for search, bits in self._patterns:
             if search(text):
                 called |= bits

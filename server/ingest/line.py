@@ -26,7 +26,7 @@ class Line(Generic[P, T]):
         *,
         threads: int,
         at_once: int,
-        full: Callable[[], None],
+        full: Callable[[], None] = lambda: None,
     ) -> None:
         """`full` is called when one comes while every thread is at work."""
         self._work, self._threads, self._at_once, self._full = work, threads, at_once, full

@@ -54,6 +54,16 @@ def test_an_event_is_the_same_whether_its_parts_are_remembered_or_not(sent: dict
         assert event_of(read_event(body, "event"), project="p", received_at=NOW) == plain
 
 
+def test_frames_that_are_no_list_are_none_even_where_the_sender_remarked_on_them() -> None:
+    sent = {
+        "exception": [{"type": "E", "stacktrace": {"frames": 1}}],
+        "_meta": {"level": {"": {"rem": [["cut", "x"]]}}},
+    }
+    event = event_of(sent, project="p", received_at=NOW)
+    assert event.exceptions[0].frames == ()
+    assert [row.pointer for row in event.redactions] == ["/level"]
+
+
 @pytest.mark.parametrize("body", [b"{", b'{"exception": [}', b"\xff\xfe", b'{"a": "\xff"}', b"[" * 100_000])
 def test_what_is_no_json_is_still_refused_in_words(body: bytes) -> None:
     with pytest.raises(BadPayload):

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.json import encode
+
 from store.errors import BadPayload
 from store.event import Breadcrumb, Event, ExceptionValue, Frame, Redaction, Request
+from triage.again import Again
 from triage.formats.sentry_json import Remembered, bounded_parts, decoded, opened, parts_of
 from triage.formats.sentry_meta import marks_of
 from triage.formats.shapes import bounded, clean, integer, mapping, moment, string_map, strings, text, values
@@ -52,7 +55,7 @@ def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
         message=message,
         logger=text(sent.get("logger"), 200),
         exceptions=exceptions,
-        request=request_of(opened(sent.get("request"))),
+        request=_sent_request(sent.get("request")),
         breadcrumbs=_breadcrumbs(opened(sent.get("breadcrumbs"))),
         tags=tags,
         user=bounded_parts(sent.get("user")),
@@ -70,21 +73,50 @@ def request_of(sent: Any) -> Request | None:
     """The request interface; headers, cookies and query may each be a mapping, pairs or text."""
     if not isinstance(sent, dict):
         return None
-    query, cookies = sent.get("query_string"), sent.get("cookies")
-    if isinstance(query, dict | list):
-        query = "&".join(f"{key}={value}" for key, value in mapping(query).items())
+    cookies = sent.get("cookies")
     if isinstance(cookies, str):
         cookies = [part.strip().partition("=")[::2] for part in cookies.split(";")]
         cookies = dict(cookies)
     return Request(
         method=(text(sent.get("method"), 16) or "GET").upper(),
-        url=text(sent.get("url"), 2048) or "",
-        query_string=text(query, 2048) or "",
+        **_address(sent),
         headers=string_map(sent.get("headers"), 2048),
         cookies=string_map(cookies, 2048),
         data=bounded(sent.get("data"), 1 << 16),
         env=string_map(sent.get("env"), 1024),
     )
+
+
+def _address(sent: Mapping[str, Any]) -> dict[str, str]:
+    query = sent.get("query_string")
+    if isinstance(query, dict | list):
+        query = "&".join(f"{key}={value}" for key, value in mapping(query).items())
+    return {"url": text(sent.get("url"), 2048) or "", "query_string": text(query, 2048) or ""}
+
+
+def _sent_request(sent: Any) -> Request | None:
+    """A request as it was sent. Its address differs from event to event where the rest of it may not."""
+    if not isinstance(sent, bytes):
+        return request_of(sent)
+    parts = parts_of(sent)
+    if not parts:
+        return request_of(decoded(sent))
+    own: dict[str, Any] = {
+        name: decoded(parts.pop(name)) for name in ("url", "query_string") if name in parts
+    }
+    rest = b",".join([encode(name) + b":" + part for name, part in parts.items()])
+    return _REQUESTS.of(b"{" + rest + b"}").model_copy(update=_address(own))
+
+
+def _bare_request(part: bytes, _: str) -> Request:
+    made = request_of(decoded(part))
+    assert made is not None  # noqa: S101 - it is an object
+    kept = {name: Again(getattr(made, name)) for name in ("headers", "cookies", "env")}
+    data = Again(made.data) if isinstance(made.data, dict) else made.data
+    return made.model_copy(update={**kept, "data": data})
+
+
+_REQUESTS = Remembered(_bare_request)
 
 
 def _event_id(sent: Mapping[str, Any]) -> str:
@@ -286,5 +318,11 @@ def _sdk(sent: Any) -> str | None:
 
 
 def _marks(sent: Mapping[str, Any], raised: list[dict[str, Any]]) -> tuple[Redaction, ...]:
-    counts = [len(mapping(item.get("stacktrace")).get("frames") or ()) for item in raised]
-    return marks_of(sent.get("_meta"), counts)
+    if not (meta := sent.get("_meta")):
+        return ()
+    return marks_of(meta, [_frames_sent(item.get("stacktrace")) for item in raised])
+
+
+def _frames_sent(stacktrace: Any) -> int:
+    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+    return len(frames) if isinstance(frames, list) else 0

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from triage.again import Again
 from triage.formats.shapes import DEPTH_LIMIT, ITEM_LIMIT, bounded, clean, mapping, read_json
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ _REPEATED = frozenset({"sdk", "_meta"})
 _AS_SENT = frozenset(
     {"modules", "contexts", "extra", "user", "tags", "breadcrumbs", "request"}
 )  # left as bytes
+_WORTH = 24  # bytes of an object from which on it is worth remembering
 _SMALL = 1000  # bytes in which nothing can be beyond the bounds of a text
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -90,7 +92,7 @@ def bounded_parts(sent: Any) -> dict[str, Any]:
     """`bounded` of a mapping. Of one that was left as bytes, what is small enough to be within every bound is not
     walked through. Raises BadPayload."""
     if isinstance(sent, bytes):
-        if (found := _small(sent)) is not None:
+        if sent.count(b"{") < 2 and (found := _small(sent)) is not None:
             return found
         if parts := parts_of(sent):
             kept = list(parts.items())[:ITEM_LIMIT]
@@ -100,8 +102,12 @@ def bounded_parts(sent: Any) -> dict[str, Any]:
 
 
 def _bounded_part(part: bytes) -> Any:
-    found = _small(part)
-    return bounded(decoded(part), depth=DEPTH_LIMIT - 1) if found is None else found
+    if part[:1] == b"{" and len(part) >= _WORTH:
+        return _OBJECTS.of(part)
+    return bounded(decoded(part), depth=DEPTH_LIMIT - 1)
+
+
+_OBJECTS: Remembered[Any] = Remembered(lambda part, _: Again(bounded(decoded(part), depth=DEPTH_LIMIT - 1)))
 
 
 def _small(part: bytes) -> dict[str, Any] | None:
