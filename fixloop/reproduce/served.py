@@ -162,6 +162,9 @@ class RecordedCursor:
     def __iter__(self):
         return iter(self.fetchall())
 
+    async def _async_soft_close(self):
+        return None
+
     def __enter__(self):
         return self
 
@@ -200,11 +203,16 @@ def recorded_rows(makers, *statements):
     statements = (list(statements), [])
     with contextlib.ExitStack() as stack:
         if "sqlalchemy" in makers:
+            import asyncio
+
             from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
+            from sqlalchemy.util import await_only
 
             real = DefaultExecutionContext.create_default_cursor
 
             def cursor(self):
+                if self.dialect.is_async:  # it insists on something that is waited for
+                    await_only(asyncio.sleep(0))
                 connection = self._dbapi_connection
                 bare = isinstance(getattr(connection, "dbapi_connection", connection), RecordedConnection)
                 return RecordedCursor(statements, None if bare else real(self))
