@@ -22,7 +22,7 @@ ROWS_IN_ALL = 2_000
 BODY = 256 * 1024  # bytes of one answer that are held on to
 _STATEMENTS = MOST["statements"]
 BODIES = 1 << 20  # bytes of all answers of one trail
-_SENDERS = "sentry."  # the threads in which the SDK sends what it has
+_SENDERS = ("sentry.", "sentry-sdk.")  # the threads in which the SDK sends what it has
 
 Note = Dict[str, Any]
 _isolated = scope.Scope.get_isolation_scope

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 import sentry_sdk
 import urllib3
+from sentry_sdk.worker import BackgroundWorker
 
 from nightdesk_capture import (
     NightdeskSpans,
@@ -122,6 +123,15 @@ def test_a_large_answer_is_only_named(service: str, capsule_of: CapsuleOf) -> No
     content = capsule_of(lambda: ask_with_httpx(f"{service}/large"))
     assert (content["exchanges"][0]["body"], content["exchanges"][0]["size"]) == (None, 600_000)
     assert content["cut"] == {"/exchanges/0/body": "600000 bytes"}
+
+
+def test_the_thread_in_which_the_sdk_sends_is_known() -> None:
+    worker, seen = BackgroundWorker(), []
+    worker.submit(lambda: seen.append(trails.is_sending()))
+    worker.flush(30)
+    worker.kill()
+    assert seen == [True]
+    assert not trails.is_sending()
 
 
 def test_a_thread_that_a_request_starts_writes_into_the_request_s_trail(
