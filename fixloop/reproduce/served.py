@@ -112,9 +112,36 @@ def recorded_aiohttp(*answers):
     with mock.patch.object(aiohttp.ClientSession, "_request", ask):
         yield
 '''
+_URLLIB = '''
+@contextlib.contextmanager
+def recorded_urllib(*answers):
+    """Requests of urllib are answered as they were."""
+    answers = RecordedAnswers(*answers)
+
+    def opened(self, fullurl, data=None, *args, **words):
+        asked = fullurl if isinstance(fullurl, urllib.request.Request) else urllib.request.Request(fullurl, data)
+        status, headers, body = answers.to(asked.get_method(), asked.full_url)
+        told = email.message.Message()
+        for name, value in headers.items():
+            told[name] = value
+        if status >= 400:
+            raise urllib.error.HTTPError(asked.full_url, status, "", told, io.BytesIO(body))
+        found = urllib.response.addinfourl(io.BytesIO(body), told, asked.full_url, status)
+        found.getheader = told.get
+        return found
+
+    with mock.patch.object(urllib.request.OpenerDirector, "open", opened):
+        yield
+'''
+# What the helpers of a client import beside it.
+IMPORTS_OF_CLIENTS = {
+    "urllib3": {"io", "urllib3"},
+    "urllib": {"email.message", "io", "urllib.error", "urllib.request", "urllib.response"},
+}
 HELPERS_OF_CLIENTS = {
     "httpx": _HTTPX.format(name="httpx"), "httpx2": _HTTPX.format(name="httpx2"), "requests": _REQUESTS,
     "urllib3": _URLLIB3, "aiohttp": _AIOHTTP,
+    "urllib": _URLLIB,
 }  # fmt: skip
 
 CURSORS = '''

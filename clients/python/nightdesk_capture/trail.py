@@ -67,6 +67,17 @@ class Trail:
         if self.bodies > BODIES:
             self._let_go(note)
 
+    def body_read(self, note: Note, body: Any) -> None:
+        """A body that was read after its exchange was noted; it never raises, as it is called for the caller."""
+        if type(body) is bytes and not note["body"] and "size" not in note:
+            if len(body) > BODY:
+                note["size"] = len(body)
+            else:
+                note["body"] = body
+                self.bodies += len(body)
+                if self.bodies > BODIES:
+                    self._let_go(note)
+
     def _let_go(self, kept: Note) -> None:
         for old in self.notes["exchanges"]:
             if self.bodies <= BODIES:
