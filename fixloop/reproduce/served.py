@@ -112,9 +112,36 @@ def recorded_aiohttp(*answers):
     with mock.patch.object(aiohttp.ClientSession, "_request", ask):
         yield
 '''
+_URLLIB = '''
+@contextlib.contextmanager
+def recorded_urllib(*answers):
+    """Requests of urllib are answered as they were."""
+    answers = RecordedAnswers(*answers)
+
+    def opened(self, fullurl, data=None, *args, **words):
+        asked = fullurl if isinstance(fullurl, urllib.request.Request) else urllib.request.Request(fullurl, data)
+        status, headers, body = answers.to(asked.get_method(), asked.full_url)
+        told = email.message.Message()
+        for name, value in headers.items():
+            told[name] = value
+        if status >= 400:
+            raise urllib.error.HTTPError(asked.full_url, status, "", told, io.BytesIO(body))
+        found = urllib.response.addinfourl(io.BytesIO(body), told, asked.full_url, status)
+        found.getheader = told.get
+        return found
+
+    with mock.patch.object(urllib.request.OpenerDirector, "open", opened):
+        yield
+'''
+# What the helpers of a client import beside it.
+IMPORTS_OF_CLIENTS = {
+    "urllib3": {"io", "urllib3"},
+    "urllib": {"email.message", "io", "urllib.error", "urllib.request", "urllib.response"},
+}
 HELPERS_OF_CLIENTS = {
     "httpx": _HTTPX.format(name="httpx"), "httpx2": _HTTPX.format(name="httpx2"), "requests": _REQUESTS,
     "urllib3": _URLLIB3, "aiohttp": _AIOHTTP,
+    "urllib": _URLLIB,
 }  # fmt: skip
 
 CURSORS = '''
@@ -162,6 +189,9 @@ class RecordedCursor:
     def __iter__(self):
         return iter(self.fetchall())
 
+    async def _async_soft_close(self):
+        return None
+
     def __enter__(self):
         return self
 
@@ -200,11 +230,16 @@ def recorded_rows(makers, *statements):
     statements = (list(statements), [])
     with contextlib.ExitStack() as stack:
         if "sqlalchemy" in makers:
+            import asyncio
+
             from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
+            from sqlalchemy.util import await_only
 
             real = DefaultExecutionContext.create_default_cursor
 
             def cursor(self):
+                if self.dialect.is_async:  # it insists on something that is waited for
+                    await_only(asyncio.sleep(0))
                 connection = self._dbapi_connection
                 bare = isinstance(getattr(connection, "dbapi_connection", connection), RecordedConnection)
                 return RecordedCursor(statements, None if bare else real(self))

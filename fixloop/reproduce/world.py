@@ -15,7 +15,15 @@ from fixloop.reproduce.capsules import DEEPEST, shared_nodes, tree_of
 from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.lines import Lines
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.served import ANSWERS, CURSORS, DRAWN, FILES, HELPERS_OF_CLIENTS, REDIS
+from fixloop.reproduce.served import (
+    ANSWERS,
+    CURSORS,
+    DRAWN,
+    FILES,
+    HELPERS_OF_CLIENTS,
+    IMPORTS_OF_CLIENTS,
+    REDIS,
+)
 from fixloop.reproduce.typed import Typed
 from fixloop.reproduce.values import render
 from store.event import Event
@@ -225,12 +233,9 @@ def _answering(exchanges: list[dict[str, Any]], lines: Lines) -> list[str]:
     if not exchanges:
         return []
     clients = sorted({str(one["client"]) for one in exchanges})
-    lines.imports |= {"base64", "contextlib", *clients}
+    lines.imports |= {"base64", "contextlib"}.union(*(IMPORTS_OF_CLIENTS.get(one, {one}) for one in clients))
     lines.froms |= {("unittest", "mock"), ("urllib.parse", "urlsplit")}
     lines.helpers += [ANSWERS, *(HELPERS_OF_CLIENTS[client] for client in clients)]
-    for client in clients:
-        if client == "urllib3":
-            lines.imports.add("io")
     found = []
     for client in clients:
         told = ",\n        ".join(_exchange(one, lines) for one in exchanges if one["client"] == client)

@@ -27,6 +27,8 @@ import sqlite3
 import httpx
 import requests
 import sqlalchemy
+import urllib.error
+import urllib.request
 import urllib3
 
 MODE = os.environ.get("SHOP_MODE", "plain")
@@ -38,7 +40,13 @@ def asked():
         first = client.get("/a", params={"q": 1}).json()
     second = requests.get("http://stock.internal/b", timeout=5).json()
     third = urllib3.PoolManager().request("GET", "http://stock.internal/c").data.decode()
-    return [first, second, third]
+    with urllib.request.urlopen("http://stock.internal/d") as answer:
+        fourth = [answer.status, answer.read().decode()]
+    try:
+        urllib.request.urlopen("http://stock.internal/e")
+    except urllib.error.HTTPError as error:
+        fifth = [error.code, error.read().decode()]
+    return [first, second, third, fourth, fifth]
 
 
 def timed_out():
@@ -124,8 +132,9 @@ def test_every_client_gets_the_answer_that_was_recorded_for_it(shop: None) -> No
     event = event_of(exchanges=[
         exchange("httpx", "http://stock.internal/other", '{"n": 0}'), exchange("httpx", "http://stock.internal/a?q=1", '{"n": 1}'),
         exchange("requests", "http://stock.internal/b", '{"n": 2}'), exchange("urllib3", "http://stock.internal/c", {"b64": "bg=="}),
+        exchange("urllib", "http://stock.internal/d", "d"), exchange("urllib", "http://stock.internal/e", "e", status=503),
     ])  # fmt: skip
-    assert run("asked", event) == [{"n": 1}, {"n": 2}, "n"]
+    assert run("asked", event) == [{"n": 1}, {"n": 2}, "n", [200, "d"], [503, "e"]]
 
 
 def test_a_call_that_failed_fails_again_with_its_own_error(shop: None) -> None:

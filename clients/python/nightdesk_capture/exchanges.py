@@ -1,4 +1,4 @@
-"""Calls of other services: what was asked and what came back, of httpx, requests, urllib3 and aiohttp.
+"""Calls of other services: what was asked and what came back, of httpx, requests, urllib3, urllib and aiohttp.
 
 Each client is hooked where its caller calls it, so that an exchange is what the application saw. A body that the caller
 reads as a stream is left to the caller: only status and headers are noted.
@@ -95,6 +95,28 @@ def hook_urllib3(module: Any, wrap: Wrap) -> None:
     wrap(module.connectionpool.HTTPConnectionPool, "urlopen", sync)
 
 
+def hook_urllib(module: Any, wrap: Wrap) -> None:
+    """urllib.request: an answer is noted when it has come, its body when the caller reads it as a whole."""
+
+    def sync(opens: Any) -> Any:
+        def hooked(self: Any, fullurl: Any, *args: Any, **words: Any) -> Any:
+            __tracebackhide__ = True
+            if is_inside():
+                return opens(self, fullurl, *args, **words)
+            try:
+                with Inside():  # it calls itself to redirect
+                    response = opens(self, fullurl, *args, **words)
+            except Exception as error:
+                _urllib_failed(fullurl, args, words, error)
+                raise
+            _note_urllib(fullurl, args, words, response, None)
+            return response
+
+        return hooked
+
+    wrap(module.request.OpenerDirector, "open", sync)
+
+
 def hook_aiohttp(module: Any, wrap: Wrap) -> None:
     """aiohttp: an answer is noted when its body is read, a call that fails when it fails."""
 
@@ -155,6 +177,48 @@ def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
             "body": None, "at": time(), "error": said,
         })  # fmt: skip
     except Exception:  # the error itself is on its way
+        return
+
+
+def _urllib_failed(asked: Any, args: Any, words: Any, error: Any) -> None:
+    """An answer of 400 and more is an error there, and has a body all the same; b"" as long as nobody reads it."""
+    try:
+        if type(getattr(error, "code", None)) is int:
+            _note_urllib(asked, args, words, error, b"")
+        else:
+            method, url = _asked_of_urllib(asked, args, words)
+            _failed("urllib", method, url, error)
+    except Exception:  # the error itself is on its way
+        return
+
+
+def _asked_of_urllib(asked: Any, args: Any, words: Any) -> Any:
+    """Method and address."""
+    if hasattr(asked, "get_method"):
+        return asked.get_method(), asked.full_url
+    return "GET" if (args[0] if args else words.get("data")) is None else "POST", asked
+
+
+def _note_urllib(asked: Any, args: Any, words: Any, response: Any, body: Any) -> None:
+    try:
+        method, url = _asked_of_urllib(asked, args, words)
+        note = {
+            "client": "urllib", "method": method, "url": url, "asked": getattr(asked, "headers", {}),
+            "sent": getattr(asked, "data", args[0] if args else words.get("data")), "status": response.status,
+            "headers": response.headers, "body": body, "at": time(),
+        }  # fmt: skip
+        trail, read = current(), response.read
+        trail.answered(note)
+
+        def reading(*amount: Any) -> Any:
+            __tracebackhide__ = True
+            content = read(*amount)
+            if not amount:
+                trail.body_read(note, content)
+            return content
+
+        response.read = reading
+    except Exception:  # the answer is the caller's in any case
         return
 
 

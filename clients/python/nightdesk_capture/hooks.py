@@ -22,6 +22,7 @@ HOOKS: Tuple[Tuple[str, str, Hook], ...] = (
     ("exchanges", "httpx2", exchanges.hook_httpx),
     ("exchanges", "requests", exchanges.hook_requests),
     ("exchanges", "urllib3", exchanges.hook_urllib3),
+    ("exchanges", "urllib.request", exchanges.hook_urllib),
     ("exchanges", "aiohttp", exchanges.hook_aiohttp),
     ("statements", "sqlalchemy.engine.cursor", rows.hook_sqlalchemy),
     ("statements", "django.db.backends.utils", rows.hook_django),

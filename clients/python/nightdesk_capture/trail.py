@@ -22,7 +22,7 @@ ROWS_IN_ALL = 2_000
 BODY = 256 * 1024  # bytes of one answer that are held on to
 _STATEMENTS = MOST["statements"]
 BODIES = 1 << 20  # bytes of all answers of one trail
-_SENDERS = "sentry."  # the threads in which the SDK sends what it has
+_SENDERS = ("sentry.", "sentry-sdk.")  # the threads in which the SDK sends what it has
 
 Note = Dict[str, Any]
 _isolated = scope.Scope.get_isolation_scope
@@ -66,6 +66,17 @@ class Trail:
         self.add("exchanges", note)
         if self.bodies > BODIES:
             self._let_go(note)
+
+    def body_read(self, note: Note, body: Any) -> None:
+        """A body that was read after its exchange was noted; it never raises, as it is called for the caller."""
+        if type(body) is bytes and not note["body"] and "size" not in note:
+            if len(body) > BODY:
+                note["size"] = len(body)
+            else:
+                note["body"] = body
+                self.bodies += len(body)
+                if self.bodies > BODIES:
+                    self._let_go(note)
 
     def _let_go(self, kept: Note) -> None:
         for old in self.notes["exchanges"]:

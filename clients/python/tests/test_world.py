@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import http.server
 import json
@@ -12,11 +13,14 @@ import sqlite3
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 import sentry_sdk
 import urllib3
+from sentry_sdk.worker import BackgroundWorker
 
 from nightdesk_capture import (
     NightdeskSpans,
@@ -32,6 +36,7 @@ from nightdesk_capture.trail import Trail, current
 
 requests = pytest.importorskip("requests")
 httpx = pytest.importorskip("httpx")
+sqlalchemy = pytest.importorskip("sqlalchemy")
 
 
 CapsuleOf = Callable[..., Dict[str, Any]]
@@ -84,7 +89,12 @@ def ask_with_urllib3(address: str) -> None:
     urllib3.PoolManager().request("GET", address)
 
 
-CLIENTS = [ask_with_httpx, ask_with_requests, ask_with_urllib3]
+def ask_with_urllib(address: str) -> None:
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - our own
+        assert answer.read()
+
+
+CLIENTS = [ask_with_httpx, ask_with_requests, ask_with_urllib3, ask_with_urllib]
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
@@ -115,13 +125,35 @@ def test_a_call_that_fails_brings_its_error_and_raises_as_before(ask: Any, capsu
 
     (one,) = capsule_of(failing)["exchanges"]
     assert one["status"] is None
-    assert one["error"]["class"].partition(".")[0] in ("httpx", "requests", "urllib3")
+    assert one["error"]["class"].partition(".")[0] in ("httpx", "requests", "urllib3", "urllib")
+
+
+def test_an_answer_that_urllib_makes_an_error_of_is_an_answer(service: str, capsule_of: CapsuleOf) -> None:
+    def work(reads: bool) -> None:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{service}/stock", data=b"x")  # noqa: S310 - our own
+        if reads:
+            caught.value.read()
+        caught.value.close()
+
+    for reads in (False, True):
+        (one,) = capsule_of(lambda: work(reads))["exchanges"]  # noqa: B023 - called at once
+        assert (one["method"], one["status"], bool(one["body"])) == ("POST", 501, reads)
 
 
 def test_a_large_answer_is_only_named(service: str, capsule_of: CapsuleOf) -> None:
     content = capsule_of(lambda: ask_with_httpx(f"{service}/large"))
     assert (content["exchanges"][0]["body"], content["exchanges"][0]["size"]) == (None, 600_000)
     assert content["cut"] == {"/exchanges/0/body": "600000 bytes"}
+
+
+def test_the_thread_in_which_the_sdk_sends_is_known() -> None:
+    worker, seen = BackgroundWorker(), []
+    worker.submit(lambda: seen.append(trails.is_sending()))
+    worker.flush(30)
+    worker.kill()
+    assert seen == [True]
+    assert not trails.is_sending()
 
 
 def test_a_thread_that_a_request_starts_writes_into_the_request_s_trail(
@@ -185,8 +217,6 @@ def test_rows_that_were_read_and_not_kept_are_counted(capsule_of: CapsuleOf) -> 
 
 
 def test_rows_of_sqlalchemy_come_once_whichever_driver_is_below(capsule_of: CapsuleOf) -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-
     def work() -> None:
         with sqlalchemy.create_engine("sqlite://").connect() as connection:
             text = sqlalchemy.text("select 1 as one union select 2")
@@ -282,6 +312,7 @@ def test_a_trail_is_bounded_in_notes_bodies_and_rows() -> None:
 POINTS = [
     (exchanges, "current"), (exchanges, "_of_httpx"), (exchanges, "time"), (rows, "current"),
     (rows, "row_read"), (rows, "rows_read"), (rows, "sys"), (trails, "time"), (trails, "Trail"), (ambient, "current"), (ambient, "is_library_file"), (surroundings, "_names"),
+    (exchanges, "_of_urllib3"), (exchanges, "_of_requests"), (exchanges, "_asked_of_urllib"), (exchanges, "_whole"),
     (surroundings, "platform"), (ambient, "told_files"), (rows, "told"), (exchanges, "told"), (trails, "_keep"),
 ]  # fmt: skip
 
@@ -301,9 +332,21 @@ def test_a_fault_at_any_hook_changes_nothing_for_the_application(
     def faulty(*args: Any, **words: Any) -> Any:
         raise ValueError("of ours")
 
+    async def later() -> None:
+        async with httpx.AsyncClient() as client:
+            seen.append((await client.get(f"{service}/stock")).status_code)
+
     def work() -> None:
         monkeypatch.setattr(module, name, faulty)
         seen.append(httpx.get(f"{service}/stock").status_code)
+        seen.append(requests.get(f"{service}/stock", timeout=30).status_code)
+        seen.append(urllib3.PoolManager().request("GET", f"{service}/stock").status)
+        ask_with_urllib(f"{service}/stock")
+        with pytest.raises(urllib.error.URLError):
+            ask_with_urllib("http://127.0.0.1:9/nobody")
+        asyncio.run(later())
+        with sqlalchemy.create_engine("sqlite://").connect() as connection:
+            seen.append(connection.execute(sqlalchemy.text("select 1")).scalar())
         with sqlite3.connect(":memory:") as database:
             seen.append(database.execute("select 1").fetchall())
         with open(tmp_path / "note") as file:
@@ -314,7 +357,7 @@ def test_a_fault_at_any_hook_changes_nothing_for_the_application(
         capsule_of(work)
     finally:
         monkeypatch.undo()
-    assert seen == [200, [(1,)], "text", float]
+    assert seen == [200, 200, 200, 200, 1, [(1,)], "text", float]
 
 
 def test_an_answer_that_asks_for_more_is_heard_and_any_other_answer_is_none() -> None:
