@@ -12,7 +12,9 @@ from sqlmodel import col, select
 from store import journal, purging, queries
 from store.artifacts import Artifacts
 from store.database import Database
-from store.tables import FacetRow
+from store.figures import figures
+from store.repair import Ended
+from store.tables import FacetRow, TaskKind
 from tests.unit.test_store_journal import NOON, report
 
 
@@ -52,3 +54,20 @@ def test_users_of_whom_an_event_is_left_stay_named_in_each_project_and_others_do
 
     assert purging.purge(db, artifacts, purging.of_user("ann"), "ann", "asked for").events == 2
     assert named_users(db) == {(1, "id:cay"), (2, "id:cay")}
+
+
+def test_figures_count_what_was_purged_and_how_repairs_ended_without_reading_them_whole(
+    db: Database, tmp_path: Path
+) -> None:
+    artifacts = Artifacts(tmp_path / "artifacts")
+    journal.record(db, artifacts, [report("a", key="one"), report("b", key="one"), report("c", key="two")])
+    done = journal.start_attempt(db, "INC-1")
+    journal.keep_attempt(db, done.model_copy(update={"ended": Ended.PROVEN}))
+    journal.start_attempt(db, "INC-2")
+    purging.purge(db, artifacts, purging.older_than(NOON + timedelta(days=1)), "ann", "old")
+
+    found = figures(db)
+
+    assert found.events == 3
+    assert found.repairs == {"proven": 1, "running": 1}
+    assert found.waiting == {TaskKind.TRIAGE: 2, TaskKind.REPAIR: 0, TaskKind.DRAFT: 0}
