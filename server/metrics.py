@@ -68,7 +68,7 @@ def metrics_text(found: Figures) -> str:
     ends = [end.value for end in Ended] + ["running"]
     return "\n".join(
         [
-            "# HELP nightdesk_events_total Events kept.",
+            "# HELP nightdesk_events_total Events counted.",
             "# TYPE nightdesk_events_total counter",
             f"nightdesk_events_total {found.events}",
             "# HELP nightdesk_incidents Open incidents.",
@@ -77,6 +77,9 @@ def metrics_text(found: Figures) -> str:
             "# HELP nightdesk_repairs Repairs by how they ended.",
             "# TYPE nightdesk_repairs gauge",
             *(f'nightdesk_repairs{{ended="{end}"}} {found.repairs.get(end, 0)}' for end in ends),
+            "# HELP nightdesk_waiting What is to be done, or at work.",
+            "# TYPE nightdesk_waiting gauge",
+            *(f'nightdesk_waiting{{kind="{kind.value}"}} {number}' for kind, number in found.waiting.items()),
             "",
         ]
     )

@@ -87,7 +87,9 @@ def purge(
 def _some(db: Database, which: ColumnElement[bool]) -> int:
     with db.write() as session:
         statement = (
-            select(col(EventRow.id), col(EventRow.incident_id), col(EventRow.user_key))
+            select(
+                col(EventRow.id), col(EventRow.project_id), col(EventRow.incident_id), col(EventRow.user_key)
+            )
             .where(which)
             .limit(BATCH)
         )
@@ -98,7 +100,9 @@ def _some(db: Database, which: ColumnElement[bool]) -> int:
         for table, column in ((MoveRow, MoveRow.event_id), (EventRow, EventRow.id)):
             gone = delete(table).where(col(column).in_(ids))
             session.execute(gone.execution_options(synchronize_session=False))
-        _forget_users(session, {(row.incident_id, row.user_key) for row in rows if row.user_key})
+        _forget_users(
+            session, {(row.project_id, row.incident_id, row.user_key) for row in rows if row.user_key}
+        )
         for kept in session.exec(
             find(TextRow).where(col(TextRow.incident_id).in_({row.incident_id for row in rows}))
         ):
@@ -106,15 +110,15 @@ def _some(db: Database, which: ColumnElement[bool]) -> int:
         return len(ids)
 
 
-def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
-    """A user of whom no event is left is not named any more. The count stays: so many were touched."""
-    if not pairs:
+def _forget_users(session: Session, users: set[tuple[int, int, str]]) -> None:
+    """A user (of a project's incident) of whom no event is left is not named any more. The count stays: so many were
+    touched."""
+    if not users:
         return
-    owner = select(col(IncidentRow.project_id)).where(col(IncidentRow.id) == col(FacetRow.incident_id))
     left = select(col(EventRow.id)).where(  # with the project an index gives a user's events, which are few
-        col(EventRow.project_id) == owner.scalar_subquery(),
-        col(EventRow.user_key) == col(FacetRow.value),
-        col(EventRow.incident_id) == col(FacetRow.incident_id),
+        col(EventRow.project_id) == bindparam("project"),
+        col(EventRow.user_key) == bindparam("user"),
+        col(EventRow.incident_id) == bindparam("incident"),
     )
     named = (
         col(FacetRow.incident_id) == bindparam("incident"),
@@ -122,7 +126,7 @@ def _forget_users(session: Session, pairs: set[tuple[int, str]]) -> None:
         col(FacetRow.value) == bindparam("user"),
     )
     gone = delete(FacetRow).where(*named, ~left.exists())
-    each = [{"incident": incident, "user": user} for incident, user in pairs]
+    each = [{"project": project, "incident": incident, "user": user} for project, incident, user in users]
     session.connection().execute(gone, each)  # one by one: sets of both would be looked up crosswise
 
 

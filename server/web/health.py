@@ -21,7 +21,6 @@ from server.web.visiting import Visit
 from store import overview, tasks
 from store.figures import figures
 from store.spending import model_steps
-from store.tasks import TaskKind
 from store.tracks import tracks
 from triage.learned import SHIPPED, Learned
 
@@ -115,10 +114,9 @@ class Health:
 
 def _figures(visit: Visit) -> dict[str, Any]:
     database = visit.house.database
-    waiting = tasks.waiting(database)
     counted = figures(database)
     return {
-        "waiting": {kind.value: sum(task.kind is kind for task in waiting) for kind in TaskKind},
+        "waiting": {kind.value: number for kind, number in counted.waiting.items()},
         "paused": tasks.paused(database),
         "last_events": {
             name: seen for name, seen in overview.last_events(database).items() if visit.house.sees(name)

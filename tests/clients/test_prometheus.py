@@ -1,4 +1,4 @@
-"""The real Prometheus (Debian's package `prometheus`, or the folder with its programs that NIGHTDESK_PROMETHEUS names)."""
+"""The real Prometheus (Debian's package `prometheus`, or the program that NIGHTDESK_TEST_PROMETHEUS names)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from tests.journeys.test_ingest_http import serving
 
 
 def program(name: str) -> str:
-    """One of its programs; skips where it is not here."""
-    found = shutil.which(name, path=os.environ.get("NIGHTDESK_PROMETHEUS") or None)
+    """One of its programs, which lie beside each other; skips where it is not here."""
+    named = os.environ.get("NIGHTDESK_TEST_PROMETHEUS")
+    found = shutil.which(name, path=str(Path(named).parent) if named else None)
     if found is None:
-        pytest.skip("no Prometheus here: install Debian's prometheus, or set NIGHTDESK_PROMETHEUS")
+        pytest.skip("no Prometheus here: install Debian's prometheus, or set NIGHTDESK_TEST_PROMETHEUS")
     return found
 
 
@@ -62,3 +63,14 @@ def test_the_real_prometheus_scrapes_what_we_count_and_its_linter_has_no_complai
             finally:
                 running.terminate()
                 running.wait(timeout=PATIENCE)
+
+
+def test_the_rules_that_operators_are_given_are_taken_and_ask_for_what_we_count(tmp_path: Path) -> None:
+    promtool = program("promtool")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "operating.md").read_text()
+    (tmp_path / "rules.yml").write_text(guide.partition("```yaml\n")[2].partition("```")[0])
+    checked = subprocess.run(
+        [promtool, "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stderr
+    assert "4 rules found" in checked.stdout

@@ -75,7 +75,7 @@ def test_every_figure_is_explained_and_every_explained_figure_exists() -> None:
     )
     assert all(isinstance(stage, Stage) for stage in full.stages)
     assert isinstance(full.set_aside, Share)
-    text = product_text(full) + metrics_text(Figures(1, dict.fromkeys(Lane, 1), {}))
+    text = product_text(full) + metrics_text(Figures(1, dict.fromkeys(Lane, 1), {}, {}))
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert set(re.findall(r"^\| `(nightdesk_\w+)`", page, re.MULTILINE)) == told
 

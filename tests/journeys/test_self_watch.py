@@ -6,9 +6,11 @@ import logging
 import threading
 from time import monotonic
 
+import httpx
 import pytest
 import sentry_sdk
 
+from server import metrics
 from server.house import House
 from server.operating import self_watch as watching
 from server.operating.logs import about
@@ -16,6 +18,8 @@ from server.operating.self_watch import A_MINUTE, PROJECT, watched
 from store import queries
 from store.errors import NotFound
 from store.incident import Incident
+from tests.journeys import mcp_samples as samples
+from tests.journeys.test_ingest_http import serving
 
 log = logging.getLogger("nightdesk.test")
 
@@ -89,3 +93,33 @@ def test_the_settings_can_say_that_nobody_watches(house: House) -> None:
         crash()
     assert own(house) == []
     assert watching.PROJECT == "nightdesk"
+
+
+def test_a_route_that_breaks_and_a_step_that_breaks_are_incidents_of_their_own_and_there_is_no_loop(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise LookupError("figures are gone")
+
+    monkeypatch.setattr(metrics, "figures", breaks)
+    monkeypatch.setattr(House, "triage_incident", breaks)
+    with watched(house), serving(house) as (host, _):
+        assert httpx.get(f"http://{host}/metrics", timeout=30).status_code == 500
+        house.keep([samples.event(1)])  # the server has a worker in it
+        until, pause = monotonic() + 60, threading.Event()
+        while "triage" not in steps_of(house):
+            assert monotonic() < until, own(house)
+            pause.wait(0.1)
+    found = own(house)
+    assert all("LookupError: figures are gone" in incident.title for incident in found)
+    assert steps_of(house) == {None, "triage"}
+    assert sum(incident.event_count for incident in found) <= A_MINUTE
+
+
+def steps_of(house: House) -> set[str | None]:
+    """The steps in which something of our own went wrong."""
+    return {
+        event.tags.get("step")
+        for incident in own(house)
+        for event in queries.events(house.database, incident.id)
+    }

@@ -6,6 +6,7 @@ No container engine is here to run them with; what needs one is said in docs/lim
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -126,3 +127,40 @@ def test_the_proxies_balance_their_braces_and_keep_figures_and_streams_as_they_h
         assert "127.0.0.1:8731" in said
         assert "/metrics" in said
     assert "proxy_buffering off" in (DEPLOY / "proxy" / "nginx.conf").read_text()
+
+
+def test_the_real_nginx_takes_its_file(tmp_path: Path) -> None:
+    nginx, openssl = shutil.which("nginx"), shutil.which("openssl")
+    if nginx is None or openssl is None:
+        pytest.skip("no nginx here, or no openssl: install Debian's nginx-light to have its file checked")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=nightdesk", "-days", "1"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
+    said = (DEPLOY / "proxy" / "nginx.conf").read_text()
+    said = said.replace("/etc/ssl/nightdesk.key", str(key)).replace(
+        "/etc/ssl/nightdesk.pem", str(certificate)
+    )
+    folders = "".join(
+        f"{name}_temp_path {tmp_path}/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    whole = (
+        f"pid {tmp_path}/pid; error_log stderr; events {{}}\nhttp {{ access_log off; {folders}\n{said}\n}}"
+    )
+    (tmp_path / "nginx.conf").write_text(whole)
+    done = subprocess.run(
+        [nginx, "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_real_caddy_takes_its_file(tmp_path: Path) -> None:
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("no Caddy here: install Debian's caddy to have its file checked")
+    place = DEPLOY / "proxy" / "Caddyfile"
+    done = subprocess.run(
+        [caddy, "validate", "--config", place, "--adapter", "caddyfile"], capture_output=True, text=True, timeout=60,
+        env={"HOME": str(tmp_path), "PATH": os.defpath}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
