@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
-from sqlmodel import Session, col
+from sqlalchemy import Connection, insert
+from sqlmodel import Session
 
-from store import sketches
+from store import sketches, statements
 from store.acts import act_values, plain, request_triage
 from store.artifacts import Artifacts
 from store.bodies import NEARBY, TOGETHER, Passed, Passing, entity_of, is_sampled, packed, together
@@ -30,17 +30,13 @@ from store.incident import Fingerprint, Status
 from store.opening import First, Place, new_incidents, new_prints
 from store.rates import count, minute_of
 from store.recurring import RECORDER, recurs
+from store.statements import Counted, table
 from store.tables import (
     ActRow,
     BranchRow,
     EventRow,
     FacetRow,
-    FingerprintRow,
-    IncidentRow,
-    MinuteRow,
-    ProjectRow,
     ReleaseRow,
-    Row,
 )
 from store.user_counts import EXACT, ManyUsers
 
@@ -128,23 +124,6 @@ def _record_all(connection: Connection, parts: Sequence[Part]) -> list[list[Reco
 
 
 @dataclass(slots=True)
-class _Counted:
-    """An incident's row while the batch counts."""
-
-    id: int
-    project_id: int
-    event_count: int
-    user_count: int
-    first_seen: datetime
-    last_seen: datetime
-    environments: list[str]
-    releases: list[str]
-    status: str
-    split_by: str | None
-    merged_into: int | None
-
-
-@dataclass(slots=True)
 class _Arrival:
     """An event on its way into its incident. `whole` makes it with all that its body has."""
 
@@ -153,7 +132,7 @@ class _Arrival:
     event_id: str
     project: int
     print_id: int
-    incident: _Counted
+    incident: Counted
     new: bool
     user_key: str | None
     entity: str | None
@@ -169,7 +148,7 @@ class _Batch:
     connection: Connection
     artifacts: Artifacts
     passed: Passed
-    incidents: dict[int, _Counted] = field(default_factory=dict)
+    incidents: dict[int, Counted] = field(default_factory=dict)
     prints: dict[Place, tuple[int, int]] = field(default_factory=dict)  # -> fingerprint, incident
     facets: set[tuple[int, str, str]] = field(default_factory=set)
     new_facets: list[dict[str, Any]] = field(default_factory=list)
@@ -212,7 +191,7 @@ class _Batch:
     def _projects(self, refs: Collection[str]) -> dict[str, int]:
         """The number of each project that is named, by name before number. Raises NotFound."""
         numbers = [int(ref) for ref in refs if ref.isascii() and ref.isdigit() and len(ref) < 10]
-        found = self.connection.execute(_PROJECTS, {"names": list(refs), "ids": numbers}).all()
+        found = self.connection.execute(statements.PROJECTS, {"names": list(refs), "ids": numbers}).all()
         by_name, by_number = {row.name: row.id for row in found}, {str(row.id): row.id for row in found}
         for ref in refs:
             if ref not in by_name and ref not in by_number:
@@ -221,7 +200,7 @@ class _Batch:
 
     def _known(self, ids: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
         """The numbers of the incidents in which events were counted already."""
-        found = self.connection.execute(_KNOWN, {"ids": [event_id for _, event_id in ids]})
+        found = self.connection.execute(statements.KNOWN, {"ids": [event_id for _, event_id in ids]})
         return {(project, event_id): incident for project, event_id, incident in found}
 
     def _read_prints(self, projects: Collection[int], reports: Sequence[Report]) -> None:
@@ -229,7 +208,7 @@ class _Batch:
             (report[1].mechanism, key) for report in reports for key in (report[1].key, *report[1].earlier)
         }
         found = self.connection.execute(
-            _PRINTS,
+            statements.PRINTS,
             {
                 "projects": list(set(projects)),
                 "mechanisms": list({mechanism for mechanism, _ in prints}),
@@ -242,10 +221,10 @@ class _Batch:
 
     def _read_incidents(self, numbers: Collection[int]) -> None:
         if wanted := [number for number in numbers if number not in self.incidents]:
-            for row in self.connection.execute(_INCIDENTS, {"ids": wanted}):
-                self.incidents[row.id] = _Counted(*row)
+            for row in self.connection.execute(statements.INCIDENTS, {"ids": wanted}):
+                self.incidents[row.id] = Counted(*row)
 
-    def _incident_of(self, number: int) -> _Counted:
+    def _incident_of(self, number: int) -> Counted:
         """An incident by number, or the one it was merged into."""
         self._read_incidents([number])
         found = self.incidents[number]
@@ -256,7 +235,7 @@ class _Batch:
         values = {value for arrival in arrivals for _, value in facets_of(arrival.event, arrival.user_key)}
         numbers = {arrival.incident.id for arrival in arrivals if arrival.incident.event_count}
         if values and numbers:
-            found = self.connection.execute(_FACETS, {"ids": list(numbers), "values": list(values)})
+            found = self.connection.execute(statements.FACETS, {"ids": list(numbers), "values": list(values)})
             self.facets.update((row.incident_id, row.kind, row.value) for row in found)
 
     def _read_minutes(self, arrivals: Collection[_Arrival]) -> None:
@@ -264,7 +243,9 @@ class _Batch:
         minutes = {_minute(arrival) for arrival in arrivals}
         if minutes:
             names, numbers = {name for _, name, _ in minutes}, {minute for _, _, minute in minutes}
-            found = self.connection.execute(_MINUTES, {"names": list(names), "minutes": list(numbers)})
+            found = self.connection.execute(
+                statements.MINUTES, {"names": list(names), "minutes": list(numbers)}
+            )
             self.had = {(row.project_id, row.endpoint, row.minute): row.bad for row in found}
 
     # --- placing ---
@@ -315,29 +296,29 @@ class _Batch:
         places = ((project, fingerprint.mechanism, key) for key in fingerprint.earlier)
         return next((self.prints[place][1] for place in places if place in self.prints), None)
 
-    def _part(self, incident: _Counted, event: Event, title: str, culprit: str) -> tuple[_Counted, bool]:
+    def _part(self, incident: Counted, event: Event, title: str, culprit: str) -> tuple[Counted, bool]:
         """Follow the rules by which incidents were split; a value that was not seen before gets a part of its
         own."""
         passed: set[int] = set()
         while incident.split_by is not None and incident.id not in passed:
             passed.add(incident.id)
             value = plain(getattr(event, incident.split_by) or "")
-            target = self.connection.execute(_BRANCH, {"id": incident.id, "value": value}).scalar()
+            target = self.connection.execute(statements.BRANCH, {"id": incident.id, "value": value}).scalar()
             if target is None:
                 part = self._new_incident(incident.project_id, event, title, culprit)
                 row = {"incident_id": incident.id, "value": value, "target_id": part.id}
-                self.connection.execute(insert(_table(BranchRow)), row)
+                self.connection.execute(insert(table(BranchRow)), row)
                 return part, True
             incident = self._incident_of(target)
         return incident, False
 
-    def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> _Counted:
+    def _new_incident(self, project: int, event: Event, title: str, culprit: str) -> Counted:
         return self._new_incidents([(project, event, title, culprit)])[0]
 
-    def _new_incidents(self, firsts: Sequence[First]) -> list[_Counted]:
+    def _new_incidents(self, firsts: Sequence[First]) -> list[Counted]:
         numbers = new_incidents(self.connection, firsts)
         made = [
-            _Counted(
+            Counted(
                 number, project, 0, 0, event.timestamp, event.timestamp, [], [], Status.OPEN.value, None, None
             )
             for number, (project, event, _, _) in zip(numbers, firsts, strict=True)
@@ -375,7 +356,7 @@ class _Batch:
             grown=self._counts_up(arrival) or incident.event_count in _MILESTONES, number=arrival.number,
         )  # fmt: skip
 
-    def _count_user(self, incident: _Counted, user: str) -> None:
+    def _count_user(self, incident: Counted, user: str) -> None:
         """Count in a user who was not seen before: by name, or only that there was one more."""
         if incident.user_count < EXACT:
             incident.user_count += 1
@@ -426,14 +407,14 @@ class _Batch:
             return
         touched = {arrival.incident.id: arrival.incident for arrival in arrivals}
         self._choose_bodies(arrivals)
-        self.connection.execute(insert(_table(EventRow)), [self._row(arrival) for arrival in arrivals])
+        self.connection.execute(insert(table(EventRow)), [self._row(arrival) for arrival in arrivals])
         for number, users in self.users.write().items():
             touched[number].user_count = max(touched[number].user_count, users)
-        self.connection.execute(_COUNT, [_counts(incident) for incident in touched.values()])
+        self.connection.execute(statements.COUNT, [_counts(incident) for incident in touched.values()])
         if self.new_facets:
-            self.connection.execute(insert(_table(FacetRow)), self.new_facets)
+            self.connection.execute(insert(table(FacetRow)), self.new_facets)
         if self.acts:
-            self.connection.execute(insert(_table(ActRow)), self.acts)
+            self.connection.execute(insert(table(ActRow)), self.acts)
         count(self.connection, self.minutes)
         sketches.count(
             self.connection,
@@ -482,7 +463,7 @@ class _Batch:
         gone = [(incident, number - 1) for incident, number in first.items() if not is_sampled(number - 1)]
         for incident, number in gone:
             near = self.connection.execute(
-                _NEIGHBOURS, {"incident": incident, "low": number - NEARBY, "high": number + NEARBY}
+                statements.NEIGHBOURS, {"incident": incident, "low": number - NEARBY, "high": number + NEARBY}
             ).all()
             own = next((row for row in near if row.number == number), None)
             if own is not None and not any(
@@ -492,14 +473,14 @@ class _Batch:
                 for row in near
                 if own.entity is not None
             ):
-                self.connection.execute(_DROP_BODY, {"row": own.id})
+                self.connection.execute(statements.DROP_BODY, {"row": own.id})
 
     def _keep_races(self) -> None:
         """Write the bodies of what passed within the last second, now that its other half has come."""
         for incident, one in self.races:
             body = self._body(one.whole())
             kept = {"incident": incident, "event": plain(one.event.event_id), "kept": body}
-            self.connection.execute(_ADD_BODY, kept)
+            self.connection.execute(statements.ADD_BODY, kept)
 
     def _note_releases(self, arrivals: Sequence[_Arrival]) -> None:
         """A release that nobody has told of is known from its first event on."""
@@ -511,15 +492,15 @@ class _Batch:
                 places[place] = min(places.get(place, event.timestamp), event.timestamp)
         for (project, version, environment), seen in places.items():
             named = {"project": project, "version": version, "environment": environment}
-            row = self.connection.execute(_RELEASE, named).first()
+            row = self.connection.execute(statements.RELEASE, named).first()
             if row is None:
                 made = {
                     "project_id": project, "version": version, "environment": environment, "commits": {},
                     "created_at": datetime.now(UTC), "first_seen": seen,
                 }  # fmt: skip
-                self.connection.execute(insert(_table(ReleaseRow)), made)
+                self.connection.execute(insert(table(ReleaseRow)), made)
             elif row.first_seen is None or seen < row.first_seen:
-                self.connection.execute(_RELEASE_SEEN, {"row": row.id, "seen": seen})
+                self.connection.execute(statements.RELEASE_SEEN, {"row": row.id, "seen": seen})
 
     def _body(self, event: Event) -> bytes:
         if event.raw is not None and not self.artifacts.has(event.raw):
@@ -532,71 +513,9 @@ def _minute(arrival: _Arrival) -> tuple[int, str, int]:
     return arrival.project, f"INC-{arrival.incident.id}", minute_of(arrival.event.received_at)
 
 
-def _counts(incident: _Counted) -> dict[str, Any]:
+def _counts(incident: Counted) -> dict[str, Any]:
     return {
         "row": incident.id, "count": incident.event_count, "users": incident.user_count,
         "first": incident.first_seen, "last": incident.last_seen, "places": incident.environments,
         "versions": incident.releases, "state": incident.status,
     }  # fmt: skip
-
-
-def _table(row: type[Row]) -> Table:
-    found: Table = row.__table__  # type: ignore[attr-defined]
-    return found
-
-
-def _listed(name: str) -> Any:
-    return bindparam(name, expanding=True)
-
-
-# Statements are made once: SQLAlchemy finds what it has compiled of them by identity.
-_events, _incidents, _releases = _table(EventRow).c, _table(IncidentRow).c, _table(ReleaseRow).c
-_PROJECTS = select(_table(ProjectRow).c.id, _table(ProjectRow).c.name).where(
-    _table(ProjectRow).c.name.in_(_listed("names")) | _table(ProjectRow).c.id.in_(_listed("ids"))
-)
-_KNOWN = select(_events.project_id, _events.event_id, _events.incident_id).where(
-    _events.event_id.in_(_listed("ids"))
-)
-_PRINTS = select(_table(FingerprintRow)).where(
-    col(FingerprintRow.project_id).in_(_listed("projects")),
-    col(FingerprintRow.mechanism).in_(_listed("mechanisms")),
-    col(FingerprintRow.key).in_(_listed("keys")),
-)
-_INCIDENTS = select(*(_incidents[name] for name in _Counted.__slots__)).where(
-    _incidents.id.in_(_listed("ids"))
-)
-_FACETS = select(_table(FacetRow)).where(
-    col(FacetRow.incident_id).in_(_listed("ids")), col(FacetRow.value).in_(_listed("values"))
-)
-_MINUTES = select(_table(MinuteRow)).where(
-    col(MinuteRow.endpoint).in_(_listed("names")), col(MinuteRow.minute).in_(_listed("minutes"))
-)
-_BRANCH = select(col(BranchRow.target_id)).where(
-    col(BranchRow.incident_id) == bindparam("id"), col(BranchRow.value) == bindparam("value")
-)
-_COUNT = (
-    update(_table(IncidentRow))
-    .where(_incidents.id == bindparam("row"))
-    .values(
-        event_count=bindparam("count"), user_count=bindparam("users"), first_seen=bindparam("first"),
-        last_seen=bindparam("last"), environments=bindparam("places"), releases=bindparam("versions"),
-        status=bindparam("state"),
-    )
-)  # fmt: skip
-_NEIGHBOURS = select(_events.id, _events.number, _events.entity, _events.seen_at).where(
-    _events.incident_id == bindparam("incident"), _events.number.between(bindparam("low"), bindparam("high"))
-)
-_DROP_BODY = update(_table(EventRow)).where(_events.id == bindparam("row")).values(body=None)
-_ADD_BODY = (
-    update(_table(EventRow))
-    .where(_events.incident_id == bindparam("incident"), _events.event_id == bindparam("event"))
-    .values(body=bindparam("kept"))
-)
-_RELEASE = select(_releases.id, _releases.first_seen).where(
-    _releases.project_id == bindparam("project"),
-    _releases.version == bindparam("version"),
-    _releases.environment == bindparam("environment"),
-)
-_RELEASE_SEEN = (
-    update(_table(ReleaseRow)).where(_releases.id == bindparam("row")).values(first_seen=bindparam("seen"))
-)
