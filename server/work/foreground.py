@@ -58,10 +58,15 @@ def judge_here(house: House, ref: str, diff: str, repo: str | None, by: str, not
 def judge_handed_in(house: House, submission: Submission) -> Submission:
     """Do what was handed in, here, or follow it where a worker is at it; until it has ended."""
     task = tasks.of_incident(house.database, submission.incident_id, TaskKind.JUDGE)
+    submission = _as_it_stands(house, submission)  # read after the task: without one it has ended
     if submission.ended_at is None and task is not None:
         with Worker(house, only=task):
             pause = threading.Event()
             while submission.ended_at is None:
                 pause.wait(GLANCE)
-                submission = submissions.submission(house.database, submission.id) or submission
+                submission = _as_it_stands(house, submission)
     return submission
+
+
+def _as_it_stands(house: House, submission: Submission) -> Submission:
+    return submissions.submission(house.database, submission.id) or submission

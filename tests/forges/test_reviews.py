@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from bench.kill_table import make_world
 from fixloop.forges.commits import all_ours, signed
 from fixloop.forges.rest import Api
+from fixloop.sandboxes import best
 from server.cli import cli
+from server.config import load
 from server.drafts import lifecycle
 from server.drafts.approvals import open_drafts
 from server.house import House
@@ -19,10 +23,12 @@ from server.repairs import answering
 from server.repairs.reviewing import answer_reviews, listen
 from server.repairs.suggestions import Suggestion, applied, suggested
 from server.work.judging import advanced
-from store import following, journal, queries, submissions
+from server.work.worker import Worker
+from store import following, journal, queries, submissions, tasks
 from store.errors import NotFound, Unavailable
+from store.project import RepositoryConfig
 from store.repair import Attempt, Submission, Validation, ValidationVerdict
-from tests.forges.fake import Fake
+from tests.forges.fake import Fake, FakeGitHub, serving
 
 SUGGESTED = "Three is right.\n```suggestion\na = 3\n```\n"
 
@@ -253,3 +259,42 @@ def test_a_branch_is_ours_only_if_each_of_its_commits_says_so_at_its_end() -> No
     assert not all_ours([ours], "nightdesk/INC-2")
     assert not all_ours([ours, "Nightdesk-Incident: INC-1\n\nMine"], "nightdesk/INC-1")
     assert not all_ours([], "nightdesk/INC-1")
+
+
+@pytest.mark.sandbox
+@pytest.mark.heavy
+def test_a_real_fix_is_changed_as_a_review_suggests_judged_and_pushed_by_the_durable_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole of it: a real repair, a draft on the fake forge, a suggestion that holds and one that does not."""
+    if not best().self_test().ok:
+        pytest.skip(best().self_test().said)
+    data = make_world(tmp_path)
+    monkeypatch.setenv("NIGHTDESK_GITHUB_TOKEN", Fake.TOKEN)
+    monkeypatch.setenv("NIGHTDESK_RUNS", "20")
+    with serving(FakeGitHub(tmp_path / "till" / ".git")) as forge:
+        monkeypatch.setenv("NIGHTDESK_FORGES", f"{forge.address.removeprefix('http://')}=github")
+        with House.open(load(data)) as house:
+            row = RepositoryConfig(
+                name="till", project="default", url=f"{forge.address}/team/shop.git", config={"source_roots": ["."]}
+            )  # fmt: skip
+            journal.add_repository(house.database, row)
+            tasks.request_repair(house.database, "INC-1")
+            with Worker(house) as worker:
+                assert worker.wait_until_idle(240)
+                (draft,) = open_drafts(house, "INC-1", by="ann")
+                fixed = forge.git("show", f"{draft.branch}:till/coupons.py")
+                line = next(n for n, text in enumerate(fixed.splitlines(), 1) if "coupon" in text)
+                for number, text in ((41, "    return order.get('coupon', 0)"), (42, "    return 0")):
+                    forge.comment_on(number, "ann", f"nightdesk: so\n```suggestion\n{text}\n```\n", line)
+                    forge.on_code[-1]["path"] = "till/coupons.py"
+                partial(lifecycle.look_round, listen=listen)(house, datetime.now(UTC))
+                assert worker.wait_until_idle(240)
+            first, second = submissions.of_incident(house.database, "INC-1")
+    assert forge.unknown == []
+    assert first.validation is not None, first.said
+    assert second.validation is not None, second.said
+    assert len(forge.answers()) == 2
+    assert (second.pushed, second.validation.verdict) != (True, ValidationVerdict.PROVEN)
+    assert first.pushed == (first.validation.verdict is ValidationVerdict.PROVEN)
+    assert first.pushed, first.validation

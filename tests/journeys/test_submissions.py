@@ -63,7 +63,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.sandbox
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_patch_is_judged_though_the_worker_is_killed_and_the_same_one_finds_the_verdict(data: Path) -> None:
     with House.open(load(data)) as house:
         (attempt,) = queries.attempts(house.database, "INC-1")

@@ -18,7 +18,7 @@ from server.cli import cli
 from server.config import load
 from server.house import House
 from server.incidents.as_json import incident_json
-from store import flags, journal, migrations, queries, source_maps
+from store import flags, journal, migrations, queries, source_maps, submissions
 from store.database import Database
 from store.flags import FlagChange
 from store.incident import Lane, Status
@@ -57,6 +57,9 @@ def full(tmp_path: Path) -> Path:
         journal.set_lane(db, "INC-3", Lane.NOISE, "ann", "")
         journal.undo(db, "ann")
         samples.attempt_with(house, "INC-1", "said")
+        handed, _ = submissions.hand_in(db, samples.submission("INC-1", said="no environment"))
+        assert submissions.take(db, "INC-1", "run") is not None
+        assert submissions.keep(db, handed, "run")
         journal.add_release(db, Release(project="default", version="shop@1", commits={"shop": "a" * 40}))
         moment = datetime(2026, 11, 20, tzinfo=UTC)
         flags.add(db, FlagChange(project="default", flag="dark", after="on", at=moment))
