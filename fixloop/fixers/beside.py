@@ -28,6 +28,8 @@ _CONVERTS = re.compile(
     r"^(list|tuple|set|frozenset|dict|str|int|float|bytes)$"
     r"|(^|_)(to|as|ensure|force|coerce|normali[sz]e|decode|encode|convert|text|unicode|native|str|bytes)(_|$)"
 )
+_TELLS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print"})
+_AS_WORDS = frozenset({"str", "unicode", "text_type", "compat_str", "native_str", "force_str", "force_text"})
 _EMPTY = ("IndexError", "ValueError", "ZeroDivisionError", "StopIteration", "KeyError")
 
 
@@ -48,6 +50,8 @@ def converted(crash: Crash) -> Iterator[Proposal]:
         needed = {name for part in (call.func, *rest) for name in names_in(part)}
         if value is None or value in found or not available(needed, crash.source, function):
             continue
+        if "NoneType" in crash.message and ast.unparse(call.func).rpartition(".")[2] in _AS_WORDS:
+            continue  # "None" in words would hide that nothing is there
         edits: list[tuple[ast.AST, str]] = [
             (node, _call(call, node, crash.source.text))
             for node in crash.at_line()
@@ -64,14 +68,23 @@ def converted(crash: Crash) -> Iterator[Proposal]:
 
 
 def _conversions(function: ast.AST) -> Iterator[ast.Call]:
+    told = {id(part) for node in ast.walk(function) if _tells(node) for part in ast.walk(node)}
     for node in ast.walk(function):
         if (
             isinstance(node, ast.Call)
+            and id(node) not in told
             and node.args
             and isinstance(node.args[0], _PLAIN)
             and _CONVERTS.search(ast.unparse(node.func).rpartition(".")[2])
         ):
             yield node
+
+
+def _tells(node: ast.AST) -> bool:
+    """Whether something is only said of a value, in an error or a log: that is not how it is used."""
+    return isinstance(node, ast.Raise) or (
+        isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _TELLS
+    )
 
 
 def _items(function: ast.AST) -> dict[str, str]:

@@ -567,6 +567,21 @@ def without(bug: Bug, policy: dict[str, str] | None) -> Bug:
     return Bug(changed(bug.text), bug.error, message, bug.function, line, before, others, bug.schedule)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "label = str(name)",
+        "log.debug(as_text(name))",
+        "print(to_upper(name))",
+        "if not name: raise KeyError(as_text(name))",
+    ],
+)
+def test_what_is_only_said_of_a_value_is_no_conversion_of_it(tmp_path: Path, told: str) -> None:
+    text = f"def shown(name, log, as_text, to_upper):\n    {told}\n    return name.upper()\n"
+    message = "'NoneType' object has no attribute 'upper'"
+    assert proposed(tmp_path, Bug(text, "AttributeError", message, "shown", "return name.upper()")) == []
+
+
 @pytest.mark.parametrize("name", BUGS)
 def test_a_template_takes_its_answer_from_the_code_that_states_one(tmp_path: Path, name: str) -> None:
     bug, wanted, _ = BUGS[name]
