@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from fixloop.behind import SEEDS, Factor, behind
 from fixloop.bench import Bench
 from fixloop.flake import COLD, Scan
 from fixloop.minimise import minimise
@@ -20,7 +21,7 @@ from fixloop.reproduce.same import Signature, normal_line, normal_message
 from fixloop.reproduce.syntax import functions, parse
 from fixloop.reproduce.values import from_ast, render
 from fixloop.running.runner import Outcome, Raised, Runner
-from fixloop.running.worlds import SOURCES
+from fixloop.running.worlds import SOURCES, World
 from store.errors import BadPayload, NotFound
 
 BUDGET = 200  # runs that making a test smaller may take
@@ -74,33 +75,51 @@ class ExistingTest:
 
 @dataclass(frozen=True)
 class Scanned:
-    """How often a test failed, and with what: (reason, how often), the most frequent first."""
+    """How often a test failed, and with what: (reason, how often), the most frequent first; `behind`: what decides it,
+    where that could be told. `seeded`: cold runs with other hash seeds."""
 
     scan: Scan
     cold: Scan
+    seeded: Scan
     reasons: tuple[tuple[str, int], ...]
+    behind: Factor | None = None
 
     @property
     def verdict(self) -> str:
-        """ "always" (it fails), "never" or "sometimes"; warm and cold runs have to agree."""
-        if self.scan.verdict == self.cold.verdict:
+        """ "always" (it fails), "never" or "sometimes"; warm and cold runs have to agree, whatever the hash seed."""
+        if self.scan.verdict == self.cold.verdict == self.seeded.verdict:
             return self.scan.verdict
         return "sometimes"
 
 
 def scan(test: ExistingTest, bench: Bench, runs: int) -> Scanned:
-    """Run a test so many times in forks of one warm process, then a few times cold. Raises NotFound where nothing is
-    run."""
-    source = test.call()
-    with bench.runner(bench.world()) as runner:
-        warm = runner.run(source, times=runs, preload=("pytest",), watch=False)
-    cold = []
-    for _ in range(COLD):
-        with bench.runner(bench.world()) as runner:
-            cold += runner.run(source, watch=False)
-    _ran([*warm, *cold])
-    reasons = Counter(_reason(outcome) for outcome in [*warm, *cold] if outcome.status != "ok")
-    return Scanned(_counted(warm), _counted(cold), tuple(reasons.most_common(5)))
+    """Run a test so many times in forks of one warm process, then a few times cold, and with other hash seeds; where it
+    fails only sometimes, once more with one thing held still at a time. Raises NotFound where nothing is run."""
+    source, world = test.call(), bench.world()
+
+    def warmly(head: str, times: int) -> list[Outcome]:
+        with bench.runner(world) as runner:
+            return runner.run(head + source, times=times, preload=("pytest",), watch=False)
+
+    warm = warmly("", runs)
+    cold = [outcome for _ in range(COLD) for outcome in _coldly(source, world, bench)]
+    seeded = [outcome for seed in SEEDS for outcome in _coldly(source, _seeded(world, seed), bench)]
+    every = [*warm, *cold, *seeded]
+    _ran(every)
+    reasons = Counter(_reason(outcome) for outcome in every if outcome.status != "ok")
+    counted = (_counted(warm), _counted(cold), _counted(seeded))
+    return Scanned(*counted, tuple(reasons.most_common(5)), behind(*counted, warmly))
+
+
+def _coldly(source: str, world: World, bench: Bench) -> list[Outcome]:
+    with bench.runner(world) as runner:
+        return runner.run(source, watch=False)
+
+
+def _seeded(world: World, seed: str) -> World:
+    """The world with another hash seed."""
+    layout = replace(world.layout, env={**world.layout.env, "PYTHONHASHSEED": seed})
+    return replace(world, layout=layout)
 
 
 def _counted(outcomes: list[Outcome]) -> Scan:

@@ -451,7 +451,7 @@ def _receivers(function: Function, own: OwnFrame, filler: Filler) -> list[Way]:
             found.append(_contained(way, owner, filler))
             found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, way)]
     if is_top:
-        found += filler.of_class(owner, Wanted(name))
+        found += filler.of_class(owner, Wanted(name, kept if isinstance(kept, str) else ""))
         if kept is None or isinstance(kept, str | Typed):
             found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler)]
             found += [one for kind in kinds for one in _as_seen(kind, name, function, own, filler, far=True)]

@@ -71,6 +71,28 @@ def place(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "data", tmp_path / "shop/tests/test_cart.py"
 
 
+FLAKY = {
+    "draws": "import secrets\n\ndef test_it():\n    assert secrets.randbelow(2)\n",
+    "order": "def test_it():\n    assert list({'a', 'b', 'c', 'd', 'e'})[0] == 'd'\n",
+}
+
+
+def test_a_scan_names_the_hash_seed_behind_a_failure(place: tuple[Path, Path]) -> None:
+    data, file = place
+    file.write_text(FLAKY["order"])
+    done = nightdesk("flake-scan", f"{file}::test_it", "--runs", "5", "--data", data)
+    assert done.exit_code == 3, done.output
+    assert "quarantine: the order of hashes decides" in done.stdout
+
+
+@pytest.mark.heavy
+def test_a_scan_names_the_draws_behind_a_failure(place: tuple[Path, Path]) -> None:
+    data, file = place
+    file.write_text(FLAKY["draws"])
+    done = nightdesk("flake-scan", f"{file}::test_it", "--runs", "40", "--data", data, "--json")
+    assert json.loads(done.stdout)["behind"] == "draws"
+
+
 @pytest.mark.heavy
 def test_a_scan_tells_always_never_and_sometimes_apart(place: tuple[Path, Path]) -> None:
     data, file = place
@@ -91,7 +113,7 @@ def test_a_scan_says_what_the_failures_were_and_refuses_a_test_that_is_not_there
     data, file = place
     done = nightdesk("flake-scan", f"{file}::test_total", "--runs", "5", "--data", data)
     assert done.stdout.startswith("always: 5 of 5 runs failed, 3 of 3 cold")
-    assert "8x KeyError: 'price'" in done.stdout
+    assert "12x KeyError: 'price'" in done.stdout
     gone = nightdesk("flake-scan", f"{file}::test_gone", "--runs", "2", "--data", data)
     assert gone.exit_code == 1
     assert "no test was run" in gone.stderr
