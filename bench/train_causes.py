@@ -34,6 +34,9 @@ PENALTY = {FUNCTIONS: 3.0, TRACE: 2.0}  # of weights far from where they start, 
 # No labelled case shows them: a pinned package of the trace counts as much as a newest touch of the failing function;
 # a history's first commit took nothing away, however much of today's code it wrote.
 NOT_LEARNED = {"bumps": 2.0, "root": -2.0}
+# Where the weights of traces start, if not from those of the functions, which have no words: chosen on the development
+# crashes and applications, of other repositories than the traces.
+START = {"words": 5.0}
 # What speaks for a change may not speak against it, and the other way round: with a few hundred cases such a weight is
 # chance.
 FOR = frozenset(
@@ -139,7 +142,8 @@ def learn(examples: Sequence[Example], rows: Rows, chosen: Sequence[int]) -> dic
     )
     told_by_itself = {name for name in rows.names if name.startswith("says_") or name == "tested"}
     even = np.ones(len(examples))
-    return {FUNCTIONS: free, TRACE: fit(rows, of_kind[TRACE], even, free, PENALTY[TRACE], told_by_itself)}
+    start = np.array([START.get(name, weight) for name, weight in zip(rows.names, free, strict=True)])
+    return {FUNCTIONS: free, TRACE: fit(rows, of_kind[TRACE], even, start, PENALTY[TRACE], told_by_itself)}
 
 
 def fit(
