@@ -178,7 +178,10 @@ def _object(value: Any, kind: type, inner: Callable[[Any], Any], known: Dict[int
     state = instance_dict(value)
     if state is None or not is_own(kind) or not _is_plain(kind):
         return value
-    made: Any = object.__new__(kind)
+    try:
+        made: Any = object.__new__(kind)
+    except TypeError:  # it is more than an object underneath
+        return value
     known[id(value)] = made
     kept = instance_dict(made)
     if kept is not None:

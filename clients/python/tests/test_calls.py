@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
@@ -169,6 +170,38 @@ class Counted:
     def load(self) -> Any:
         Counted.ran += 1
         return None
+
+
+class Settings(Dict[str, Any]):
+    """A mapping that says what it likes, under a class with a state of its own."""
+
+    def copy(self) -> Any:
+        Counted.ran += 1
+
+    def items(self) -> Any:
+        Counted.ran += 1
+
+
+class Guarded:
+    """Lets nobody see or set an attribute of its own."""
+
+    def __getattribute__(self, name: str) -> Any:
+        Counted.ran += 1
+        raise LookupError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        Counted.ran += 1
+
+
+def test_what_cannot_be_copied_without_asking_it_stays_what_it_is() -> None:
+    settings, guarded, lock = Settings(a=1), Guarded(), threading.Lock()
+    made = copied([settings, guarded, lock, Van, copied, {"of": lock}], 0, [VALUES], {})
+    assert made[0] is settings
+    assert type(made[1]) is Guarded
+    assert made[2] is lock
+    assert made[3:5] == [Van, copied]
+    assert made[5]["of"] is lock
+    assert Counted.ran == 0
 
 
 def test_copying_runs_nothing_of_the_application_and_ends() -> None:
