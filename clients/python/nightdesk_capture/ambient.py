@@ -226,7 +226,9 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
             except Exception:  # the flag has its value in any case
                 return
 
-    if not any(type(one).__module__ == __name__ for one in module.api.get_hooks()):  # it cannot be taken out again
+    if not any(
+        type(one).__module__ == __name__ for one in module.api.get_hooks()
+    ):  # it cannot be taken out again
         module.api.add_hooks([Noting()])
 
 

@@ -41,6 +41,7 @@ def quiet() -> Iterator[None]:
     """Nobody is listened to before and after."""
     CALLS_OF_THE_PROCESS.end()
     CALLS_OF_THE_PROCESS._names.clear()
+    CALLS_OF_THE_PROCESS._spent = 0.0
     yield
     CALLS_OF_THE_PROCESS.end()
     CALLS_OF_THE_PROCESS._names.clear()
@@ -138,6 +139,22 @@ def test_a_function_that_is_called_often_is_left_alone(
 
 
 @needs_monitoring
+def test_copying_takes_so_much_of_ten_minutes_and_no_more(
+    hooked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked(more=True)
+    crash()
+    monkeypatch.setattr(CALLS_OF_THE_PROCESS, "_spent", calls.SECONDS)
+    crash_without_report()
+    assert not CALLS_OF_THE_PROCESS._left
+    CALLS_OF_THE_PROCESS.watch(60)
+    assert not CALLS_OF_THE_PROCESS._left
+    monkeypatch.setattr(CALLS_OF_THE_PROCESS, "_since", -calls.PERIOD)
+    CALLS_OF_THE_PROCESS.watch(60)
+    assert CALLS_OF_THE_PROCESS._left
+
+
+@needs_monitoring
 @pytest.mark.parametrize("name", ["copied", "alike", "arguments"])
 def test_a_fault_while_calls_are_noted_changes_nothing(
     name: str, hooked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -208,8 +225,10 @@ def test_copying_runs_nothing_of_the_application_and_ends() -> None:
     one = Counted()
     circle: List[Any] = [one, {"of": None}]
     circle[1]["of"] = circle
-    wide = [[number] for number in range(10 * VALUES)]
-    made = copied({"circle": circle, "wide": wide}, 0, [VALUES], {})
+    wide = [[number] for number in range(2 * VALUES)]
+    large = list(range(calls.ITEMS + 1))
+    made = copied({"circle": circle, "wide": wide, "large": large}, 0, [VALUES], {})
+    assert made["large"] is large
     assert made["circle"][0] is one
     assert made["circle"][1]["of"] is made["circle"]
     assert made["wide"][0] is not wide[0]
