@@ -226,7 +226,10 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
             except Exception:  # the flag has its value in any case
                 return
 
-    module.api.add_hooks([Noting()])
+    if not any(
+        type(one).__module__ == __name__ for one in module.api.get_hooks()
+    ):  # it cannot be taken out again
+        module.api.add_hooks([Noting()])
 
 
 def told_plain(notes: Iterable[Note], value: Callable[[Any, str], Any], part: str) -> List[Dict[str, Any]]:

@@ -23,8 +23,13 @@ KEPT = 200  # calls under way of which arguments are kept
 CALLS = 20_000  # of one function that are listened to
 VALUES = 400  # that are copied of one call; of what is beyond, references are kept
 NESTED = 4
+ITEMS = 2_000  # of a container that is copied; of a larger one the reference is kept
+SECONDS = 1.0  # that copying may take in all within …
+PERIOD = 600.0  # … these
 _TOOL, _NAME = 4, "nightdesk-capture"  # one of the numbers that no kind of tool has for its own
 _ITERATORS: Tuple[Any, ...] = (type(iter([])), type(iter(())), type(iter("")))
+_SIZED = frozenset({list, tuple, dict, set, bytearray, collections.deque})
+_CONSTANT = frozenset({str, int, float, bool, type(None), bytes})
 _MONITORING: Any = getattr(sys, "monitoring", None)
 
 
@@ -36,6 +41,7 @@ class Calls:
         self._left: "Dict[CodeType, int]" = {}  # calls that are still listened to, of each that is
         self._kept: "Dict[int, Tuple[CodeType, Dict[str, Any], Dict[str, Any]]]" = {}
         self._until = 0.0
+        self._since, self._spent = -PERIOD, 0.0
         self._is_ours = False
 
     def failed(self, trace: Optional[TracebackType]) -> None:
@@ -56,9 +62,12 @@ class Calls:
 
     def watch(self, seconds: float) -> None:
         """Listen for so long to the functions that failed, and to those that will."""
-        if _MONITORING is None or not self._is_there():
+        now = time.monotonic()
+        if now - self._since >= PERIOD:
+            self._since, self._spent = now, 0.0
+        if self._spent >= SECONDS or _MONITORING is None or not self._is_there():
             return
-        self._until = time.monotonic() + seconds
+        self._until = now + seconds
         for code in list(self._names):
             self._listen(code)
 
@@ -94,7 +103,7 @@ class Calls:
         return self._is_ours
 
     def _listen(self, code: CodeType) -> None:
-        self._left[code] = CALLS
+        self._left.setdefault(code, CALLS)
         _MONITORING.set_local_events(_TOOL, code, _MONITORING.events.PY_START | _MONITORING.events.PY_RETURN)
 
     def _leave(self, code: CodeType) -> None:
@@ -110,7 +119,7 @@ class Calls:
             self._left[code] -= 1
             if self._left[code] < 0:
                 self._leave(code)
-            elif time.monotonic() > self._until:
+            elif (began := time.monotonic()) > self._until or self._spent >= SECONDS:
                 self.end()
             else:
                 frame = sys._getframe(1)
@@ -121,6 +130,7 @@ class Calls:
                 if len(self._kept) >= KEPT:
                     self._kept.pop(next(iter(self._kept)))
                 self._kept[id(frame)] = code, called, copies
+                self._spent += time.monotonic() - began
         except Exception:  # the call goes on
             return
 
@@ -157,14 +167,18 @@ def copied(value: Any, depth: int, room: List[int], known: Dict[int, Any]) -> An
         room[0] -= 1
         return copied(item, depth + 1, room, known)
 
-    if kind is list or kind is collections.deque:
+    if kind in _SIZED and len(value) > ITEMS:
+        made = value
+    elif kind is list or kind is collections.deque:
         known[id(value)] = made = value.copy()
         for at, item in enumerate(value):
-            made[at] = inner(item)
+            if type(item) not in _CONSTANT:
+                made[at] = inner(item)
     elif kind is dict:
         known[id(value)] = made = value.copy()
         for key, item in value.items():
-            made[key] = inner(item)
+            if type(item) not in _CONSTANT:
+                made[key] = inner(item)
     elif kind is set or kind is bytearray:
         made = value.copy()
     elif kind is tuple:
@@ -178,7 +192,10 @@ def _object(value: Any, kind: type, inner: Callable[[Any], Any], known: Dict[int
     state = instance_dict(value)
     if state is None or not is_own(kind) or not _is_plain(kind):
         return value
-    made: Any = object.__new__(kind)
+    try:
+        made: Any = object.__new__(kind)
+    except TypeError:  # it is more than an object underneath
+        return value
     known[id(value)] = made
     kept = instance_dict(made)
     if kept is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
@@ -40,6 +41,7 @@ def quiet() -> Iterator[None]:
     """Nobody is listened to before and after."""
     CALLS_OF_THE_PROCESS.end()
     CALLS_OF_THE_PROCESS._names.clear()
+    CALLS_OF_THE_PROCESS._spent = 0.0
     yield
     CALLS_OF_THE_PROCESS.end()
     CALLS_OF_THE_PROCESS._names.clear()
@@ -137,6 +139,22 @@ def test_a_function_that_is_called_often_is_left_alone(
 
 
 @needs_monitoring
+def test_copying_takes_so_much_of_ten_minutes_and_no_more(
+    hooked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked(more=True)
+    crash()
+    monkeypatch.setattr(CALLS_OF_THE_PROCESS, "_spent", calls.SECONDS)
+    crash_without_report()
+    assert not CALLS_OF_THE_PROCESS._left
+    CALLS_OF_THE_PROCESS.watch(60)
+    assert not CALLS_OF_THE_PROCESS._left
+    monkeypatch.setattr(CALLS_OF_THE_PROCESS, "_since", -calls.PERIOD)
+    CALLS_OF_THE_PROCESS.watch(60)
+    assert CALLS_OF_THE_PROCESS._left
+
+
+@needs_monitoring
 @pytest.mark.parametrize("name", ["copied", "alike", "arguments"])
 def test_a_fault_while_calls_are_noted_changes_nothing(
     name: str, hooked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -171,12 +189,46 @@ class Counted:
         return None
 
 
+class Settings(Dict[str, Any]):
+    """A mapping that says what it likes, under a class with a state of its own."""
+
+    def copy(self) -> Any:
+        Counted.ran += 1
+
+    def items(self) -> Any:
+        Counted.ran += 1
+
+
+class Guarded:
+    """Lets nobody see or set an attribute of its own."""
+
+    def __getattribute__(self, name: str) -> Any:
+        Counted.ran += 1
+        raise LookupError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        Counted.ran += 1
+
+
+def test_what_cannot_be_copied_without_asking_it_stays_what_it_is() -> None:
+    settings, guarded, lock = Settings(a=1), Guarded(), threading.Lock()
+    made = copied([settings, guarded, lock, Van, copied, {"of": lock}], 0, [VALUES], {})
+    assert made[0] is settings
+    assert type(made[1]) is Guarded
+    assert made[2] is lock
+    assert made[3:5] == [Van, copied]
+    assert made[5]["of"] is lock
+    assert Counted.ran == 0
+
+
 def test_copying_runs_nothing_of_the_application_and_ends() -> None:
     one = Counted()
     circle: List[Any] = [one, {"of": None}]
     circle[1]["of"] = circle
-    wide = [[number] for number in range(10 * VALUES)]
-    made = copied({"circle": circle, "wide": wide}, 0, [VALUES], {})
+    wide = [[number] for number in range(2 * VALUES)]
+    large = list(range(calls.ITEMS + 1))
+    made = copied({"circle": circle, "wide": wide, "large": large}, 0, [VALUES], {})
+    assert made["large"] is large
     assert made["circle"][0] is one
     assert made["circle"][1]["of"] is made["circle"]
     assert made["wide"][0] is not wide[0]

@@ -23,6 +23,8 @@ from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
+from nightdesk_capture import ambient, exchanges, rows
+
 CapsuleOf = Callable[..., Dict[str, Any]]
 PATIENCE = 30.0  # seconds that a server may take to answer
 
@@ -132,6 +134,36 @@ def test_reads_of_asynchronous_redis_come_with_their_values(redis_port: int, cap
 
     (one,) = capsule_of(lambda: asyncio.run(ask()))["cache"]
     assert one["name"] == ["GET", "stock:1"]
+
+
+def test_a_fault_at_the_hooks_of_these_changes_nothing(
+    service: str, redis_port: int, monkeypatch: pytest.MonkeyPatch, hooked: Callable[..., Any]
+) -> None:
+    aiohttp, redis = pytest.importorskip("aiohttp"), pytest.importorskip("redis")
+    api = pytest.importorskip("openfeature.api")
+    memory = pytest.importorskip("openfeature.provider.in_memory_provider")
+    transport = hooked()
+
+    def faulty(*args: Any, **words: Any) -> Any:
+        raise ValueError("of ours")
+
+    for module in (ambient, exchanges, rows):
+        monkeypatch.setattr(module, "current", faulty)
+    monkeypatch.setattr(exchanges, "_of_aiohttp", faulty)
+
+    async def ask() -> Any:
+        client = redis.asyncio.Redis(port=redis_port)
+        async with aiohttp.ClientSession() as session, session.get(f"{service}/stock") as response:
+            found = [(await response.json())["sku"], await client.get("nobody")]
+        await client.aclose()
+        return found
+
+    assert asyncio.run(ask()) == ["A-7", None]
+    with redis.Redis(port=redis_port) as client:
+        assert client.get("nobody") is None
+    api.set_provider(memory.InMemoryProvider({"layout": memory.InMemoryFlag("on", {"on": "grid"})}))
+    assert api.get_client().get_string_value("layout", "list") == "grid"
+    assert transport.envelopes == []
 
 
 def test_rows_of_psycopg_come_with_their_columns(capsule_of: CapsuleOf) -> None:
