@@ -20,7 +20,7 @@ from server.house import House
 from tests.journeys import mcp_samples as samples
 from tests.journeys.test_doctor_broken import NIGHTDESK, bubblewrap, serving
 
-PATIENCE = 60.0  # seconds for the first words of a server
+PATIENCE = 180.0  # seconds for the first words of a server, on a machine that is busy
 
 
 def said(data: Path, *words: str, **environ: str) -> str:
