@@ -103,8 +103,12 @@ class Worker:
         self._comparing = threading.Thread(target=self._compare, name="nightdesk-work", daemon=True)
 
     def __enter__(self) -> Self:
-        with in_words(self._house.database.backend):
-            self._leases.renew(self.name, self._takes)
+        try:
+            with in_words(self._house.database.backend):
+                self._leases.renew(self.name, self._takes)
+        except BaseException:
+            self._leases.close()
+            raise
         self._start()
         if self._only is not None:
             self._take_here(self._only)

@@ -176,10 +176,10 @@ def test_a_schema_of_a_newer_version_says_to_upgrade(data: Path) -> None:
 
 @contextmanager
 def serving(data: Path) -> Iterator[None]:
-    """A server of its own process; ready when its first line is out, killed when that takes a minute."""
+    """A server of its own process; ready when its first line is out, killed when that takes three minutes."""
     command = [NIGHTDESK, "serve", "--port", "0", "--data", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        watch = threading.Timer(60, server.kill)
+        watch = threading.Timer(180, server.kill)
         watch.start()
         try:
             assert server.stdout is not None

@@ -11,8 +11,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import make_url
 
 from server.cli import cli
 from server.config import load
@@ -20,7 +22,7 @@ from server.house import House
 from tests.journeys import mcp_samples as samples
 from tests.journeys.test_doctor_broken import NIGHTDESK, bubblewrap, serving
 
-PATIENCE = 60.0  # seconds for the first words of a server
+PATIENCE = 180.0  # seconds for the first words of a server, on a machine that is busy
 
 
 def said(data: Path, *words: str, **environ: str) -> str:
@@ -123,3 +125,20 @@ def test_a_clock_that_was_never_set_is_said_before_anything_is_kept_by_it(
     told = said(tmp_path / "data", *words)
     assert "clock says 2017-07-14 02:40:00 UTC; set up time synchronisation first." in told
     assert not (tmp_path / "data" / "nightdesk.sqlite").exists()
+
+
+def test_a_server_that_only_reads_and_a_schema_that_is_newer_are_said_on_postgresql_too(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with House.open(load(tmp_path, {"NIGHTDESK_DATABASE": postgres_url})):
+        pass
+    name = make_url(postgres_url).database
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        told = said(tmp_path, "worker", "--until-idle", NIGHTDESK_DATABASE=postgres_url)
+        assert told.endswith("cannot be written: its server is a standby, or read-only.\n")
+        server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+        server.execute("SET default_transaction_read_only = off")
+        server.execute("UPDATE alembic_version SET version_num = 'from-2031'")
+    told = said(tmp_path, "worker", "--until-idle", NIGHTDESK_DATABASE=postgres_url)
+    assert "written by a newer Nightdesk (schema from-2031); upgrade Nightdesk" in told
