@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,8 +29,13 @@ from store import following, journal, queries, submissions, tasks
 from store.errors import NotFound, Unavailable
 from store.project import RepositoryConfig
 from store.repair import Attempt, Submission, Validation, ValidationVerdict
+from tests.contracts.nightdesk_contracts.messages_api import serving as model_of
+from tests.contracts.nightdesk_contracts.messages_api import text as words
 from tests.forges.fake import Fake, FakeGitHub, serving
 
+BY_MODEL = {
+    "repo": "till", "path": "till/coupons.py", "old": '    return order["coupon"]', "new": '    return order.get("coupon") or 0',
+}  # fmt: skip
 SUGGESTED = "Three is right.\n```suggestion\na = 3\n```\n"
 
 
@@ -266,7 +272,8 @@ def test_a_branch_is_ours_only_if_each_of_its_commits_says_so_at_its_end() -> No
 def test_a_real_fix_is_changed_as_a_review_suggests_judged_and_pushed_by_the_durable_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole of it: a real repair, a draft on the fake forge, a suggestion that holds and one that does not."""
+    """The whole of it: a real repair, a draft on the fake forge, a suggestion that holds, one that does not, and a wish
+    in words, which goes to a model."""
     if not best().self_test().ok:
         pytest.skip(best().self_test().said)
     data = make_world(tmp_path)
@@ -290,11 +297,30 @@ def test_a_real_fix_is_changed_as_a_review_suggests_judged_and_pushed_by_the_dur
                     forge.on_code[-1]["path"] = "till/coupons.py"
                 partial(lifecycle.look_round, listen=listen)(house, datetime.now(UTC))
                 assert worker.wait_until_idle(240)
-            first, second = submissions.of_incident(house.database, "INC-1")
+        with model_of(
+            [words(json.dumps({"edits": [BY_MODEL], "rationale": "None counts as none, too."}))]
+        ) as api:
+            monkeypatch.setenv("ANTHROPIC_API_KEY", "scripted")
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+            with House.open(load(data)) as house, Worker(house) as worker:
+                forge.comment_on(43, "ann", "nightdesk: what of an order whose coupon is None?", line)
+                forge.on_code[-1]["path"] = "till/coupons.py"
+                partial(lifecycle.look_round, listen=listen)(house, datetime.now(UTC) + timedelta(hours=1))
+                assert worker.wait_until_idle(240)
+                first, second, third = submissions.of_incident(house.database, "INC-1")
+                asked = queries.latest_attempt(house.database, "INC-1")
+            api.finish()
     assert forge.unknown == []
+    assert third.validation is not None, third.said
+    assert third.patch is not None
+    assert "or 0" in third.patch.diffs["till"]
+    assert third.pushed == (third.validation.verdict is ValidationVerdict.PROVEN)
+    assert b"whose coupon is None?" in api.raw[0]
+    assert asked is not None
+    assert [step.name for step in asked.steps if "model" in step.details] == ["review"]
     assert first.validation is not None, first.said
     assert second.validation is not None, second.said
-    assert len(forge.answers()) == 2
+    assert len(forge.answers()) == 3
     assert (second.pushed, second.validation.verdict) != (True, ValidationVerdict.PROVEN)
     assert first.pushed == (first.validation.verdict is ValidationVerdict.PROVEN)
     assert first.pushed, first.validation
