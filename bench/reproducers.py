@@ -14,12 +14,13 @@ import json
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from fixloop.bench import Bench
+from fixloop.bench import Bench, Budget
 from fixloop.findings import Findings
 from fixloop.loop import Repair
 from fixloop.reproduce.ladder import describe
@@ -70,7 +71,7 @@ def tried(folder: Path, histories: Path, out: Path, cache: Path, seconds: float)
         written = known.reproducer
         (out / f"{folder.name}.py").write_text(written.source, "utf-8")
         fixed = _fixed(folder, case, bench, Path(name) / "answers")
-        return row | _described(written, bench, fixed)
+        return row | _described(written, replace(bench, budget=Budget()), fixed)  # its own time
 
 
 def _fixed(folder: Path, case: PublicCase, bench: Bench, place: Path) -> World | None:
