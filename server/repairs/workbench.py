@@ -23,6 +23,7 @@ from server.knowing.repository_part import RepositoryPart
 from server.repairs.forge_lookups import asked_of
 from server.repairs.knowledge import knowledge_of
 from store import queries
+from store.database import Database
 from store.errors import NotFound
 from store.event import Event, Value
 from store.incident import Incident
@@ -131,7 +132,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         layout=_layout(mirrors, commits, parts),
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
-        exposed=_exposed(house, incident.project, incident.environments, mirrors),
+        exposed=exposures(house.database, incident.project, incident.environments, mirrors),
         asked=asked_of(house, names),
         protected=tuple(glob for part in parts.values() for glob in part.protected_paths),
         address=house.config.address,
@@ -230,13 +231,13 @@ def _distribution(line: str) -> str:
     return re.sub(r"[-_.]+", "-", name.group() if name else line).lower()
 
 
-def _exposed(
-    house: House, project: str, environments: Collection[str], mirrors: Mapping[str, Repository]
+def exposures(
+    db: Database, project: str, environments: Collection[str], mirrors: Mapping[str, Repository]
 ) -> dict[tuple[str, str], Exposure]:
     """Since when each commit runs where the incident happened: in the first release with it that was deployed there.
     Where none of the incident's environments is among the deployed, the first anywhere. One that ran elsewhere
     earlier was tried there."""
-    releases = [r for r in queries.releases(house.database, project) if r.deployed_at]
+    releases = [r for r in queries.releases(db, project) if r.deployed_at]
     named = {release.environment for release in releases}
     here = set(environments) & named or named
     exposed: dict[tuple[str, str], Exposure] = {}
