@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from server.repairs.progress import Note, follow
@@ -31,18 +33,26 @@ def repair_here(house: House, ref: str, note: Note, until: str | None = None) ->
         prepare(house, incident.id)
     begun, fresh = tasks.request_repair(house.database, incident.id, until)
     task = tasks.of_incident(house.database, incident.id, TaskKind.REPAIR)
-    try:
-        if task is not None:  # else another worker was so fast that it is done
-            with Worker(house, only=task):
-                follow(house, begun.id, note)
-    except KeyboardInterrupt:
-        if fresh:
-            tasks.cancel_repair(house.database, begun.id, "operator", "it was stopped before its end")
-        raise
+    if task is not None:  # else another worker was so fast that it is done
+        ours = begun.id if fresh else None
+        # inside too: while the worker ends, a repair that nobody gave up could come to its end
+        with _given_up(house, ours), Worker(house, only=task), _given_up(house, ours):
+            follow(house, begun.id, note)
     attempt = queries.attempt(house.database, begun.id)
     if attempt is None:
         raise NotFound(f"There is no attempt {begun.id} any more.")
     return attempt
+
+
+@contextmanager
+def _given_up(house: House, attempt_id: str | None) -> Iterator[None]:
+    """An interrupt gives this repair up."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if attempt_id is not None:
+            tasks.cancel_repair(house.database, attempt_id, "operator", "it was stopped before its end")
+        raise
 
 
 def judge_here(house: House, ref: str, diff: str, repo: str | None, by: str, note: Note) -> Submission:

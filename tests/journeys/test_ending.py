@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 NIGHTDESK = str(Path(sys.executable).with_name("nightdesk"))
 PATIENCE = 120  # seconds
 GRACE = 10  # seconds for which `serve` would wait
 
 
+@pytest.mark.heavy
 def test_the_stream_of_a_page_ends_at_once_when_the_server_is_told_to_end(tmp_path: Path) -> None:
     command = [NIGHTDESK, "serve", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:

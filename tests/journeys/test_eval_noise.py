@@ -162,6 +162,7 @@ def taught(tmp_path):
     return tmp_path
 
 
+@pytest.mark.heavy
 def test_a_teams_words_are_calibrated_on_only_when_it_says_so(taught):
     shown = json.loads(run("calibrate", "--data", taught, "--json").output)
     assert (shown["labels"], shown["mattering"], shown["applied"]) == (50, 25, False)

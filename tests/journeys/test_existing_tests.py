@@ -77,6 +77,7 @@ FLAKY = {
 }
 
 
+@pytest.mark.heavy
 def test_a_scan_names_the_hash_seed_behind_a_failure(place: tuple[Path, Path]) -> None:
     data, file = place
     file.write_text(FLAKY["order"])
@@ -107,6 +108,7 @@ def test_a_scan_tells_always_never_and_sometimes_apart(place: tuple[Path, Path])
     }
 
 
+@pytest.mark.heavy
 def test_a_scan_says_what_the_failures_were_and_refuses_a_test_that_is_not_there(
     place: tuple[Path, Path],
 ) -> None:

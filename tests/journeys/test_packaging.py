@@ -214,6 +214,7 @@ def test_help_comes_within_three_tenths_of_a_second(installed: Path, tmp_path: P
     assert took <= 0.3
 
 
+@pytest.mark.heavy
 def test_the_first_tool_list_comes_half_a_second_after_a_bare_import_at_most(
     installed: Path, tmp_path: Path
 ) -> None:

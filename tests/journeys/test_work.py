@@ -67,6 +67,7 @@ def ended(house: House) -> list[Ended | None]:
     return [attempt.ended for attempt in queries.attempts(house.database, "INC-1")]
 
 
+@pytest.mark.heavy
 def test_a_repair_that_is_killed_in_a_step_goes_on_at_that_step_in_another_worker(
     tmp_path: Path, data: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_pausing_kills_the_sandbox_and_resuming_goes_on_at_the_step(data: Path, 
     wait(lambda: not Leases(data / FILE).alive())
 
 
+@pytest.mark.heavy
 def test_a_repair_at_a_terminal_is_given_up_by_an_interrupt_and_its_sandbox_ends(
     data: Path, house: House
 ) -> None:
@@ -234,6 +236,7 @@ def test_a_triage_that_fails_does_not_hold_up_the_others(
     assert verdicts == {"INC-1": True, "INC-2": True, "INC-3": False, "INC-4": True}
 
 
+@pytest.mark.heavy
 def test_a_worker_told_to_end_does_so_within_seconds(data: Path) -> None:
     argv = [sys.executable, "-m", "nightdesk", "worker", "--data", str(data)]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ) as worker:

@@ -78,6 +78,7 @@ def other(repo: str, name: str, call: str) -> Reproducer:
     )  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_a_fix_in_a_library_goes_forward_and_gets_a_test_of_the_librarys_own(tmp_path: Path) -> None:
     library = {"library/__init__.py": "", "library/discounts.py": DISCOUNTS}
     before = KEPT.replace("= tuple(value)", "= value")
@@ -103,6 +104,7 @@ def test_a_fix_in_a_library_goes_forward_and_gets_a_test_of_the_librarys_own(tmp
     assert 'assert result == ["loyal-acme"]' in own.source
 
 
+@pytest.mark.heavy
 def test_a_fix_names_the_incidents_that_it_closes_and_the_defect_that_it_leaves(tmp_path: Path) -> None:
     before = BASKET.replace('return line["qty"]\n', 'return line.get("qty", 1)\n')
     files = {"app/__init__.py": "", "app/basket.py": before}

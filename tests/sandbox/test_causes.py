@@ -59,6 +59,7 @@ def test_an_old_change_in_a_file_outside_the_trace_is_proven_and_newer_decoys_ar
     assert "ADA / Oslo" in done.attempt.reproducer.source
 
 
+@pytest.mark.heavy
 def test_the_fix_keeps_the_new_reading_and_falls_back_to_the_one_it_replaced(tmp_path: Path) -> None:
     history = History("app", [
         ("Start", "2024-01-01", BASE),
@@ -125,6 +126,7 @@ def test_behind_a_move_the_change_is_proven_that_did_it_and_not_the_move(tmp_pat
     assert done.verdict("app", 2) in ("refuted", "untested")
 
 
+@pytest.mark.heavy
 def test_a_module_beside_the_importing_one_is_found_as_python_2_found_it(tmp_path: Path) -> None:
     beside = ORDERS.replace("from app.names import full_name", "from names import full_name")
     history = History("app", [
@@ -211,6 +213,7 @@ def full_name(record):
 '''
 
 
+@pytest.mark.heavy
 def test_a_change_that_was_built_upon_is_proven_with_its_function_put_back_and_is_not_reverted(
     tmp_path: Path,
 ) -> None:
@@ -281,6 +284,7 @@ def rows(raw):
 '''
 
 
+@pytest.mark.heavy
 def test_a_parent_that_meets_the_same_error_and_answers_is_one_that_works(tmp_path: Path) -> None:
     before = READ.replace(
         'return raw.decode("utf-8")',

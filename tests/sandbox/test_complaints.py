@@ -23,6 +23,7 @@ LINTER = (  # a tool as teams have their own: every line with a TODO, the file a
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.sandbox
 @pytest.mark.slow
 def test_only_a_new_complaint_refuses_a_patch_and_a_tool_that_is_absent_is_said(

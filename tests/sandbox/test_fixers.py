@@ -97,6 +97,7 @@ def test_a_missing_key_without_a_stated_default_gets_no_template(tmp_path: Path)
     assert "rules" not in patches(done)
 
 
+@pytest.mark.heavy
 def test_the_largest_of_nothing_is_what_siblings_say_it_is(tmp_path: Path) -> None:
     before = STATS.replace("return max(waits)", "return max(waits) if waits else 0")
     done = repaired(tmp_path, STATS, before, "app/stats.py",
@@ -106,6 +107,7 @@ def test_the_largest_of_nothing_is_what_siblings_say_it_is(tmp_path: Path) -> No
     assert "+    return max(waits, default=0)" in patches(done)["rules"]
 
 
+@pytest.mark.heavy
 def test_where_siblings_do_not_agree_nothing_is_invented(tmp_path: Path) -> None:
     text = STATS.replace("max(widths, default=0)", "max(widths, default=0) or max(widths, default=7)")
     done = repaired(tmp_path, text, text.replace("return max(waits)", "return 0"), "app/stats.py",

@@ -143,6 +143,7 @@ def test_a_good_session_ends_in_a_patch_that_the_judge_has_proven(tmp_path: Path
     assert json.loads(nightdesk(data, None, "show", "INC-1", "--json"))["hypotheses"][0]["evidence"]
 
 
+@pytest.mark.heavy
 def test_a_compromised_model_leaves_nothing_but_its_name_in_the_record(tmp_path: Path) -> None:
     data = world(tmp_path)
     at = release(data)

@@ -62,7 +62,7 @@ def test_what_the_same_function_does_with_the_value_elsewhere_is_asserted_and_pr
     attempt = of_table(tmp_path, TABLE).attempt
     assert attempt.reproducer is not None
     assert attempt.reproducer.oracle is Oracle.SIBLING_CONTRACT, attempt.said
-    assert "None'\n" in attempt.reproducer.source
+    assert 'None"\n' in attempt.reproducer.source
     assert attempt.ended is Ended.PROVEN, attempt.said
     assert attempt.patch is not None
     assert "as_text(head).center(widths[i])" in attempt.patch.diffs["app"]

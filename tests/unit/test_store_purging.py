@@ -70,4 +70,4 @@ def test_figures_count_what_was_purged_and_how_repairs_ended_without_reading_the
 
     assert found.events == 3
     assert found.repairs == {"proven": 1, "running": 1}
-    assert found.waiting == {TaskKind.TRIAGE: 2, TaskKind.REPAIR: 0, TaskKind.DRAFT: 0}
+    assert found.waiting == {TaskKind.TRIAGE: 2, TaskKind.REPAIR: 0, TaskKind.DRAFT: 0, TaskKind.JUDGE: 0}

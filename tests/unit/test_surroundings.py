@@ -9,7 +9,7 @@ from fixloop.reproduce.catalogue import Catalogue
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.write import call_source
-from fixloop.reproduce.yesterday import speaks_of
+from fixloop.reproduce.yesterday import how_old
 from store.event import Event, ExceptionValue, Frame
 
 CATALOGUE = Catalogue(dict)
@@ -117,15 +117,20 @@ def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
 
 
 def test_what_newer_pythons_removed_is_told_from_what_was_never_there() -> None:
-    assert speaks_of("ImportError", "cannot import name 'Mapping' from 'collections' (/usr/lib/x.py)")
-    assert speaks_of("AttributeError", "module 'inspect' has no attribute 'getargspec'")
-    assert speaks_of("ModuleNotFoundError", "No module named 'imp'")
-    assert not speaks_of("ImportError", "cannot import name 'Order' from 'shop.models'")
-    assert not speaks_of("ModuleNotFoundError", "No module named 'shop'")
-    assert not speaks_of("KeyError", "'collections'")
+    assert how_old("ImportError", "cannot import name 'Mapping' from 'collections' (/usr/lib/x.py)") == 1
+    assert how_old("AttributeError", "module 'inspect' has no attribute 'getargspec'") == 1
+    assert how_old("ModuleNotFoundError", "No module named 'imp'") == 1
+    assert how_old("NameError", "name 'unicode' is not defined") == 2
+    assert how_old("ModuleNotFoundError", "No module named 'shop'") == 2, (
+        "Python 2 looked beside the importing module"
+    )
+    assert how_old("ModuleNotFoundError", "No module named 'shop.models'") == 0
+    assert how_old("ImportError", "cannot import name 'Order' from 'shop.models'") == 0
+    assert how_old("NameError", "name 'order' is not defined") == 0
+    assert how_old("KeyError", "'collections'") == 0
 
 
 def test_with_yesterdays_names_an_old_import_works() -> None:
-    source = call_source(recipe().model_copy(update={"yesterday": True}))
-    assert source.index("restore()\n") < source.index("from shop.report import report")
+    source = call_source(recipe().model_copy(update={"yesterday": 1}))
+    assert source.index("restore(1)\n") < source.index("from shop.report import report")
     compile(source, "call", "exec")
