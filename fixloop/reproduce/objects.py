@@ -358,7 +358,7 @@ class Filler:
         if fixed != chosen:
             yield from self._calls(own, wanted, fixed)
         yield from self._spread(own, wanted, fixed, taken)
-        yield from self._with_pool(own, wanted, fixed, taken)
+        yield from self._with_pool(own, wanted, fixed, taken, depth)
 
     def _spread(
         self,
@@ -438,6 +438,7 @@ class Filler:
         wanted: Wanted,
         fixed: Sequence[tuple[Parameter, list[Way]]],
         taken: Sequence[Parameter],
+        depth: int,
     ) -> Iterator[Way]:
         """One optional parameter more, filled with a value that a caller held, or stood in for."""
         base = next(self._calls(own, wanted, fixed), None)
@@ -449,7 +450,8 @@ class Filler:
             for value, cost, said in self._pooled(parameter, used, keys):
                 note = f"{parameter.name} of {own.name}: {said}"
                 yield self._also(base, parameter.name, Way(value, cost, (note,)))  # type: ignore[arg-type]
-            for way in self._collaborators(parameter, own, init, used):
+            # a collaborator has none of its own: two classes may each take the other
+            for way in self._collaborators(parameter, own, init, used) if depth < DEPTH else ():
                 yield self._also(base, parameter.name, way)  # type: ignore[arg-type]
             stand_in = {"$call": STAND_IN, "args": [], "kwargs": {}}
             cost = 9 if parameter.default == "None" else 16

@@ -21,7 +21,7 @@ from tests.sandbox.histories import History, write
 from tests.sandbox.test_causes import BASE, NAMES_BAD, ORDER, ORDERS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sandbox, pytest.mark.slow]
-PATIENCE = 240  # seconds
+PATIENCE = 600  # seconds; a dozen patches are judged in one session
 SCRIPT = str(Path(sys.executable).with_name("nightdesk"))
 EVENT = {
     "event_id": "ab" * 16, "platform": "python", "level": "error", "timestamp": "2024-06-10T10:00:00Z",

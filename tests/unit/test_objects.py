@@ -65,6 +65,16 @@ class Downloader:
         return self.params.get("format") + self.params["ending"]
 
 
+class Node:
+    def __init__(self, parent: "Node" = None, owner: "Owner" = None):
+        self.parent, self.owner = parent, owner
+
+
+class Owner:
+    def __init__(self, first: Node = None):
+        self.first = first
+
+
 shared = Graph()
 '''
 
@@ -133,6 +143,14 @@ def test_a_text_can_only_call_what_a_class_of_the_module_shows_as_its_repr() -> 
     assert known.makes("Graph", "net.graph") is None
     values = [way.value for way in filler({}).ways("rmtree('/')", Wanted("x"))]
     assert values == [{"$call": STAND_IN, "args": [], "kwargs": {}}]
+
+
+def test_classes_that_each_take_the_other_are_made_with_one_of_them_inside() -> None:
+    ways = filler({}).ways("<net.graph.Node object at 0x7f>", Wanted("node"))
+    built = {tuple(one["call"] for one in way.objects) for way in ways}
+    assert ("net.graph.Node",) in built
+    assert ("net.graph.Node", "net.graph.Node") in built
+    assert max(map(len, built)) <= 3
 
 
 def test_a_stand_in_comes_last_and_says_so() -> None:
