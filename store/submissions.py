@@ -13,15 +13,19 @@ from datetime import UTC, datetime
 from sqlmodel import Session, col, func, select
 
 from store.database import Database
+from store.errors import OverLimit
 from store.queries import incident_name, incident_row
 from store.repair import Submission
 from store.tables import SubmissionRow, TaskKind, TaskRow
 from store.tasks import Task
 
+WAITING = 20  # patches of an incident that may wait to be judged, each for minutes
+
 
 def hand_in(db: Database, wanted: Submission) -> tuple[Submission, bool]:
     """Keep a submission (its `id` is given here) and have it done. The one there is, and whether it is new: one that
-    has a verdict is found again, one that could not be judged is judged anew. Raises NotFound."""
+    has a verdict is found again, one that could not be judged is judged anew. Raises NotFound, and OverLimit where
+    WAITING others have no verdict yet."""
     with db.write() as session:
         incident = incident_row(session, wanted.incident_id)
         number = incident.id or 0
@@ -34,6 +38,11 @@ def hand_in(db: Database, wanted: Submission) -> tuple[Submission, bool]:
                 row.body, row.ended = _body(known), False
                 _have_done(session, number)
             return known, False
+        open_ones = (SubmissionRow.incident_id == number, col(SubmissionRow.ended).is_(False))
+        if session.exec(select(func.count()).where(*open_ones)).one() >= WAITING:
+            raise OverLimit(
+                f"{WAITING} patches for {incident_name(incident)} wait to be judged: wait for their verdicts."
+            )
         mine = select(func.max(SubmissionRow.number)).where(SubmissionRow.incident_id == number)
         place = (session.exec(mine).one() or 0) + 1
         name = incident_name(incident)

@@ -22,6 +22,15 @@ class Spent(Value):
     requests: int = 0
     seconds: float = 0.0
 
+    def plus(self, other: Spent) -> Spent:
+        """Both together."""
+        return Spent(
+            tokens=self.tokens + other.tokens,
+            money=round(self.money + other.money, 6),
+            requests=self.requests + other.requests,
+            seconds=round(self.seconds + other.seconds, 3),
+        )
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ from store.repair import Oracle, Patch, Run, Validation, ValidationVerdict
 __all__ = ["Judge", "Trial"]
 
 TELLING = 4  # characters from which on a text of the input says which input it was
-SPARE = "the piece at "
+_SPARE = re.compile(r"the piece at (.+):(\d+) is not needed: ")
 REPORTED = 30  # neighbours of the input that the differential report lists
 
 
@@ -191,7 +192,7 @@ class Judge:
         self._note(case, "each piece left out", f"{needed} of {counted} needed")
         if spare is None:
             return None
-        return Refusal("necessity", f"{SPARE}{spare} is not needed: the reproducer passes without it")
+        return Refusal("necessity", f"the piece at {spare} is not needed: the reproducer passes without it")
 
     # --- the family of the input ----------------------------------------------------------------------------
 
@@ -363,10 +364,8 @@ class Judge:
 
 def spare_piece(validation: Validation) -> tuple[str, int] | None:
     """Path and line of the piece that was refused because nothing depends on it."""
-    if validation.rule != "necessity" or not validation.said.startswith(SPARE):
-        return None
-    path, _, line = validation.said.removeprefix(SPARE).partition(" ")[0].rpartition(":")
-    return path, int(line)
+    told = _SPARE.match(validation.said) if validation.rule == "necessity" else None
+    return (told[1], int(told[2])) if told is not None else None
 
 
 def _texts(value: Any) -> set[str]:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from fixloop.agent.purse import Spent
 from fixloop.blocks import by_file, parse, unified
 from fixloop.conclude import proof_of
 from fixloop.fixers.model import ModelFixer
@@ -19,7 +18,7 @@ from fixloop.forges.commits import signed
 from fixloop.publish import answer_of, revision_message
 from server.drafts.approvals import commits_of, policy_of, revisions_of, row_of
 from server.house import House
-from server.repairs.models import desk_for, record, roles
+from server.repairs.models import desk_for, record, roles, spent_on
 from server.repairs.reviewing import Reviewed, forge_of, source_of
 from server.repairs.submitting import ended, judged, prepared_for
 from server.repairs.suggestions import applied, suggested
@@ -113,7 +112,7 @@ def _revised(current: Patch, repo: str, diff: str, fixer: str) -> Patch:
 def _by_model(house: House, submission: Submission, attempt: Attempt) -> Patch:
     """Another whole fix by a model, which is shown the fix and the comment, both as text to judge. Raises NotFound."""
     project = queries.incident(house.database, attempt.incident_id).project
-    desk = desk_for(house, project, Spent())
+    desk = desk_for(house, project, spent_on(attempt))
     if desk is None:
         raise NotFound("there is no block of lines to take (```suggestion), and no model to ask")
     prepared, asked = prepared_for(house, submission), submission.asked

@@ -50,7 +50,7 @@ class Ledger:
         self, desk: Desk, spent: Spent | None = None, under_way: tuple[str, Exchange] | None = None
     ) -> dict[str, Any]:
         """What the record of the step keeps: this run's, and what those before it that were killed had used."""
-        used = _sum(self.before, spent or desk.purse.now)
+        used = self.before.plus(spent or desk.purse.now)
         return record(self._house, desk, used, under_way, self._transcript)
 
     def _left_behind(self) -> dict[str, Any]:
@@ -69,15 +69,6 @@ class Ledger:
             return b""
 
 
-def _sum(one: Spent, other: Spent) -> Spent:
-    return Spent(
-        tokens=one.tokens + other.tokens,
-        money=round(one.money + other.money, 6),
-        requests=one.requests + other.requests,
-        seconds=round(one.seconds + other.seconds, 3),
-    )
-
-
 def spent_with(known: Spent, ledger: Ledger) -> Spent:
     """What an incident has used before this run of a step."""
-    return _sum(known, ledger.before)
+    return known.plus(ledger.before)

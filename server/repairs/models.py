@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import reduce
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,7 @@ from fixloop.agent.roles import Role, cast
 from fixloop.models import Exchange, Model
 from server import plugins
 from server.house import House
+from store.repair import Attempt
 from store.spending import model_steps
 
 log = logging.getLogger("nightdesk.models")
@@ -59,6 +61,13 @@ def is_asked(house: House, environ: Mapping[str, str] = os.environ) -> bool:
 def roles() -> tuple[Role, ...]:
     """The roles in force: ours, and those of plug-ins."""
     return cast(plugins.parts("roles"))
+
+
+def spent_on(attempt: Attempt) -> Spent:
+    """What the steps of a repair used so far, by their records."""
+    told = (step.details.get("model") for step in attempt.steps)
+    every = (Spent.model_validate(one["spent"]) for one in told if isinstance(one, dict) and "spent" in one)
+    return reduce(Spent.plus, every, Spent())
 
 
 def spent_today(house: House) -> Spent:

@@ -20,7 +20,7 @@ from server.house import House
 from server.repairs.drilling import drills
 from server.repairs.knowledge import knowledge_of
 from server.repairs.ledger import UNDER_WAY, Ledger, spent_with
-from server.repairs.models import desk_for, record, roles, spent_today
+from server.repairs.models import desk_for, record, roles, spent_on, spent_today
 from store import journal, queries
 from store.event import Event
 from store.incident import Step
@@ -94,6 +94,7 @@ def test_what_a_killed_step_had_paid_counts_and_its_transcript_goes_on(house: Ho
     told = step.details["model"]
     assert (step.details[UNDER_WAY], told["spent"]["requests"]) == (True, 3)
     assert spent_today(house).tokens == told["spent"]["tokens"]
+    assert spent_on(kept) == Spent.model_validate(told["spent"]), "a review of the draft goes on from there"
     rows = [json.loads(line) for line in house.artifacts.get(told["transcript"]).splitlines()]
     assert [(row["status"], "second" in row["sent"]) for row in rows] == [
         (200, False), (None, True), (200, False)

@@ -22,7 +22,7 @@ from server.house import House
 from server.mcp import writing
 from server.repairs.submitting import hand_in
 from store import queries, submissions, tasks
-from store.errors import BadPayload, NotFound
+from store.errors import BadPayload, NotFound, OverLimit
 from store.repair import Ended, ValidationVerdict
 from store.tasks import TaskKind
 from tests.journeys import mcp_samples as samples
@@ -139,6 +139,24 @@ def test_what_was_handed_in_has_one_task_and_whoever_takes_it_over_alone_may_wri
         submissions.finish(house.database, next_one, said="it broke")
         assert tasks.waiting(house.database) == []
         assert [each.said for each in submissions.of_incident(house.database, "INC-1")] == ["no", "it broke"]
+
+
+def test_no_more_patches_of_an_incident_wait_than_can_be_judged(tmp_path: Path) -> None:
+    with House.open(load(tmp_path / "data", {})) as house:
+        house.receive([samples.event(1)])
+        samples.attempt_with(house, "INC-1", "x", proven=False)
+        told = samples.submission("INC-1").model_copy(update={"ended_at": None})
+        every = [told.model_copy(update={"diff": f"patch {n}"}) for n in range(submissions.WAITING + 1)]
+        for one in every[:-1]:
+            submissions.hand_in(house.database, one)
+        with pytest.raises(OverLimit, match="20 patches for INC-1 wait"):
+            submissions.hand_in(house.database, every[-1])
+        known, fresh = submissions.hand_in(house.database, every[0])
+        assert (known.id, fresh) == ("INC-1-p1", False)
+        first = submissions.take(house.database, "INC-1", "run")
+        assert first is not None
+        assert submissions.keep(house.database, first.model_copy(update={"ended_at": samples.NOON}), "run")
+        assert submissions.hand_in(house.database, every[-1])[1]
 
 
 def test_one_that_could_not_be_judged_is_judged_anew_when_it_is_handed_in_again(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fixloop.bench import Bench
 from fixloop.blocks import unified
 from fixloop.fixers import FixCase
 from fixloop.fixers.revert import RevertFixer
+from fixloop.judging.judge import spare_piece
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.running.environments import Environment
 from fixloop.running.worlds import Layout, RepoLayout, Trees
@@ -60,6 +61,12 @@ def test_the_piece_that_is_not_needed_is_left_out_and_nothing_else(
     assert gone not in smaller.diffs["app"]
     assert all(line in smaller.diffs["app"] for line in left)
     assert smaller.files == tuple(sorted({path for path in OLD if path in smaller.diffs["app"]}))
+
+
+def test_the_piece_of_a_path_with_spaces_is_read_from_the_refusal() -> None:
+    said = "the piece at my app/a b.py:5 is not needed: the reproducer passes without it"
+    assert spare_piece(refused(said)) == ("my app/a b.py", 5)
+    assert spare_piece(refused(said, "suite")) is None
 
 
 def test_what_was_refused_for_something_else_is_not_proposed_again(tmp_path: Path) -> None:
