@@ -1,10 +1,12 @@
-"""What several tests of the client need: a transport that keeps, and capsules of errors after some work."""
+"""What several tests of the client need: a transport that keeps, capsules of errors after some work, another service."""
 
 from __future__ import annotations
 
 import gzip
+import http.server
 import json
-from typing import Any, Callable, Dict, Iterator, List
+import threading
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 import sentry_sdk
@@ -68,3 +70,61 @@ def capsule_of(hooked: Callable[..., Kept]) -> Callable[..., Dict[str, Any]]:
         return found
 
     return made
+
+
+@pytest.fixture
+def kept() -> Callable[..., Kept]:
+    """A transport of its own, for a second address."""
+    return Kept
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Kept]]:
+    """Set the SDK up as an application does; afterwards it is off again."""
+
+    def begin(chosen: Optional[NightdeskCapture] = None, **options: Any) -> Kept:
+        transport = Kept()
+        integrations = [chosen or NightdeskCapture(seconds=5)]
+        sentry_sdk.init(dsn="http://key@localhost/1", transport=transport, integrations=integrations,
+                        default_integrations=False,
+            auto_enabling_integrations=False, **options)  # fmt: skip
+        return transport
+
+    yield begin
+    sentry_sdk.get_client().close()
+    sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    """Another service on a port of its own."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("Location", "/stock")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            body = (
+                b"x" * 600_000
+                if self.path == "/large"
+                else b'{"sku": "A-7", "left": null, "password": "hunter2x"}'
+            )
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: Any) -> None:
+            return None
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)

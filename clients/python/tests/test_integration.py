@@ -8,46 +8,16 @@ import gzip
 import json
 import os
 import threading
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, List
 
 import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
-from sentry_sdk.transport import Transport
 
 from nightdesk_capture import BadRules, NightdeskCapture, capsule, encode, entry, integration, pace, peek
 from nightdesk_capture.capsule import CONTENT_TYPE
 
-
-class Kept(Transport):
-    """Keeps what it is given."""
-
-    def __init__(self, options: Any = None) -> None:
-        super().__init__(options)
-        self.envelopes: List[Envelope] = []
-
-    def capture_envelope(self, envelope: Envelope) -> None:
-        self.envelopes.append(envelope)
-
-
-Start = Callable[..., Kept]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Set the SDK up as an application does; afterwards it is off again."""
-
-    def begin(chosen: Optional[NightdeskCapture] = None, **options: Any) -> Kept:
-        transport = Kept()
-        integrations = [chosen or NightdeskCapture(seconds=5)]
-        sentry_sdk.init(dsn="http://key@localhost/1", transport=transport, integrations=integrations,
-                        default_integrations=False,
-            auto_enabling_integrations=False, **options)  # fmt: skip
-        return transport
-
-    yield begin
-    sentry_sdk.get_client().close()
-    sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
+Start = Callable[..., Any]
 
 
 def crash(payload: Any = None) -> None:
@@ -260,9 +230,9 @@ def test_a_fork_has_a_key_of_its_own_and_no_lock_that_nobody_frees() -> None:
 
 
 def test_with_a_second_address_errors_go_to_both_and_capsules_to_one(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, kept: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    second = Kept()
+    second = kept()
     monkeypatch.setattr("nightdesk_capture.forward.make_transport", lambda options: second)
     first = start(NightdeskCapture("http://other@localhost/2", seconds=5))
     crash(1)
@@ -277,16 +247,15 @@ def test_with_a_second_address_errors_go_to_both_and_capsules_to_one(
 
 
 def test_a_second_address_that_fails_takes_nothing_from_the_first(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, kept: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(Kept):
-        def capture_envelope(self, envelope: Envelope) -> None:
-            raise OSError
+    def broken(*args: Any, **words: Any) -> None:
+        raise OSError
 
-        def flush(self, *args: Any, **words: Any) -> None:
-            raise OSError
-
-    monkeypatch.setattr("nightdesk_capture.forward.make_transport", lambda options: Broken())
+    second = kept()
+    monkeypatch.setattr(second, "capture_envelope", broken)
+    monkeypatch.setattr(second, "flush", broken)
+    monkeypatch.setattr("nightdesk_capture.forward.make_transport", lambda options: second)
     first = start(NightdeskCapture("http://other@localhost/2", seconds=5))
     crash()
     sentry_sdk.flush()

@@ -1,7 +1,7 @@
 """The hooks of libraries that are no part of the project, on the real ones; each is skipped where it is not installed.
 
     uv run --with aiohttp --with redis --with openfeature-sdk --with aiosqlite --with gevent --with celery --with rq \
-        --with grpcio --with fakeredis pytest -n 0 clients/python/tests/test_real_libraries.py
+        pytest -n 0 clients/python/tests/test_real_libraries.py
 
 Redis is the server on the path, PostgreSQL that of the tests' own wheel.
 """
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.server
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from typing import Any, Callable, Dict, Iterator
 
@@ -27,31 +25,6 @@ from nightdesk_capture import ambient, exchanges, rows
 
 CapsuleOf = Callable[..., Dict[str, Any]]
 PATIENCE = 30.0  # seconds that a server may take to answer
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    """Another service on a port of its own."""
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b'{"sku": "A-7", "password": "hunter2x"}'
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *words: Any) -> None:
-            return None
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import http.server
 import json
 import linecache
 import os
@@ -15,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 import sentry_sdk
@@ -40,41 +39,6 @@ sqlalchemy = pytest.importorskip("sqlalchemy")
 
 
 CapsuleOf = Callable[..., Dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    """Another service on a port of its own."""
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/moved":
-                self.send_response(302)
-                self.send_header("Location", "/stock")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            body = (
-                b"x" * 600_000
-                if self.path == "/large"
-                else b'{"sku": "A-7", "left": null, "password": "hunter2x"}'
-            )
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *words: Any) -> None:
-            return None
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
 
 
 def ask_with_httpx(address: str) -> None:
