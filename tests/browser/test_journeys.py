@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from server.web.passwords import encoded
 from store import journal, logins, queries
@@ -37,6 +37,19 @@ def test_the_first_event_appears_live_on_the_page_that_waits_for_it(desk: Desk) 
     desk.house.receive([samples.event(50, project="fresh")])
     expect(page.locator("#live")).to_contain_text("Events arrive", timeout=SOON)
     assert "KeyError" in page.locator("#live a").inner_text()
+
+
+def test_a_page_goes_live_also_where_the_last_of_its_scripts_comes_late(desk: Desk) -> None:
+    journal.add_project(desk.house.database, "fresh", "setup")
+    page = desk.context().new_page()
+    held: list[Route] = []
+    page.route("**/hx-sse.min.js", lambda route: held.append(route))
+    with page.expect_event("requestfinished", lambda asked: asked.url.endswith("/htmx.min.js")):
+        page.goto("/connect?project=fresh", wait_until="commit")
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")  # what htmx puts off to its next turn is done
+    held[0].continue_()
+    desk.house.receive([samples.event(50, project="fresh")])
+    expect(page.locator("#live")).to_contain_text("Events arrive", timeout=SOON)
 
 
 def test_triage_and_repair_appear_live_and_nothing_is_lost_between_two_streams(desk: Desk) -> None:
