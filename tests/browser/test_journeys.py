@@ -46,7 +46,9 @@ def test_a_page_goes_live_also_where_the_last_of_its_scripts_comes_late(desk: De
     page.route("**/hx-sse.min.js", lambda route: held.append(route))
     with page.expect_event("requestfinished", lambda asked: asked.url.endswith("/htmx.min.js")):
         page.goto("/connect?project=fresh", wait_until="commit")
-    page.evaluate("new Promise((done) => setTimeout(done, 100))")  # what htmx puts off to its next turn is done
+    page.evaluate(
+        "new Promise((done) => setTimeout(done, 100))"
+    )  # what htmx puts off to its next turn is done
     held[0].continue_()
     desk.house.receive([samples.event(50, project="fresh")])
     expect(page.locator("#live")).to_contain_text("Events arrive", timeout=SOON)
