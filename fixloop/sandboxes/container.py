@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import platform
+import resource
 import shutil
 import subprocess
 import tarfile
@@ -19,17 +21,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fixloop import Job, SelfTest
-from fixloop.sandboxes import command, probes
+from fixloop.sandboxes import command, probes, seccomp
 from fixloop.sandboxes.child import ByChild, Child
 from store.errors import SandboxRefused
 
 IMAGE = "nightdesk-empty"
+_OPEN = (
+    "no inode limit on /tmp: what files cost counts as memory of the container",
+    "no user namespace of its own: a job runs as the user who started it, without any capability",
+)
 _KNOWN_BY = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST")
+MOST = 4096  # processes of the user who asks, on the whole machine
 _ASKING = 20.0  # seconds for one word with the engine
 _SCRATCH = "/tmp"  # noqa: S108 - inside
 _CHANNEL = "/nd"  # where the folder of the FIFO is, inside
-# The descriptor is opened by the shell that becomes the job; a job that outlives its session is ended from within.
-_ENTRY = 'exec 3>"$1" && export ND_CHANNEL=3 && shift && exec /usr/bin/timeout -s KILL "$@"'
+# The shell opens the descriptor, stays, and takes in what the job leaves behind: an engine's own init would lie in
+# /sbin, which is the host's. A job that outlives its session is ended from within.
+_ENTRY = 'exec 3>"$1" && shift && /usr/bin/env -i "$@"; exit $?'
 
 
 class Container(ByChild):
@@ -62,7 +70,7 @@ class Container(ByChild):
         failed = probes.quick(lambda job: start(job, self._engine))
         if failed is not None:
             return SelfTest(self.name, False, f"{self._engine} does not hold here: {failed}.")
-        return SelfTest(self.name, True, f"{self._engine} holds, with an empty image.")
+        return SelfTest(self.name, True, f"{self._engine} holds, with an empty image.", _OPEN)
 
 
 def unavailable(engine: str) -> str | None:
@@ -108,26 +116,49 @@ def _links() -> list[tuple[str, str]]:
     return [(str(folder), str(folder.readlink())) for folder in found if folder.is_symlink()]
 
 
-def options(job: Job, name: str, channel: Path, files: Sequence[tuple[Path, str]]) -> list[str]:
+def options(
+    job: Job, name: str, channel: Path, files: Sequence[tuple[Path, str]], seccomp_profile: Path
+) -> list[str]:
     """The words after `run`. `files`: host path and path inside of small read-only files."""
     chosen = [
-        "--rm", "-i", "--init", "--name", name, "--hostname", "sandbox", "--network", "none", "--read-only",
+        "--rm", "-i", "--name", name, "--hostname", "sandbox", "--network", "none", "--read-only",
         "--user", f"{os.getuid()}:{os.getgid()}", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-        "--ipc", "private",
+        "--security-opt", f"seccomp={seccomp_profile}", "--ipc", "private",
         "--pids-limit", str(job.processes), "--memory", str(job.memory), "--memory-swap", str(job.memory),
         "--ulimit", f"cpu={job.cpu}", "--ulimit", "nofile=1024", "--ulimit", "core=0",
         "--ulimit", f"fsize={job.scratch}", "--workdir", job.cwd, "--log-driver", "none",
         "--tmpfs", f"{_SCRATCH}:rw,exec,nosuid,nodev,size={job.scratch},mode=1777",
-        "--shm-size", str(min(command.SHM, job.scratch)), "-v", f"{channel}:{_CHANNEL}",
+        "--tmpfs", "/dev:ro,dev,nosuid,noexec,size=65536,mode=755",  # an engine's own can be written to by root
+        "--tmpfs", f"/dev/shm:rw,nosuid,nodev,noexec,size={min(command.SHM, job.scratch)},mode=1777",  # noqa: S108
+        "--ulimit", _processes(), "-v", f"{channel}:{_CHANNEL}",
     ]  # fmt: skip
     system = [Path(folder) for folder in command.SYSTEM]
     read = [(folder, str(folder)) for folder in system if folder.is_dir() and not folder.is_symlink()]
     read += [(mount.source.resolve(), mount.target) for mount in job.mounts]
     for source, target in (*read, *files):
         chosen += ["--mount", f"type=bind,readonly,source={source},target={target}"]
-    for key, value in {**command.ENV, **job.env}.items():
-        chosen += ["-e", f"{key}={value}"]
-    return [*chosen, "--entrypoint", "/bin/sh", IMAGE]
+    # Podman sets a terminal where there is none; the job has an environment of its own, without what an engine adds.
+    return [*chosen, "-e", "TERM=", "--entrypoint", "/bin/sh", IMAGE]
+
+
+def _command(job: Job) -> list[str]:
+    """The job with its environment, its bound on memory and its end."""
+    variables = {**command.ENV, "PWD": job.cwd, **job.env, "ND_CHANNEL": "3"}
+    bounds = ["/usr/bin/prlimit", f"--as={job.memory}", "--", "/usr/bin/timeout", "-s", "KILL"]
+    return [
+        *(f"{name}={value}" for name, value in variables.items()),
+        *bounds,
+        str(max(1, round(job.wall))),
+        *job.argv,
+    ]
+
+
+def _processes() -> str:
+    """A bound on the processes of a user, far above those of a job (`--pids-limit` bounds these): without one an engine
+    asks for the highest there is, which a root that may not raise bounds, as in a container, is refused."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
+    return f"nproc={most}:{most}"
 
 
 def _client(engine: str) -> list[str]:
@@ -151,8 +182,10 @@ def start(job: Job, engine: str) -> Child:
         place.write_bytes(content)
         place.chmod(0o444)
         files.append((place, inside))
-    argv = [*_client(engine), "run", *options(job, name, fifo.parent, files)]
-    argv += ["-c", _ENTRY, "sh", f"{_CHANNEL}/fifo", str(max(1, round(job.wall))), *job.argv]
+    rules = folder / "seccomp.json"
+    rules.write_bytes(seccomp.profile(platform.machine()))
+    argv = [*_client(engine), "run", *options(job, name, fifo.parent, files, rules)]
+    argv += ["-c", _ENTRY, "sh", f"{_CHANNEL}/fifo", *_command(job)]
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     writing = os.open(fifo, os.O_WRONLY)  # the client's: it says that there is no end before the job's own
     try:

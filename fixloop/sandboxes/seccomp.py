@@ -1,4 +1,4 @@
-"""The system call filter, assembled by hand (classic BPF): no library, nothing to compile.
+"""The system call filter, assembled by hand (classic BPF) for bubblewrap, and the same as a container engine reads it.
 
 What it closes is what namespaces leave open: socket families without a network namespace (vsock, netlink,
 packet, alg), ptrace, kernel keyrings, io_uring, bpf, perf, userfaultfd, mounting and namespaces, the clock,
@@ -9,7 +9,9 @@ so that the C library falls back.
 from __future__ import annotations
 
 import errno
+import json
 import struct
+from typing import Any
 
 _LOAD, _JUMP_EQ, _JUMP_GE, _RETURN = 0x20, 0x15, 0x35, 0x06
 _JUMP_SET = 0x45
@@ -19,7 +21,10 @@ _X32 = 0x40000000
 _FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
-_SHARED = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)  # io_uring, the new mount calls
+_SHARED = {  # numbers that are the same on every machine
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
+    "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "mount_setattr": 442,
+}  # fmt: skip
 _CLONE3 = 435
 _CLONE_NEWUSER = 0x10000000
 
@@ -61,7 +66,7 @@ def program(machine: str) -> bytes | None:
         _jump(_JUMP_EQ, _CLONE3, 0, 1),
         _statement(_RETURN, _ERRNO | errno.ENOSYS),
     ]
-    for number in (*refused, *_SHARED):
+    for number in (*refused, *_SHARED.values()):
         code += [_jump(_JUMP_EQ, number, 0, 1), refuse]
     code += _only(socket, _FIRST_ARGUMENT, _FAMILIES)
     code += _never(ioctl, _SECOND_ARGUMENT, _TERMINAL_INPUT)
@@ -69,6 +74,35 @@ def program(machine: str) -> bytes | None:
     code += [_jump(_JUMP_SET, _CLONE_NEWUSER, 0, 1), refuse]
     code.append(_statement(_RETURN, _ALLOW))
     return b"".join(code)
+
+
+def profile(machine: str) -> bytes:
+    """The same filter as a profile for Docker and Podman (JSON of the OCI runtime specification). On a machine
+    that has no `program`, and with another call convention, every call is refused."""
+    known = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+    families = [
+        {"value": value, "op": "SCMP_CMP_EQ"} for value in range(max(_FAMILIES)) if value not in _FAMILIES
+    ]
+    families.append({"value": max(_FAMILIES), "op": "SCMP_CMP_GT"})
+    typed = [
+        {"value": 0xFFFFFFFF, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"} for value in _TERMINAL_INPUT
+    ]
+    space = {"value": _CLONE_NEWUSER, "valueTwo": _CLONE_NEWUSER, "op": "SCMP_CMP_MASKED_EQ"}
+    rules = [_refused([*_NAMES.split(), *_SHARED], errno.EPERM), _refused(["clone3"], errno.ENOSYS)]
+    rules += [_refused(["socket"], errno.EPERM, {"index": 0, **family}) for family in families]
+    rules += [_refused(["ioctl"], errno.EPERM, {"index": 1, **word}) for word in typed]
+    rules.append(_refused(["clone"], errno.EPERM, {"index": 0, **space}))
+    allowed = "SCMP_ACT_ALLOW" if machine in known else "SCMP_ACT_ERRNO"
+    made = {
+        "defaultAction": allowed,
+        "architectures": [known[machine]] if machine in known else [],
+        "syscalls": rules,
+    }
+    return json.dumps(made).encode()
+
+
+def _refused(names: list[str], code: int, *arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": code, "args": list(arguments)}
 
 
 def _only(call: int, argument: int, allowed: tuple[int, ...]) -> list[bytes]:

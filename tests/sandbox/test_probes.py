@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixloop import Sandbox
-from fixloop.sandboxes import attacks, best, probes
+from fixloop.sandboxes import BUILT_IN, attacks, best, probes
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
@@ -42,9 +42,9 @@ print(json.dumps(probes.reached(result.stdout)))
 pytestmark = pytest.mark.sandbox
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    found = best()
+@pytest.fixture(scope="module", params=BUILT_IN, ids=lambda kind: kind.name)
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    found: Sandbox = request.param
     tested = found.self_test()
     if not tested.ok:
         pytest.skip(tested.said)
@@ -85,8 +85,11 @@ def outside(made: probes.Bait, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 @pytest.fixture(scope="module")
-def another_user(sandbox: Sandbox) -> dict[str, str | None]:
+def another_user() -> dict[str, str | None]:
     """The attacks in a sandbox that an ordinary user starts."""
+    tested = best().self_test()
+    if not tested.ok:
+        pytest.skip(tested.said)
     setpriv = shutil.which("setpriv")
     if os.geteuid() != 0 or setpriv is None:
         pytest.skip("only root can become an ordinary user; the other tests already ran as one")
@@ -108,7 +111,10 @@ def another_user(sandbox: Sandbox) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-def test_the_attack_is_stopped_inside(name: str, inside: dict[str, str | None]) -> None:
+def test_the_attack_is_stopped_inside(name: str, sandbox: Sandbox, inside: dict[str, str | None]) -> None:
+    if name == "many_files" and inside[name]:
+        assert any("no inode limit" in gap for gap in sandbox.self_test().open)
+        pytest.skip("this form has no bound on files, and says so")
     assert inside[name] is None
 
 

@@ -86,9 +86,9 @@ def test_the_end_of_a_job_ends_its_channel(engine: Path) -> None:
 
 def test_a_container_has_no_network_no_rights_and_nothing_writable_but_its_scratch(tmp_path: Path) -> None:
     job = Job(argv=("true",), mounts=(Mount(tmp_path, "/src/app"),), env={"A": "b"})
-    words = options(job, "name", tmp_path / "channel", [(tmp_path / "f", "/etc/hosts")])
+    words = options(job, "name", tmp_path / "channel", [(tmp_path / "f", "/etc/hosts")], tmp_path / "rules")
     text = " ".join(words)
-    for wanted in ("--network none", "--read-only", "--cap-drop ALL", "--security-opt no-new-privileges", "-e A=b",
+    for wanted in ("--network none", "--read-only", "--cap-drop ALL", "--security-opt no-new-privileges",
                    f"--pids-limit {job.processes}", f"--memory {job.memory}", "--rm"):  # fmt: skip
         assert wanted in text
     mounts = [word for word in words if word.startswith("type=bind")]
