@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, Self
 
 from fixloop import Sandbox
 from fixloop.running.worlds import SOURCES, World
@@ -20,14 +22,16 @@ WALL = 300.0  # seconds for one suite
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end,
-    `tampered` True when the canary did not fail."""
+    """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end (`cut`: because
+    its time was over), `tampered` True when the canary did not fail; `took` is in seconds."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     collected: tuple[str, ...] = ()
     complete: bool = False
     tampered: bool = False
     said: str = ""
+    cut: bool = False
+    took: float = 0.0
 
     def count(self, outcome: str) -> int:
         return sum(1 for o in self.outcomes.values() if o == outcome)
@@ -38,7 +42,28 @@ class SuiteResult:
             "collected": len(self.collected), "passed": self.count("passed"), "failed": self.count("failed"),
             "skipped": self.count("skipped"), "complete": self.complete,
             "failing": sorted(t for t, o in self.outcomes.items() if o == "failed")[:20], "said": self.said,
+            "took": round(self.took, 1),
         }  # fmt: skip
+
+    def of_files(self, files: Collection[str]) -> Self:
+        """What it gave for the tests of some files; for ids that begin at the root of the repository."""
+        outcomes = {test: outcome for test, outcome in self.outcomes.items() if _file(test) in files}
+        collected = tuple(test for test in self.collected if _file(test) in files)
+        return replace(self, outcomes=outcomes, collected=collected, complete=True, cut=False, said="")
+
+    def as_json(self) -> bytes:
+        """It as it is kept. Nothing that was printed is in what ended, or was cut."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, kept: bytes) -> Self:
+        """It as it was kept."""
+        values: dict[str, Any] = json.loads(kept)
+        return cls(**{**values, "collected": tuple(values["collected"])})
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def broken_by(before: SuiteResult, after: SuiteResult) -> str | None:
@@ -66,8 +91,12 @@ def _now(after: SuiteResult, test: str) -> str:
     )
 
 
-def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) -> SuiteResult:
-    """The repository's tests by its own pytest command, with our plugin beside it."""
+def run_suite(
+    sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL, files: Collection[str] = (),
+    tests: Collection[str] = (),
+) -> SuiteResult:  # fmt: skip
+    """The repository's tests by its own pytest command, with our plugin beside it; with `files` only what it finds in
+    those (paths from the root on), with `tests` only those ids."""
     layout = world.layout.repo(repo)
     arguments = _pytest_arguments(layout.test_command)
     if arguments is None:
@@ -81,8 +110,10 @@ def run_suite(sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL) 
     source = (Path(__file__).parents[1] / "reproduce" / "results.py").read_bytes()
     path = f"{job.env['PYTHONPATH']}:{place}"
     job = replace(job, env={**job.env, "PYTHONPATH": path}, files={f"{place}/{plugin}.py": source})
-    result = sandbox.run(job, json.dumps({"nonce": nonce, "canary": canary}).encode() + b"\n")
-    return _read(result.channel, nonce, canary, result.timed_out, (result.stdout + result.stderr)[-300:])
+    told = {"nonce": nonce, "canary": canary, "files": list(files), "tests": list(tests)}
+    result = sandbox.run(job, json.dumps(told).encode() + b"\n")
+    tail = (result.stdout + result.stderr)[-300:]
+    return replace(_read(result.channel, nonce, canary, result.timed_out, tail), took=result.took)
 
 
 def _pytest_arguments(command: str) -> list[str] | None:
@@ -121,4 +152,5 @@ def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes)
         )
     tampered = any(outcome != "failed" for outcome in told) or (complete and bool(outcomes) and not told)
     whole = complete and not timed_out
-    return SuiteResult(outcomes, tuple(t for t in collected if not t.endswith(canary)), whole, tampered, said)
+    kept = tuple(test for test in collected if not test.endswith(canary))
+    return SuiteResult(outcomes, kept, whole, tampered, said, cut=timed_out)

@@ -4,7 +4,8 @@ run.
 Printed text and exit codes belong to the code that is judged; this is where results come from. Standard
 library and pytest only. What it must not lose (channel, nonce, the function that writes) is nowhere but in
 its hooks' closures: neither in the environment nor among its globals. The canary is a test that fails; a
-runner that has been tampered with would let it pass.
+runner that has been tampered with would let it pass. `files` and `tests` of what it is told narrow a run down to some
+files of tests, or to tests by their ids.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Results:
         channel, write, dumps = int(os.environ.pop("ND_CHANNEL", "-1")), os.write, json.dumps
         told = json.loads(os.fdopen(os.dup(0), "rb", 0).readline() or b"{}")
         nonce, name = told.pop("nonce", ""), told.pop("canary", "test_canary")
+        files = frozenset(os.path.abspath(path) for path in told.pop("files", ()))
+        tests = frozenset(told.pop("tests", ()))
         silent = os.open(os.devnull, os.O_RDONLY)
         os.dup2(silent, 0)
         outcomes: dict[str, str] = {}
@@ -44,6 +47,10 @@ class Results:
 
         @pytest.hookimpl(trylast=True)
         def modify(session: Any, items: list[Any]) -> None:
+            if files:
+                items[:] = [item for item in items if str(item.fspath) in files]
+            if tests:
+                items[:] = [item for item in items if item.nodeid in tests]
             items.append(Canary.from_parent(session, name=name))
 
         def collected(session: Any) -> None:
@@ -59,6 +66,18 @@ class Results:
         def finish(session: Any, exitstatus: int) -> None:
             send({"finished": int(exitstatus)})
 
+        def elsewhere(path: str) -> bool | None:
+            aside = files and path not in files and os.path.isfile(path)
+            return True if aside and os.path.basename(path) != "__init__.py" else None
+
+        def ignored(collection_path: Any) -> bool | None:
+            return elsewhere(str(collection_path))
+
+        def ignored_before_7(path: Any) -> bool | None:
+            return elsewhere(str(path))
+
+        old = int(pytest.__version__.split(".")[0]) < 7
+        self.pytest_ignore_collect = ignored_before_7 if old else ignored
         self.pytest_collection_modifyitems = modify
         self.pytest_collection_finish = collected
         self.pytest_runtest_logreport = report
