@@ -223,10 +223,7 @@ class Judge:
         }  # fmt: skip
         self._note(case, "neighbours of the input", json.dumps(case.findings["neighbours"], sort_keys=True))
         case.findings["neighbours"]["report"] = report[:REPORTED]
-        executed, executable, _, case.silent = _covered(case)
-        case.findings["coverage"] = {
-            "executable": executable, "executed": executed, "missed": case.silent[:20],
-        }  # fmt: skip
+        _state_coverage(case)
         return Refusal("neighbours", bad) if bad is not None else None
 
     # --- mutants, suites, symptoms --------------------------------------------------------------------------
@@ -259,7 +256,9 @@ class Judge:
         return False
 
     def _affected_hold(self, case: Case) -> Refusal | None:
-        return self._tests_hold(case, AFFECTED, self._regressions.first)
+        refusal = self._tests_hold(case, AFFECTED, self._regressions.first)
+        _state_coverage(case)  # the team's own tests may have run what the reproducer does not
+        return refusal
 
     def _suites_hold(self, case: Case) -> Refusal | None:
         return self._tests_hold(case, SUITE, self._regressions.whole)
@@ -368,6 +367,12 @@ def _texts(value: Any) -> set[str]:
 def _merge(case: Case, outcome: Outcome) -> None:
     for path, lines in outcome.lines.items():
         case.lines.setdefault(path, set()).update(lines)
+
+
+def _state_coverage(case: Case) -> None:
+    executed, executable, _, case.silent = _covered(case)
+    missed = case.silent[:20]
+    case.findings["coverage"] = {"executable": executable, "executed": executed, "missed": missed}
 
 
 def _covered(case: Case) -> tuple[int, int, list[str], list[str]]:

@@ -6,14 +6,15 @@ a release, so it is kept across attempts, where it came to its end.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from fixloop.bench import Bench
 from fixloop.judging.affected import reaching, test_files
 from fixloop.judging.applied import Case
 from fixloop.judging.constraints import Refusal
-from fixloop.judging.suite import WALL, SuiteResult, broken_by, run_suite
+from fixloop.judging.suite import WALL, SuiteResult, broken_by, numbered, renamed, run_suite
 from fixloop.running.kept import key_of
 from fixloop.running.worlds import World
 
@@ -32,40 +33,38 @@ class Regressions:
         self._some: dict[tuple[str, tuple[str, ...]], SuiteResult] = {}
 
     def first(self, case: Case, repo: str) -> tuple[Refusal | None, str]:
-        """The tests that reach the patch: what it has broken there, and what was seen. Raises BudgetSpent."""
+        """The tests that reach the patch: what it has broken there, and what was seen. Lines of the patch that ran in
+        those that pass go into `case.lines`. Raises BudgetSpent."""
         layout = self._bench.layout.repo(repo)
         if not layout.has_tests:
             return None, "the repository has no tests"
         if repo not in self._tests:
             self._tests[repo] = test_files(self._bench.repositories.get(repo), layout.commit)
-        files = reaching(
-            self._tests[repo], case.blocks.get(repo, []), case.old.get(repo, {}), case.new.get(repo, {})
-        )
+        old, new = case.old.get(repo, {}), case.new.get(repo, {})
+        files = reaching(self._tests[repo], case.blocks.get(repo, []), old, new)
         if not files:
             return None, "no test names what the patch changes"
         if len(files) == len(self._tests[repo]):
-            return self.whole(case, repo)
+            return self.whole(case, repo, watch=tuple(new))
         before = self._before(repo, files)
         if not before.complete or not before.collected:
             return (
                 None,
-                f"the tests of {len(files)} file(s) that name what it changes cannot be run by themselves",
+                f"the tests of {len(files)} file(s) that name what it changes do not run by themselves",
             )
-        after, found = self._after(case, repo, before, files=files)
+        after, found = self._after(case, before, partial(self._run, repo, files=files), watch=tuple(new))
         seen = {**after.summary(), "files": list(files), "took_before": round(before.took, 1)}
         case.findings.setdefault("suite_after", {}).setdefault(repo, {})["affected"] = seen
         if found is not None:
             return _refusal(repo, after, found), found
         return None, f"hold: {after.count('passed')} passed of {len(files)} file(s)"
 
-    def whole(self, case: Case, repo: str) -> tuple[Refusal | None, str]:
+    def whole(self, case: Case, repo: str, *, watch: tuple[str, ...] = ()) -> tuple[Refusal | None, str]:
         """The whole suite, in the same way; once for a patch. Raises BudgetSpent."""
         if repo in case.held:
             return None, case.held[repo]
-        before, after = (
-            case.findings.setdefault("suite_before", {}),
-            case.findings.setdefault("suite_after", {}),
-        )
+        findings = case.findings
+        before, after = findings.setdefault("suite_before", {}), findings.setdefault("suite_after", {})
         if not self._bench.layout.repo(repo).has_tests:
             before[repo] = after[repo] = {"collected": 0, "said": "the repository has no tests"}
             return None, "the repository has no tests"
@@ -73,7 +72,7 @@ class Regressions:
         base = known or self._run_base(repo)
         reached = tuple(base.outcomes) if base.cut else ()
         compared = replace(base, collected=reached) if base.cut else base
-        result, found = self._after(case, repo, compared, tests=reached)
+        result, found = self._after(case, compared, partial(self._run, repo, tests=reached), watch=watch)
         before[repo] = {**base.summary(), "kept": kept}
         after[repo] = {**after.get(repo, {}), **result.summary()}
         if found is not None:
@@ -81,25 +80,33 @@ class Regressions:
         case.held[repo] = "holds"
         return None, case.held[repo]
 
+    def _run(
+        self, repo: str, world: World, wall: float, *, files: Collection[str] = (), tests: Collection[str] = (),
+        watch: Collection[str] = (),
+    ) -> SuiteResult:  # fmt: skip
+        self._bench.budget.check()
+        sandbox = self._bench.sandbox
+        return run_suite(sandbox, world, repo, wall=wall, files=files, tests=tests, watch=watch)
+
     # --- with the patch -------------------------------------------------------------------------------------
 
     def _after(
-        self,
-        case: Case,
-        repo: str,
-        before: SuiteResult,
-        *,
-        files: Collection[str] = (),
-        tests: Collection[str] = (),
+        self, case: Case, before: SuiteResult, run: Callable[..., SuiteResult], watch: tuple[str, ...]
     ) -> tuple[SuiteResult, str | None]:
-        """A run with the patch, and what it has broken; a test may fail by itself now and then, so it is run again."""
+        """A run with the patch, and what it has broken. A test may fail by itself now and then, or because it is
+        watched: it is run again, unwatched. One whose name is another in every run is known by its place."""
         wall = max(FIRST, SLACK * before.took)
-        for _ in range(2):
-            self._bench.budget.check()
-            after = run_suite(self._bench.sandbox, case.world, repo, wall=wall, files=files, tests=tests)
+        after = run(case.world, wall, watch=watch)
+        found = broken_by(before, after)
+        if found is not None and not after.tampered:
+            after = run(case.world, wall)
             found = broken_by(before, after)
-            if found is None or after.tampered:
-                break
+        if found is not None and not after.tampered and set(before.collected) - set(after.collected):
+            moving = renamed(before, run(self._base, wall))
+            found = broken_by(numbered(before, moving), numbered(after, moving))
+        if found is None:
+            for path, lines in after.ran.items():
+                case.lines.setdefault(path, set()).update(lines)
         return after, found
 
     # --- without it -----------------------------------------------------------------------------------------
@@ -111,15 +118,11 @@ class Regressions:
         if some is not None and some.collected:
             return some
         if (repo, files) not in self._some:
-            self._bench.budget.check()
-            self._some[repo, files] = run_suite(
-                self._bench.sandbox, self._base, repo, wall=FIRST, files=files
-            )
+            self._some[repo, files] = self._run(repo, self._base, FIRST, files=files)
         return self._some[repo, files]
 
     def _run_base(self, repo: str) -> SuiteResult:
-        self._bench.budget.check()
-        found = self._whole[repo] = run_suite(self._bench.sandbox, self._base, repo)
+        found = self._whole[repo] = self._run(repo, self._base, WALL)
         if self._bench.kept is not None and found.complete and not found.tampered:
             self._bench.kept.put(self._key(repo), found.as_json())
         return found

@@ -23,7 +23,8 @@ WALL = 300.0  # seconds for one suite
 @dataclass(frozen=True)
 class SuiteResult:
     """Test id -> passed, failed, skipped. `complete` is False when the run did not come to its own end (`cut`: because
-    its time was over), `tampered` True when the canary did not fail; `took` is in seconds."""
+    its time was over), `tampered` True when the canary did not fail; `took` is in seconds. `ran`: of files that were
+    watched (by path inside), the lines that ran in tests which passed."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     collected: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class SuiteResult:
     said: str = ""
     cut: bool = False
     took: float = 0.0
+    ran: dict[str, list[int]] = field(default_factory=dict)
 
     def count(self, outcome: str) -> int:
         return sum(1 for o in self.outcomes.values() if o == outcome)
@@ -66,6 +68,32 @@ def _file(test: str) -> str:
     return test.partition("::")[0]
 
 
+def _function(test: str) -> str:
+    return test.partition("[")[0]
+
+
+def renamed(before: SuiteResult, again: SuiteResult) -> frozenset[str]:
+    """Test functions whose ids are others in another run of the very same code: made of the moment, an address."""
+    functions = {_function(test) for test in again.collected}
+    gone = set(before.collected) - set(again.collected)
+    return frozenset(_function(test) for test in gone if "[" in test and _function(test) in functions)
+
+
+def numbered(result: SuiteResult, functions: Collection[str]) -> SuiteResult:
+    """The result with the tests of these functions named by their place among them."""
+    names: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for test in result.collected:
+        function = _function(test)
+        if function in functions:
+            counts[function] = counts.get(function, 0) + 1
+            names[test] = f"{function}[#{counts[function]}]"
+    outcomes = {names.get(test, test): outcome for test, outcome in result.outcomes.items()}
+    return replace(
+        result, outcomes=outcomes, collected=tuple(names.get(test, test) for test in result.collected)
+    )
+
+
 def broken_by(before: SuiteResult, after: SuiteResult) -> str | None:
     """What a patch has broken in a suite, in words; None where all of it holds."""
     if after.tampered:
@@ -93,10 +121,10 @@ def _now(after: SuiteResult, test: str) -> str:
 
 def run_suite(
     sandbox: Sandbox, world: World, repo: str, *, wall: float = WALL, files: Collection[str] = (),
-    tests: Collection[str] = (),
+    tests: Collection[str] = (), watch: Collection[str] = (),
 ) -> SuiteResult:  # fmt: skip
     """The repository's tests by its own pytest command, with our plugin beside it; with `files` only what it finds in
-    those (paths from the root on), with `tests` only those ids."""
+    those (paths from the root on), with `tests` only those ids. Of the files in `watch` the lines that ran are told."""
     layout = world.layout.repo(repo)
     arguments = _pytest_arguments(layout.test_command)
     if arguments is None:
@@ -111,6 +139,7 @@ def run_suite(
     path = f"{job.env['PYTHONPATH']}:{place}"
     job = replace(job, env={**job.env, "PYTHONPATH": path}, files={f"{place}/{plugin}.py": source})
     told = {"nonce": nonce, "canary": canary, "files": list(files), "tests": list(tests)}
+    told["watch"] = [f"{SOURCES}/{repo}/{path}" for path in watch]
     result = sandbox.run(job, json.dumps(told).encode() + b"\n")
     tail = (result.stdout + result.stderr)[-300:]
     return replace(_read(result.channel, nonce, canary, result.timed_out, tail), took=result.took)
@@ -128,6 +157,7 @@ def _pytest_arguments(command: str) -> list[str] | None:
 def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes) -> SuiteResult:
     outcomes: dict[str, str] = {}
     collected: tuple[str, ...] = ()
+    ran: dict[str, list[int]] = {}
     complete = False
     for line in channel.splitlines():
         try:
@@ -140,6 +170,8 @@ def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes)
             outcomes[str(message["test"])] = str(message.get("outcome"))
         elif isinstance(message.get("collected"), list):
             collected = tuple(map(str, message["collected"]))
+        elif "ran" in message:
+            ran[str(message.get("path"))] = [number for number in message["ran"] if isinstance(number, int)]
         elif "finished" in message:
             complete = True
     told = [outcomes.pop(test) for test in list(outcomes) if test.endswith(canary)]
@@ -153,4 +185,4 @@ def _read(channel: bytes, nonce: str, canary: str, timed_out: bool, tail: bytes)
     tampered = any(outcome != "failed" for outcome in told) or (complete and bool(outcomes) and not told)
     whole = complete and not timed_out
     kept = tuple(test for test in collected if not test.endswith(canary))
-    return SuiteResult(outcomes, kept, whole, tampered, said, cut=timed_out)
+    return SuiteResult(outcomes, kept, whole, tampered, said, cut=timed_out, ran=ran)

@@ -5,13 +5,15 @@ Printed text and exit codes belong to the code that is judged; this is where res
 library and pytest only. What it must not lose (channel, nonce, the function that writes) is nowhere but in
 its hooks' closures: neither in the environment nor among its globals. The canary is a test that fails; a
 runner that has been tampered with would let it pass. `files` and `tests` of what it is told narrow a run down to some
-files of tests, or to tests by their ids.
+files of tests, or to tests by their ids; of the files in `watch` the lines are told that ran in tests which passed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +38,9 @@ class Results:
         nonce, name = told.pop("nonce", ""), told.pop("canary", "test_canary")
         files = frozenset(os.path.abspath(path) for path in told.pop("files", ()))
         tests = frozenset(told.pop("tests", ()))
+        watched = frozenset(told.pop("watch", ()))
+        running: set[tuple[str, int]] = set()  # lines of the test that runs now
+        ran: set[tuple[str, int]] = set()
         silent = os.open(os.devnull, os.O_RDONLY)
         os.dup2(silent, 0)
         outcomes: dict[str, str] = {}
@@ -61,9 +66,30 @@ class Results:
             if counts and outcomes.get(report.nodeid) != "failed":  # the worst of the three phases
                 outcomes[report.nodeid] = report.outcome
             if report.when == "teardown":
+                if outcomes.get(report.nodeid) == "passed":
+                    ran.update(running)
                 send({"test": report.nodeid, "outcome": outcomes.get(report.nodeid, "passed")})
 
+        def line(frame: Any, event: str, arg: Any) -> Any:
+            running.add((frame.f_code.co_filename, frame.f_lineno))
+            return line
+
+        def call(frame: Any, event: str, arg: Any) -> Any:
+            return line(frame, event, arg) if frame.f_code.co_filename in watched else None
+
+        @pytest.hookimpl(hookwrapper=True)
+        def watching(item: Any) -> Iterator[None]:
+            before = sys.gettrace()
+            sys.settrace(call)
+            yield
+            sys.settrace(before)
+
+        def begun(nodeid: str, location: Any) -> None:
+            running.clear()
+
         def finish(session: Any, exitstatus: int) -> None:
+            for path in watched:
+                send({"path": path, "ran": sorted(number for where, number in ran if where == path)})
             send({"finished": int(exitstatus)})
 
         def elsewhere(path: str) -> bool | None:
@@ -78,6 +104,9 @@ class Results:
 
         old = int(pytest.__version__.split(".")[0]) < 7
         self.pytest_ignore_collect = ignored_before_7 if old else ignored
+        if watched:
+            self.pytest_runtest_call = watching
+            self.pytest_runtest_logstart = begun
         self.pytest_collection_modifyitems = modify
         self.pytest_collection_finish = collected
         self.pytest_runtest_logreport = report

@@ -185,3 +185,36 @@ def test_what_is_kept_is_bounded_and_nothing_of_it_is_needed(tmp_path: Path) -> 
     spoiled = next((tmp_path / "kept").iterdir())
     spoiled.write_bytes(b"not what was kept")
     assert (kept.get(spoiled.name), kept.get("0" * 63 + "x")) == (None, None)
+
+
+def test_tests_whose_names_are_others_in_every_run_are_known_by_their_place(
+    bench: Bench, tmp_path: Path
+) -> None:
+    moment = (
+        "import time\n\nimport pytest\n\n\n@pytest.mark.parametrize('now', [str(time.time()), 'never'])\n"
+    )
+    text = f"{moment}def test_now(now):\n    import words\n    assert words.plural(now).endswith('s')\n"
+    base = bench.world().with_tree("shop", _tree(tmp_path / "base", {"tests/test_words.py": text}))
+    for new, held in (("f'{word}s'", True), ("word[:5] + ('s' if word == 'never' else '')", False)):
+        words = WORDS.replace("word + 's'", new)
+        case = case_of(bench, "words.py", words)
+        tree = _tree(tmp_path / str(held), {"tests/test_words.py": text, "words.py": words})
+        case.world = bench.world().with_tree("shop", tree)
+        refusal, said = Regressions(bench, base).whole(case, "shop")
+        assert (refusal is None) is held, said
+
+
+def test_lines_that_the_teams_own_tests_run_are_told(bench: Bench) -> None:
+    longer = "def price(order):\n    if order:\n        return order['price']\n    return None\n\n\n"
+    case = case_of(
+        bench, "prices.py", PRICES.replace("def price(order):\n    return order['price']\n\n\n", longer)
+    )
+    assert Regressions(bench, bench.world()).first(case, "shop")[0] is None
+    assert case.lines == {"/src/shop/prices.py": {1, 2, 3}}
+
+
+def _tree(folder: Path, files: dict[str, str]) -> Path:
+    for path, text in {**FILES, **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
