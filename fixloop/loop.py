@@ -324,20 +324,7 @@ class Repair:
         trial = known.trial(self._situation, self._bench)
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
         case = self._fix_case(known)
-        judge = Judge(self._bench, trial)
-        judged: list[tuple[Patch, Validation]] = []
-        begun: dict[int, float] = {}  # seconds since the first step when each of them came before the judge
-        clock = perf_counter()
-        for fixer in self._fixers:
-            waiting = list(_proposals(fixer, partial(fixer.propose, case)))
-            while waiting:
-                self._bench.budget.check()
-                patch = waiting.pop(0)
-                begun[len(judged)] = known.spent + perf_counter() - clock
-                validation = judge.judge(patch)
-                judged.append((patch, validation))
-                if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
-                    waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
+        judged, begun = self._compete(case, Judge(self._bench, trial), known.spent)
         best = choose(judged)
         after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
@@ -346,16 +333,46 @@ class Repair:
             raise _End(Ended.NEEDS_DECISION, said, after)
         patch, validation = best
         times = _times(begun[next(at for at, pair in enumerate(judged) if pair is best)], validation)
-        closes, siblings = beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        over = self._bench.budget.left <= 0  # what is looked for beside a fix is not worth losing it
+        closes, siblings = (
+            ((), ())
+            if over
+            else beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        )
         after = after.model_copy(
             update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
         )
         if validation.verdict != ValidationVerdict.PROVEN:
             raise _End(Ended.NEEDS_DECISION, validation.said, after, **times)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
-        tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
+        tests = () if over else library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after, **times)
+
+    def _compete(
+        self, case: FixCase, judge: Judge, spent: float
+    ) -> tuple[list[tuple[Patch, Validation]], list[float]]:
+        """Every fixer's patches with what the judge said of them, and the seconds since the first step when each came
+        before it. Raises BudgetSpent where the time is over before one of them is proven."""
+        judged: list[tuple[Patch, Validation]] = []
+        begun: list[float] = []
+        clock = perf_counter()
+        try:
+            for fixer in self._fixers:
+                waiting = list(_proposals(fixer, partial(fixer.propose, case)))
+                while waiting:
+                    self._bench.budget.check()
+                    patch = waiting.pop(0)
+                    at = spent + perf_counter() - clock
+                    validation = judge.judge(patch)
+                    judged.append((patch, validation))
+                    begun.append(at)
+                    if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
+                        waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
+        except BudgetSpent:
+            if not any(validation.verdict == ValidationVerdict.PROVEN for _, validation in judged):
+                raise
+        return judged, begun
 
     def _fix_case(self, known: Findings) -> FixCase:
         search = known.search

@@ -2,8 +2,10 @@
 
 A sibling that does something with a value states what its neighbours are to do with it. Where a template's policy is
 stated so (`Proposal.is_promised`), the release is run once with just that in the failing line's place, and what the
-call gives then is what the code promises. It is no promise where two policies give two answers, where the answer is of
-another kind than what the call gives for inputs beside this one, and where nothing can be asserted of it.
+call gives then is what the code promises. Where it is stated once only, functions of the same module that take the same
+input are called with it: two that give that answer, and none that gives another, promise it as well. It is no promise
+where two policies give two answers, where the answer is of another kind than what the call gives for inputs beside this
+one, and where nothing can be asserted of it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any
 
 from fixloop.blocks import unified
 from fixloop.fixers import FixCase
-from fixloop.fixers.crash import Proposal
+from fixloop.fixers.crash import PROMISED, Proposal
 from fixloop.fixers.rules import proposals
+from fixloop.judging.beyond import siblings_of
 from fixloop.judging.compare import NONE, told
 from fixloop.judging.neighbours import neighbours
 from fixloop.oracle import Meaning, ended_well
@@ -24,6 +27,7 @@ from fixloop.running.worlds import World
 from fixloop.stated import Stated
 from store.repair import Oracle
 
+SHARED = 2  # parameters that functions have in common, for "the same input" to say something
 BESIDE = 8  # inputs beside the failing one that are asked for the kind of their answers
 
 
@@ -38,9 +42,28 @@ def promised(case: FixCase, recipe: Recipe) -> Stated | None:
     if len(found) != 1:
         return None
     answer, one = next(iter(found.values()))
-    if not one.is_promised or not _is_of_a_kind(case, recipe, answer):
+    agreeing = () if one.is_promised else _agreeing(case, recipe, answer)
+    if not (one.is_promised or len(agreeing) >= PROMISED) or not _is_of_a_kind(case, recipe, answer):
         return None
-    return Stated(Oracle.SIBLING_CONTRACT, answer, f"Right (oracle sibling_contract): {one.why}")
+    also = f" {', '.join(agreeing)} give the same for the same input." if agreeing else ""
+    return Stated(Oracle.SIBLING_CONTRACT, answer, f"Right (oracle sibling_contract): {one.why}{also}")
+
+
+def _agreeing(case: FixCase, recipe: Recipe, answer: Any) -> tuple[str, ...]:
+    """Functions of the failing module that take the very same input and give this answer; none where one of them gives
+    another."""
+    found = []
+    with case.bench.runner(case.bench.world()) as runner:
+        for other in siblings_of(recipe, case.situation):
+            if len(other.inputs["kwargs"]) < SHARED:
+                continue
+            outcome = runner.run(call_source(other), preload=other.preload)[0]
+            reading = told(other, case.reproduction.signature, outcome, frozenset(case.situation.modules))
+            if reading.meaning == Meaning.GOOD and reading.expected != answer:
+                return ()
+            if reading.meaning == Meaning.GOOD:
+                found.append(f"{other.target['qualname']}()")
+    return tuple(found[:BESIDE])
 
 
 def _carried_out(case: FixCase, recipe: Recipe, one: Proposal) -> Any:

@@ -76,3 +76,55 @@ def test_one_sibling_alone_is_no_promise_and_its_fix_is_weak(tmp_path: Path) -> 
     assert attempt.reproducer is not None
     assert attempt.reproducer.oracle is Oracle.NO_CRASH
     assert attempt.ended is Ended.NEEDS_DECISION, attempt.said
+
+
+OPTIONS = '''"""Words of a command line, out of options."""
+
+
+def word(options, flag, name):
+    """A flag with its value."""
+    return [flag, str(options[name])] if name in options else []
+
+
+def switch(options, flag, name, wanted=True):
+    """A flag without a value."""
+    return [flag] if options.get(name) == wanted else []
+
+
+def choice(options, flag, name):
+    """A flag with a value in small letters."""
+    value = options.get(name)
+    return [flag, value.lower()]
+
+
+def colour(options, flag, name):
+    """A flag with the name of a colour."""
+    value = options.get(name)
+    if value is None:
+        return []
+    return [flag, "colour", value]
+'''
+
+
+def of_choice(folder: Path, text: str) -> Outcome:
+    return repaired(
+        folder, text, "app/options.py", "AttributeError", "'NoneType' object has no attribute 'lower'", "choice",
+        "return [flag, value.lower()]",
+        {"options": {"size": "'L'"}, "flag": "'--cut'", "name": "'cut'", "value": "None"},
+    )  # fmt: skip
+
+
+def test_siblings_that_give_one_answer_for_the_same_input_promise_it(tmp_path: Path) -> None:
+    attempt = of_choice(tmp_path, OPTIONS).attempt
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.SIBLING_CONTRACT, (attempt.said, attempt.rejected)
+    assert "give the same for the same input" in attempt.reproducer.source
+    assert attempt.ended is Ended.PROVEN, attempt.said
+
+
+def test_siblings_that_do_not_agree_on_the_same_input_promise_nothing(tmp_path: Path) -> None:
+    other = '\n\ndef mark(options, flag, name):\n    """Only the flag."""\n    return [flag, "none"]\n'
+    attempt = of_choice(tmp_path, OPTIONS + other).attempt
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.NO_CRASH
+    assert attempt.ended is Ended.NEEDS_DECISION
