@@ -10,6 +10,7 @@ one, and where nothing can be asserted of it.
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -22,6 +23,7 @@ from fixloop.judging.compare import NONE, told
 from fixloop.judging.neighbours import neighbours
 from fixloop.oracle import Meaning, ended_well
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.syntax import functions, own_parts, parse
 from fixloop.reproduce.write import assertable, call_source, is_call
 from fixloop.running.worlds import World
 from fixloop.stated import Stated
@@ -80,9 +82,24 @@ def _carried_out(case: FixCase, recipe: Recipe, one: Proposal) -> Any:
         for outcome in _run(case, world.with_tree(one.repo, tree), recipe, 2)
     ]
     answers = [each.expected if each.meaning == Meaning.GOOD else None for each in readings]
-    if answers[0] != answers[1] or answers[0] in (None, NONE) or not assertable(answers[0]):
+    nothing = answers[0] == NONE and not _answers_with_none(case, recipe)
+    if answers[0] != answers[1] or answers[0] is None or nothing or not assertable(answers[0]):
         return None
     return answers[0]
+
+
+def _answers_with_none(case: FixCase, recipe: Recipe) -> bool:
+    """Whether None is one of the answers that the called function gives, in so many words, beside others: of one that
+    only does something a None says nothing."""
+    known = case.situation.modules.get(str(recipe.target.get("module") or ""))
+    tree = parse(known[1]) if known is not None else None
+    qualname = recipe.target.get("qualname")
+    function = next((each for each in functions(tree) if each.qualname == qualname), None) if tree else None
+    if function is None or function.is_generator:
+        return False
+    given = [part.value for part in own_parts(function.node) if isinstance(part, ast.Return)]
+    none = [value is None or (isinstance(value, ast.Constant) and value.value is None) for value in given]
+    return any(none) and not all(none)
 
 
 def _run(case: FixCase, world: World, recipe: Recipe, times: int) -> Any:
@@ -91,7 +108,8 @@ def _run(case: FixCase, world: World, recipe: Recipe, times: int) -> Any:
 
 
 def _is_of_a_kind(case: FixCase, recipe: Recipe, answer: Any) -> bool:
-    """Whether calls beside this one that work give answers of that kind, too. A refusal is of every kind."""
+    """Whether calls beside this one that work give answers of that kind, too. A refusal is of every kind, and so is a None
+    that the function gives in so many words."""
     kinds = set()
     with case.bench.runner(case.bench.world()) as runner:
         for other in filter(is_call, neighbours(recipe)[:BESIDE]):
@@ -100,7 +118,7 @@ def _is_of_a_kind(case: FixCase, recipe: Recipe, answer: Any) -> bool:
             if reading.meaning == Meaning.GOOD and reading.expected is not None:
                 kinds.add(_kind(reading.expected))
     kinds.discard("$raises")
-    return not kinds or _kind(answer) in {*kinds, "$raises"}
+    return not kinds or answer == NONE or _kind(answer) in {*kinds, "$raises"}
 
 
 def _kind(answer: Any) -> str:

@@ -128,3 +128,56 @@ def test_siblings_that_do_not_agree_on_the_same_input_promise_nothing(tmp_path: 
     assert attempt.reproducer is not None
     assert attempt.reproducer.oracle is Oracle.NO_CRASH
     assert attempt.ended is Ended.NEEDS_DECISION
+
+
+LINES = '''"""Lines of texts that may be missing."""
+
+
+def first_line(texts, name):
+    """The first line of a text."""
+    text = texts.get(name)
+    if text is None:
+        return None
+    return text.splitlines()[0]
+
+
+def last_line(texts, name):
+    """The last line of a text."""
+    text = texts.get(name)
+    if text is None:
+        return None
+    return text.splitlines()[-1]
+
+
+def initial(texts, name):
+    """How a text begins; None without a name."""
+    if not name:
+        return None
+    text = texts.get(name)
+    return text.splitlines()[0][:1]
+'''
+
+
+def of_initial(folder: Path, text: str) -> Outcome:
+    return repaired(
+        folder, text, "app/lines.py", "AttributeError", "'NoneType' object has no attribute 'splitlines'", "initial",
+        "return text.splitlines()[0][:1]", {"texts": {"a": "'one'"}, "name": "'b'", "text": "None"},
+    )  # fmt: skip
+
+
+def test_none_is_asserted_where_it_is_one_of_the_functions_answers(tmp_path: Path) -> None:
+    attempt = of_initial(tmp_path, LINES).attempt
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.SIBLING_CONTRACT, (attempt.said, attempt.rejected)
+    assert "assert result is None" in attempt.reproducer.source
+    assert attempt.ended is Ended.PROVEN, attempt.said
+
+
+def test_none_of_a_function_that_never_says_so_is_not_asserted(tmp_path: Path) -> None:
+    text = LINES.replace(
+        "    if not name:\n        return None\n    text = texts.get(name)\n    return",
+        "    text = texts.get(name)\n    return",
+    )
+    attempt = of_initial(tmp_path, text).attempt
+    assert attempt.reproducer is not None
+    assert attempt.reproducer.oracle is Oracle.NO_CRASH
