@@ -108,7 +108,7 @@ def _run(case: FixCase, world: World, recipe: Recipe, times: int) -> Any:
 
 
 def _is_of_a_kind(case: FixCase, recipe: Recipe, answer: Any) -> bool:
-    """Whether calls beside this one that work give answers of that kind, too. A refusal is of every kind, and so is a None
+    """Whether calls beside this one that work give answers of that kind, too. A refusal is of every kind, so is a None
     that the function gives in so many words."""
     kinds = set()
     with case.bench.runner(case.bench.world()) as runner:
