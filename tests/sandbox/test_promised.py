@@ -66,6 +66,9 @@ def test_what_the_same_function_does_with_the_value_elsewhere_is_asserted_and_pr
     assert attempt.ended is Ended.PROVEN, attempt.said
     assert attempt.patch is not None
     assert "as_text(head).center(widths[i])" in attempt.patch.diffs["app"]
+    times = attempt.steps[-1].details
+    assert 0 < times["proven_on_affected"] <= sum(step.took for step in attempt.steps)
+    assert times["whole_suites"] >= 0
 
 
 def test_one_sibling_alone_is_no_promise_and_its_fix_is_weak(tmp_path: Path) -> None:
