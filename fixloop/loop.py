@@ -353,7 +353,7 @@ class Repair:
         self, case: FixCase, judge: Judge, spent: float
     ) -> tuple[list[tuple[Patch, Validation]], list[float]]:
         """Every fixer's patches with what the judge said of them, and the seconds since the first step when each came
-        before it. Raises BudgetSpent where the time is over before one of them is proven."""
+        before it. Raises BudgetSpent where the time is over before one of them holds."""
         judged: list[tuple[Patch, Validation]] = []
         begun: list[float] = []
         clock = perf_counter()
@@ -370,7 +370,7 @@ class Repair:
                     if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
                         waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
         except BudgetSpent:
-            if not any(validation.verdict == ValidationVerdict.PROVEN for _, validation in judged):
+            if choose(judged) is None:
                 raise
         return judged, begun
 

@@ -39,6 +39,7 @@ class Case:
     held: dict[str, str] = field(
         default_factory=dict
     )  # repositories whose whole suite held, with what was said of it
+    unfinished: str = ""  # why its whole suite was not run to the end
     clock: float = field(default_factory=perf_counter)
 
     def lap(self) -> float:

@@ -32,6 +32,7 @@ from fixloop.oracle import Meaning
 from fixloop.reproduce.recipe import Recipe
 from fixloop.running.runner import Outcome
 from fixloop.running.worlds import SOURCES, World
+from store.errors import BudgetSpent
 from store.repair import AFFECTED, SUITE, Oracle, Patch, Run, Validation, ValidationVerdict
 
 __all__ = ["Judge", "Trial"]
@@ -85,6 +86,8 @@ class Judge:
         if self._trial.reproducer.oracle == Oracle.NO_CRASH:
             unknown = "nothing says what is right (oracle no_crash): a person has to decide"
             return f"the failure is gone, but {unknown}"
+        if case.unfinished:
+            return case.unfinished
         survivors = case.findings["mutants"][1] - case.findings["mutants"][0]
         if survivors:
             loose = "the proof does not depend on all it says"
@@ -270,7 +273,11 @@ class Judge:
         if self._trial.recipe.repo not in repos:
             repos.append(self._trial.recipe.repo)
         for repo in repos:
-            refusal, said = run(case, repo)
+            try:
+                refusal, said = run(case, repo)
+            except BudgetSpent as over:
+                case.unfinished = f"everything else holds, but {over}, before {what} {repo} had ended"
+                return None
             self._note(case, f"{what} {repo}", refusal.said if refusal else said)
             if refusal is not None:
                 return refusal

@@ -19,6 +19,10 @@ from fixloop.running.kept import key_of
 from fixloop.running.worlds import World
 
 FIRST = 60.0  # seconds for the tests that reach a patch
+LEAST = 10.0  # seconds that a run has, however little is left
+SHARE = (
+    1 / 3
+)  # of the seconds that are left, for a suite's run on the base: the patched one takes as long, or longer
 SLACK = 3  # a run with the patch may take so many times as long as the one without it
 _FORMAT = 1  # of what is kept
 
@@ -84,9 +88,13 @@ class Regressions:
         self, repo: str, world: World, wall: float, *, files: Collection[str] = (), tests: Collection[str] = (),
         watch: Collection[str] = (),
     ) -> SuiteResult:  # fmt: skip
-        self._bench.budget.check()
-        sandbox = self._bench.sandbox
-        return run_suite(sandbox, world, repo, wall=wall, files=files, tests=tests, watch=watch)
+        sandbox, budget = self._bench.sandbox, self._bench.budget
+        budget.check()
+        wall = min(wall, max(LEAST, budget.left))
+        found = run_suite(sandbox, world, repo, wall=wall, files=files, tests=tests, watch=watch)
+        if found.cut:
+            budget.check()  # what ended may be the attempt's seconds, and not the suite's
+        return found
 
     # --- with the patch -------------------------------------------------------------------------------------
 
@@ -122,7 +130,7 @@ class Regressions:
         return self._some[repo, files]
 
     def _run_base(self, repo: str) -> SuiteResult:
-        found = self._whole[repo] = self._run(repo, self._base, WALL)
+        found = self._whole[repo] = self._run(repo, self._base, min(WALL, SHARE * self._bench.budget.left))
         if self._bench.kept is not None and found.complete and not found.tampered:
             self._bench.kept.put(self._key(repo), found.as_json())
         return found
