@@ -13,6 +13,7 @@ from fixloop.changes.pull_requests import Asked, nobody
 from fixloop.changes.words import Exposure
 from fixloop.knowledge import Knowledge
 from fixloop.running.environments import Environment
+from fixloop.running.kept import Kept
 from fixloop.running.runner import Runner
 from fixloop.running.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
@@ -59,6 +60,7 @@ class Bench:
     runs: int = 200
     budget: Budget = field(default_factory=Budget)
     knowledge: Knowledge = field(default_factory=Knowledge)
+    kept: Kept | None = None  # what earlier attempts have run; None: everything is run anew
 
     def world(self, **commits: str) -> World:
         """The running release; repositories named in `commits` at another commit."""

@@ -59,6 +59,7 @@ from store.repair import (
     Hypothesis,
     Oracle,
     Patch,
+    Validation,
     ValidationVerdict,
 )
 
@@ -323,17 +324,7 @@ class Repair:
         trial = known.trial(self._situation, self._bench)
         assert trial is not None  # noqa: S101 - the step before has ended otherwise
         case = self._fix_case(known)
-        judge = Judge(self._bench, trial)
-        judged: list[tuple[Patch, Any]] = []
-        for fixer in self._fixers:
-            waiting = list(_proposals(fixer, partial(fixer.propose, case)))
-            while waiting:
-                self._bench.budget.check()
-                patch = waiting.pop(0)
-                validation = judge.judge(patch)
-                judged.append((patch, validation))
-                if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
-                    waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
+        judged, begun = self._compete(case, Judge(self._bench, trial), known.spent)
         best = choose(judged)
         after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
@@ -341,16 +332,47 @@ class Repair:
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
             raise _End(Ended.NEEDS_DECISION, said, after)
         patch, validation = best
-        closes, siblings = beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        times = _times(begun[next(at for at, pair in enumerate(judged) if pair is best)], validation)
+        over = self._bench.budget.left <= 0  # what is looked for beside a fix is not worth losing it
+        closes, siblings = (
+            ((), ())
+            if over
+            else beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
+        )
         after = after.model_copy(
             update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
         )
         if validation.verdict != ValidationVerdict.PROVEN:
-            raise _End(Ended.NEEDS_DECISION, validation.said, after)
+            raise _End(Ended.NEEDS_DECISION, validation.said, after, **times)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
-        tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
+        tests = () if over else library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
-        raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)
+        raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after, **times)
+
+    def _compete(
+        self, case: FixCase, judge: Judge, spent: float
+    ) -> tuple[list[tuple[Patch, Validation]], list[float]]:
+        """Every fixer's patches with what the judge said of them, and the seconds since the first step when each came
+        before it. Raises BudgetSpent where the time is over before one of them holds."""
+        judged: list[tuple[Patch, Validation]] = []
+        begun: list[float] = []
+        clock = perf_counter()
+        try:
+            for fixer in self._fixers:
+                waiting = list(_proposals(fixer, partial(fixer.propose, case)))
+                while waiting:
+                    self._bench.budget.check()
+                    patch = waiting.pop(0)
+                    at = spent + perf_counter() - clock
+                    validation = judge.judge(patch)
+                    judged.append((patch, validation))
+                    begun.append(at)
+                    if validation.verdict != ValidationVerdict.PROVEN and isinstance(fixer, Reviser):
+                        waiting += _proposals(fixer, partial(fixer.revise, case, patch, validation))
+        except BudgetSpent:
+            if choose(judged) is None:
+                raise
+        return judged, begun
 
     def _fix_case(self, known: Findings) -> FixCase:
         search = known.search
@@ -358,6 +380,13 @@ class Repair:
             self._situation, _reproduced(known), search.cause if search else None, self._bench, _hypotheses(known),
             known.reproducer, tuple(search.changes) if search else (),
         )  # fmt: skip
+
+
+def _times(begun: float, validation: Validation) -> dict[str, float]:
+    """Seconds from the first step until a patch held on the tests that reach it, and of the whole suites after that."""
+    judged = validation.until_whole_suites
+    early = {"proven_on_affected": round(begun + judged, 1)} if judged is not None else {}
+    return {**early, "whole_suites": round(validation.whole_suites, 1)}
 
 
 def _proposals(fixer: Fixer, ask: Callable[[], Sequence[Patch]]) -> Sequence[Patch]:

@@ -280,6 +280,11 @@ def _table(validation: Validation) -> str:
         "verdict": str(validation.verdict),
     }
     rows |= {
+        f"tests of {repo} that reach it": f"{early.get('passed', 0)} passed, {early.get('failed', 0)} failed"
+        for repo, after in validation.suite_after.items()
+        if (early := after.get("affected"))
+    }
+    rows |= {
         f"suite of {repo}": f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed"
         for repo, after in validation.suite_after.items()
     }

@@ -167,6 +167,12 @@ class Patch(Value):
     loses: tuple[str, ...] = ()  # features or tests that a revert takes away
 
 
+AFFECTED, SUITE = (
+    "the affected tests of",
+    "the suite of",
+)  # how the runs of a repository's own tests are called
+
+
 class Run(Value):
     """One execution in the sandbox that the judge relied on. `hash` covers inputs and outcome."""
 
@@ -201,6 +207,20 @@ class Validation(Value):
     flake_bound: float | None = None  # 95 % upper bound of the flake rate
     sandbox: str = ""
     runs: tuple[Run, ...] = ()
+
+    @property
+    def until_whole_suites(self) -> float | None:
+        """Seconds of the judgement until only the whole suites were left to run, everything else held; None for a patch
+        that did not come so far, and for records in which the suites were run before the rest."""
+        at = next((n for n, run in enumerate(self.runs) if run.what.startswith(SUITE)), None)
+        early = self.runs[: at or 0]
+        told = any(run.what.startswith(AFFECTED) for run in early)
+        return round(sum(run.took for run in early), 3) if told else None
+
+    @property
+    def whole_suites(self) -> float:
+        """Seconds that the whole suites took, their runs on the base included where those were not known."""
+        return round(sum(run.took for run in self.runs if run.what.startswith(SUITE)), 3)
 
 
 class Proof(Value):

@@ -36,6 +36,10 @@ class Case:
     lines: dict[str, set[int]] = field(default_factory=dict)  # executed lines, by path inside
     answers: list[Reading] = field(default_factory=list)  # to the neighbours
     silent: list[str] = field(default_factory=list)  # statements of the patch that never ran
+    held: dict[str, str] = field(
+        default_factory=dict
+    )  # repositories whose whole suite held, with what was said of it
+    unfinished: str = ""  # why its whole suite was not run to the end
     clock: float = field(default_factory=perf_counter)
 
     def lap(self) -> float:

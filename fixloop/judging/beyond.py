@@ -62,7 +62,7 @@ def _elsewhere(
 ) -> Iterator[Reproducer]:
     alike = Signature(trial.signature.type, None, None, trial.signature.message)
     framework = test_framework(trial.recipe.repo, bench)
-    for recipe in _siblings(trial.recipe, situation):
+    for recipe in siblings_of(trial.recipe, situation):
         if bench.budget.tight:
             return
         source = call_source(recipe)
@@ -82,7 +82,7 @@ def _elsewhere(
         )  # fmt: skip
 
 
-def _siblings(recipe: Recipe, situation: Situation) -> Iterator[Recipe]:
+def siblings_of(recipe: Recipe, situation: Situation) -> Iterator[Recipe]:
     """The same input for the other functions of the module that take it, by the names of their parameters."""
     target, module = recipe.target, str(recipe.target.get("module") or "")
     known = situation.modules.get(module)

@@ -4,7 +4,8 @@ hash.
 The reproducer is fixed beforehand; tests, conftest and configuration come from the base commit; results come
 over a channel with a nonce, and answers are compared here, not by the code that gives them. The order: what
 the diff may touch, what is refused by name, then execution (oracle, executed lines, surroundings, necessity,
-neighbours, mutants, suites), then what works but hides the error.
+neighbours, mutants, the tests that reach the patch), then what works but hides the error; the whole suite last, for it
+takes the longest.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from fixloop.judging.complaints import Complaints, complaints, new_complaint
 from fixloop.judging.constraints import Refusal
 from fixloop.judging.covered import added, added_lines, statements
 from fixloop.judging.mutants import mutants_of
-from fixloop.judging.suite import SuiteResult, broken_by, run_suite
+from fixloop.judging.regressions import Regressions
 from fixloop.judging.witness import Trial, Witness
 from fixloop.oracle import Meaning
 from fixloop.reproduce.recipe import Recipe
 from fixloop.running.runner import Outcome
 from fixloop.running.worlds import SOURCES, World
-from store.repair import Oracle, Patch, Run, Validation, ValidationVerdict
+from store.errors import BudgetSpent
+from store.repair import AFFECTED, SUITE, Oracle, Patch, Run, Validation, ValidationVerdict
 
 __all__ = ["Judge", "Trial"]
 
@@ -47,7 +49,7 @@ class Judge:
         self._bench, self._trial = bench, trial
         self._witness = Witness(bench, trial)
         self._base = self._witness.base
-        self._suites: dict[str, SuiteResult] = {}
+        self._regressions = Regressions(bench, self._base)
         self._tools: dict[tuple[str, str], Complaints] = {}
         self._before: tuple[int, int] | None = None
 
@@ -65,7 +67,8 @@ class Judge:
     def _check(self, case: Case) -> Validation:
         checks: tuple[Callable[[Case], Refusal | None], ...] = (
             self._named, self._fails_before, self._passes_after, self._observed, self._unrecognised,
-            self._necessary, self._neighbours, self._mutants, self._suites_hold, self._tools_hold, self._symptoms,
+            self._necessary, self._neighbours, self._mutants, self._affected_hold, self._tools_hold, self._symptoms,
+            self._suites_hold,
         )  # fmt: skip
         for check in checks:
             refusal = check(case)
@@ -83,6 +86,8 @@ class Judge:
         if self._trial.reproducer.oracle == Oracle.NO_CRASH:
             unknown = "nothing says what is right (oracle no_crash): a person has to decide"
             return f"the failure is gone, but {unknown}"
+        if case.unfinished:
+            return case.unfinished
         survivors = case.findings["mutants"][1] - case.findings["mutants"][0]
         if survivors:
             loose = "the proof does not depend on all it says"
@@ -221,10 +226,7 @@ class Judge:
         }  # fmt: skip
         self._note(case, "neighbours of the input", json.dumps(case.findings["neighbours"], sort_keys=True))
         case.findings["neighbours"]["report"] = report[:REPORTED]
-        executed, executable, _, case.silent = _covered(case)
-        case.findings["coverage"] = {
-            "executable": executable, "executed": executed, "missed": case.silent[:20],
-        }  # fmt: skip
+        _state_coverage(case)
         return Refusal("neighbours", bad) if bad is not None else None
 
     # --- mutants, suites, symptoms --------------------------------------------------------------------------
@@ -256,37 +258,30 @@ class Judge:
                 return True
         return False
 
+    def _affected_hold(self, case: Case) -> Refusal | None:
+        refusal = self._tests_hold(case, AFFECTED, self._regressions.first)
+        _state_coverage(case)  # the team's own tests may have run what the reproducer does not
+        return refusal
+
     def _suites_hold(self, case: Case) -> Refusal | None:
+        return self._tests_hold(case, SUITE, self._regressions.whole)
+
+    def _tests_hold(
+        self, case: Case, what: str, run: Callable[[Case, str], tuple[Refusal | None, str]]
+    ) -> Refusal | None:
         repos = [repo for repo in case.blocks if case.blocks[repo]]
         if self._trial.recipe.repo not in repos:
             repos.append(self._trial.recipe.repo)
-        case.findings["suite_before"], case.findings["suite_after"] = {}, {}
         for repo in repos:
-            refusal = self._suite_holds(case, repo)
-            self._note(case, f"the suite of {repo}", refusal.said if refusal else "holds")
+            try:
+                refusal, said = run(case, repo)
+            except BudgetSpent as over:
+                case.unfinished = f"everything else holds, but {over}, before {what} {repo} had ended"
+                return None
+            self._note(case, f"{what} {repo}", refusal.said if refusal else said)
             if refusal is not None:
                 return refusal
         return None
-
-    def _suite_holds(self, case: Case, repo: str) -> Refusal | None:
-        if not self._bench.layout.repo(repo).has_tests:
-            nothing = {"collected": 0, "said": "the repository has no tests"}
-            case.findings["suite_before"][repo] = case.findings["suite_after"][repo] = nothing
-            return None
-        if repo not in self._suites:
-            self._suites[repo] = run_suite(self._bench.sandbox, self._base, repo)
-        before, after = self._suites[repo], run_suite(self._bench.sandbox, case.world, repo)
-        found = broken_by(before, after)
-        if found is not None and not after.tampered:  # a test may fail by itself now and then: once more
-            after = run_suite(self._bench.sandbox, case.world, repo)
-            found = broken_by(before, after)
-        case.findings["suite_before"][repo], case.findings["suite_after"][repo] = (
-            before.summary(),
-            after.summary(),
-        )
-        if found is None:
-            return None
-        return Refusal("tampers_with_runner" if after.tampered else "suite", f"{repo}: {found}")
 
     def _tools_hold(self, case: Case) -> Refusal | None:
         for name in ("lint", "types", "security"):
@@ -379,6 +374,12 @@ def _texts(value: Any) -> set[str]:
 def _merge(case: Case, outcome: Outcome) -> None:
     for path, lines in outcome.lines.items():
         case.lines.setdefault(path, set()).update(lines)
+
+
+def _state_coverage(case: Case) -> None:
+    executed, executable, _, case.silent = _covered(case)
+    missed = case.silent[:20]
+    case.findings["coverage"] = {"executable": executable, "executed": executed, "missed": missed}
 
 
 def _covered(case: Case) -> tuple[int, int, list[str], list[str]]:

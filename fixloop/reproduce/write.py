@@ -162,7 +162,7 @@ def _equals(lines: Lines, name: str, expected: Any) -> list[str]:
     if isinstance(expected, dict) and "$object" in expected:
         return [f"assert repr({name}) == {expected['repr']!r}"]
     text = render(expected, lines.imports)
-    if expected is None or isinstance(expected, bool):
+    if text == "None" or isinstance(expected, bool):
         return [f"assert {name} is {text}"]
     if _has_mapping(expected):
         if KEEPS not in lines.helpers:

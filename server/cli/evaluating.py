@@ -34,10 +34,21 @@ def cases_json(cases: Sequence[ScoredCase]) -> list[dict[str, Any]]:
 
 def crash_tables(cases: Sequence[ScoredCase], rates: Mapping[str, Any]) -> str:
     """A row for each incident, the reason of each that fell short, and the rates."""
-    heads = ["case", "label", "verdict", "reproduced", "cause", "culprit", "fix", "seconds"]
+    heads = [
+        "case",
+        "label",
+        "verdict",
+        "reproduced",
+        "cause",
+        "culprit",
+        "fix",
+        "affected",
+        "suite",
+        "seconds",
+    ]
     rows = [heads, *(_row(case, one) for case in cases for one in case.incidents)]
     rows += [
-        [case.result.case, "problem", *[""] * 5, f"{case.result.seconds:.0f}"]
+        [case.result.case, "problem", *[""] * 7, f"{case.result.seconds:.0f}"]
         for case in cases
         if case.result.problem
     ]
@@ -57,6 +68,8 @@ def _row(case: ScoredCase, one: ScoredIncident) -> list[str]:
         repair.changes[0].verdict if repair and repair.changes else "-",
         _culprit(one.score),
         f"{fix.fixer} {fix.verdict}" if fix else "-",
+        f"{fix.early:.0f}" if fix and fix.early is not None else "-",
+        f"{fix.suites:.0f}" if fix else "-",
         f"{sum(repair.seconds.values()):.0f}" if repair else "-",
     ]
 

@@ -52,5 +52,9 @@ def validation_lines(validation: Validation) -> str:
             + ", ".join(f"{k} {v}" for k, v in validation.neighbours.items() if k != "report")
         )
     for repo, after in validation.suite_after.items():
+        if early := after.get("affected"):
+            rows.append(
+                f"  tests of {repo} that reach it: {early['passed']} passed, {early['failed']} failed"
+            )
         rows.append(f"  suite of {repo}: {after.get('passed', 0)} passed, {after.get('failed', 0)} failed")
     return "\n".join(rows)

@@ -59,12 +59,15 @@ class Reproduced(Value):
 
 
 class FixResult(Value):
-    """The best patch and what the judge said of it."""
+    """The best patch and what the judge said of it. `early`: seconds from the repair's first step until it held on the
+    tests that reach it; `suites`: those of the whole suites, which came after that."""
 
     fixer: str
     verdict: str
     rule: str | None
     said: str
+    early: float | None = None
+    suites: float = 0.0
 
 
 class RepairResult(Value):
@@ -222,10 +225,11 @@ def repair_result(attempt: Attempt) -> RepairResult:
     tried = steps["reproduce"].details.get("tried", ()) if "reproduce" in steps else ()
     fix = None
     if attempt.patch and attempt.validation:
-        judged = attempt.validation
+        judged, times = attempt.validation, steps["repair"].details
         fix = FixResult(
-            fixer=attempt.patch.fixer, verdict=judged.verdict.value, rule=judged.rule, said=judged.said
-        )
+            fixer=attempt.patch.fixer, verdict=judged.verdict.value, rule=judged.rule, said=judged.said,
+            early=times.get("proven_on_affected"), suites=times.get("whole_suites", 0.0),
+        )  # fmt: skip
     return RepairResult(
         ended=attempt.ended.value if attempt.ended else None,
         said=attempt.said,

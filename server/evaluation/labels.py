@@ -172,6 +172,8 @@ def _repairs(crashes: Sequence[ScoredIncident]) -> dict[str, Any]:
         ),
         "first_change": _counts(one.changes[0].verdict for one in repairs if one.changes),
         "fixes_proven": len(proven),
+        "proven_on_affected_seconds": _median(fix.early for fix in proven if fix.early is not None),
+        "whole_suites_seconds": _median(fix.suites for fix in proven),
         "fixes_weak": sum(fix.verdict == ValidationVerdict.WEAK for fix in fixes),
         "fixes_proven_by_fixer": _counts(fix.fixer for fix in proven),
     }

@@ -15,6 +15,7 @@ from fixloop.bench import Bench, Budget
 from fixloop.changes.words import Exposure
 from fixloop.reproduce.capsules import enriched
 from fixloop.running.environments import Environment, Environments
+from fixloop.running.kept import Kept
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.situation import ReleaseSources, Situation
 from server.house import House
@@ -139,6 +140,7 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
         runs=house.config.runs,
         budget=Budget(house.config.repair_seconds - spent),
         knowledge=knowledge_of(house, incident, events, parts, mirrors, commits),
+        kept=Kept(house.config.data / "suites"),
     )
     return Prepared(incident, events, sources, bench, parts, wanted)
 

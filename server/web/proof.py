@@ -41,6 +41,10 @@ def _counts(found: Validation) -> Iterator[Row]:
 def _suites(found: Validation) -> Iterator[Row]:
     for repo, after in found.suite_after.items():
         before = found.suite_before.get(repo)
+        early = after.get("affected") if isinstance(after, Mapping) else None
+        if early:
+            seen = f"{early['passed']} of {early['collected']} passed, in {len(early['files'])} file(s) run first"
+            yield Row(f"Tests of {repo} that reach it", True if before else None, seen)
         if isinstance(after, Mapping) and isinstance(before, Mapping):
             new = sorted(set(after.get("failing") or ()) - set(before.get("failing") or ()))
             seen = f"{before.get('passed', 0)} of {before.get('collected', 0)} passed before, "
@@ -50,7 +54,7 @@ def _suites(found: Validation) -> Iterator[Row]:
                 not new,
                 seen + (f"; new failures: {', '.join(new[:5])}" if new else ""),
             )
-        else:
+        elif not early:
             yield Row(f"Test suite, {repo}", None, plainly(after))
 
 

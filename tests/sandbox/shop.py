@@ -113,6 +113,7 @@ class Court:
     judge: Judge
     trial: Trial
     attempt: Attempt
+    bench: Bench
 
 
 def git(folder: Path, *words: str, at: str = "2024-03-01T10:00:00+00:00") -> str:
@@ -210,7 +211,7 @@ def open_court(folder: Path) -> Court:
     repair = Repair(attempt, [crash()], ReleaseSources(mirrors, layout.commits, {}), bench)
     finished = repair.until("minimise")
     assert repair.trial is not None, [step.said for step in finished.steps]
-    return Court(Judge(bench, repair.trial), repair.trial, finished)
+    return Court(Judge(bench, repair.trial), repair.trial, finished, bench)
 
 
 Edit = tuple[

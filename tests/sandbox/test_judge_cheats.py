@@ -7,8 +7,13 @@ other surroundings), writing what the judge reads and replacing the clock are re
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
+from fixloop import Job, Result, Sandbox, SelfTest, Session
+from fixloop.bench import Budget
+from fixloop.judging.judge import Judge
 from store.repair import ValidationVerdict
 from tests.sandbox.cheats import CALL, CHEATS, DEFINED, HONEST, IMPORTS, QUOTES, Cheat
 from tests.sandbox.shop import BAD_LINE, GOOD_LINE, TESTS, Court, Edit, open_court, patch_of
@@ -299,6 +304,35 @@ def test_an_honest_patch_is_proven(court: Court, edits: tuple[Edit, ...]) -> Non
     assert validation.passes_after == (20, 20)
     assert validation.suite_after["shop"]["passed"] == 2
     assert all(0 <= run.took < 120 for run in validation.runs)
+
+
+@dataclass
+class Ending:
+    """The real sandbox; with the first suite that is run in it the attempt's seconds are over."""
+
+    real: Sandbox
+    budget: Budget
+    name: str = "ending"
+
+    def run(self, job: Job, stdin: bytes = b"") -> Result:
+        if b"canary" in stdin:
+            self.budget.seconds = 0.0
+        return self.real.run(job, stdin)
+
+    def open(self, job: Job) -> Session:
+        return self.real.open(job)
+
+    def self_test(self) -> SelfTest:
+        return self.real.self_test()
+
+
+def test_a_patch_whose_suite_had_no_time_left_is_weak_and_never_proven(court: Court) -> None:
+    budget = Budget()
+    bench = replace(court.bench, budget=budget, sandbox=Ending(court.bench.sandbox, budget))
+    validation = Judge(bench, court.trial).judge(patch_of(HONEST))
+    assert (validation.verdict, validation.rule) == (ValidationVerdict.WEAK, None)
+    assert "are used up, before the suite of shop had ended" in validation.said
+    assert (validation.suite_after, validation.until_whole_suites) == ({}, None)
 
 
 def test_six_kinds_of_cheats_are_refused_by_what_was_run() -> None:

@@ -99,6 +99,11 @@ def test_what_was_checked_says_whether_it_held() -> None:
         suite_before={"shop": {"passed": 5, "collected": 5, "failing": []}},
         suite_after={"shop": {"passed": 4, "collected": 5, "failing": ["test_a"]}},
     )  # fmt: skip
+    early = {"passed": 2, "collected": 3, "failed": 1, "files": ["tests/test_a.py"]}
+    refused = found.model_copy(update={"suite_before": {}, "suite_after": {"shop": {"affected": early}}})
+    told = {row.name: row.seen for row in rows(refused)}
+    assert told["Tests of shop that reach it"] == "2 of 3 passed, in 1 file(s) run first"
+    assert not any(name.startswith("Test suite") for name in told)
     held = {row.name: row.held for row in rows(found)}
     assert held["Fails before"] is True
     assert held["Passes after"] is False
