@@ -13,6 +13,7 @@ from fixloop.changes.pull_requests import Asked, nobody
 from fixloop.changes.words import Exposure
 from fixloop.knowledge import Knowledge
 from fixloop.running.environments import Environment
+from fixloop.running.packages import Packages
 from fixloop.running.runner import Runner
 from fixloop.running.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
@@ -44,7 +45,7 @@ class Budget:
 @dataclass
 class Bench:
     """Everything a repair works with. `exposed` tells since when a commit runs, where that is
-    known."""
+    known; with `packages` the environment can be had with a package in another version."""
 
     repositories: Repositories
     sandbox: Sandbox
@@ -59,6 +60,7 @@ class Bench:
     runs: int = 200
     budget: Budget = field(default_factory=Budget)
     knowledge: Knowledge = field(default_factory=Knowledge)
+    packages: Packages | None = None
 
     def world(self, **commits: str) -> World:
         """The running release; repositories named in `commits` at another commit."""

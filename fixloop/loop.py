@@ -28,6 +28,7 @@ from fixloop.fixers import FixCase, Fixer, Reviser
 from fixloop.fixers.moving import moved_to, versions
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
+from fixloop.fixers.upstream import UpstreamFixer
 from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
 from fixloop.investigate.experiments import experiment
@@ -66,7 +67,7 @@ log = logging.getLogger("nightdesk.repair")
 
 STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
 RUNNABLE = frozenset({"python", "other", ""})  # platforms of events; "other" is not said
-FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
+FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer(), UpstreamFixer())
 INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
 NAMED = 0.01  # the score of a change that a hypothesis names and the ranking does not list
 TESTED = 3  # hypotheses about changes that the search has not run, and that are run all the same
@@ -339,15 +340,19 @@ class Repair:
         if best is None:
             tried = "; ".join(f"{patch.fixer}: {validation.said}" for patch, validation in judged[:3])
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
-            raise _End(Ended.NEEDS_DECISION, said, after)
+            raise _End(Ended.NEEDS_DECISION, "; ".join([said, *case.notes[:3]]), after)
         patch, validation = best
         closes, siblings = beyond(self._attempt.incident_id, patch, trial, self._situation, self._bench)
         after = after.model_copy(
             update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
         )
-        if validation.verdict != ValidationVerdict.PROVEN:
-            raise _End(Ended.NEEDS_DECISION, validation.said, after)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
+        if validation.verdict != ValidationVerdict.PROVEN:
+            if (
+                patch.upgrade is not None
+            ):  # a person decides of each of these: what was run is theirs to run again
+                after = after.model_copy(update={"proof": proof})
+            raise _End(Ended.NEEDS_DECISION, f"{patch.fixer}: {validation.said}", after)
         tests = library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from fixloop import Repository
+from fixloop.changes.kinds import is_lock
 from store.commits import Hunk
 
 ABOVE = 12  # lines between a package's name and its version, at most
@@ -59,6 +61,17 @@ def bumps(hunks: Iterable[Hunk], after: str) -> list[Bump]:
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
+
+
+def bumped(repository: Repository, commit: str, package: str) -> Bump | None:
+    """What a commit did to the version of one package, out of the lock files that it touched."""
+    hunks = repository.history.hunks([commit]).get(commit, [])
+    for path in sorted({hunk.path for hunk in hunks if is_lock(hunk.path)}):
+        text = repository.text(commit, path) or ""
+        for bump in bumps([hunk for hunk in hunks if hunk.path == path], text):
+            if bump.package == canonical(package):
+                return bump
+    return None
 
 
 def _above(lines: Sequence[str], before: int) -> str | None:

@@ -15,6 +15,7 @@ from fixloop.bench import Bench, Budget
 from fixloop.changes.words import Exposure
 from fixloop.reproduce.capsules import enriched
 from fixloop.running.environments import Environment, Environments
+from fixloop.running.packages import Packages
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.situation import ReleaseSources, Situation
 from server.house import House
@@ -125,10 +126,13 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
     repositories = ProjectRepositories(mirrors)
     sources = ReleaseSources(repositories, commits, {name: part.path_map for name, part in parts.items()})
     wanted = _wanted(mirrors, commits, parts)
+    environments = Environments(house.config.data / "environments")
+    environment = wanted.prepared(environments)
     bench = Bench(
         repositories=repositories,
         sandbox=house.sandbox,
-        environment=wanted.prepared(Environments(house.config.data / "environments")),
+        environment=environment,
+        packages=Packages(environments, environment, wanted.stub_metadata),
         layout=_layout(mirrors, commits, parts),
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
