@@ -63,15 +63,23 @@ def bumps(hunks: Iterable[Hunk], after: str) -> list[Bump]:
     ]
 
 
-def bumped(repository: Repository, commit: str, package: str) -> Bump | None:
-    """What a commit did to the version of one package, out of the lock files that it touched."""
+def bumps_of(repository: Repository, commit: str) -> list[Bump]:
+    """What a commit did to the versions of packages, out of the lock files that it touched; each package once."""
     hunks = repository.history.hunks([commit]).get(commit, [])
+    found: dict[str, Bump] = {}
     for path in sorted({hunk.path for hunk in hunks if is_lock(hunk.path)}):
         text = repository.text(commit, path) or ""
         for bump in bumps([hunk for hunk in hunks if hunk.path == path], text):
-            if bump.package == canonical(package):
-                return bump
-    return None
+            found.setdefault(bump.package, bump)
+    return list(found.values())
+
+
+def before(repository: Repository, commit: str, package: str) -> str | None:
+    """The version of a package that a commit replaced by another; None where it did not."""
+    versions = (
+        bump.old for bump in bumps_of(repository, commit) if bump.package == canonical(package) and bump.new
+    )
+    return next(versions, None)
 
 
 def _above(lines: Sequence[str], before: int) -> str | None:

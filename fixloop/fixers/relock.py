@@ -3,10 +3,8 @@ taken of it is that package's lines."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from fixloop import Repository
 from fixloop.bench import Bench
@@ -23,8 +21,8 @@ from fixloop.changes.repin import (
     repinned,
     taken_over,
 )
-from fixloop.running.installer import Installer
 from fixloop.running.packages import Packages
+from fixloop.running.uv_lock import locked_anew
 from store.repair import Upgrade
 
 
@@ -101,32 +99,14 @@ def _hashes(packages: Packages, upgrade: Upgrade) -> list[str]:
 
 
 def _uv_locked(lock: str, files: Mapping[str, str], upgrade: Upgrade) -> str:
-    """The text of a `uv.lock` after uv has moved the package, in a folder that has nothing but the projects' files. No
-    project and no package is built for it: that would run their code."""
-    root = PurePosixPath(lock).parent
-    with tempfile.TemporaryDirectory(prefix="nd-lock-") as folder:
-        for path, text in files.items():
-            if PurePosixPath(path).is_relative_to(root) and (path == lock or is_project(path)):
-                place = Path(folder) / PurePosixPath(path).relative_to(root)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(text)
-        pin = f"{upgrade.package}=={upgrade.new}"
-        done = Installer().run(
-            "lock", "--upgrade-package", pin, "--no-build", "--no-python-downloads", "--python", upgrade.python,
-            folder=Path(folder),
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise NotLocked(f"uv does not lock {pin}: {' '.join(done.stderr.split())[-300:]}")
-        anew = (Path(folder) / "uv.lock").read_text()
-    before = files[lock]
-    text = taken_over(before, anew, upgrade.package)
-    if not only_moved(lock, before, text, upgrade.package, upgrade.old, upgrade.new) or _else(
-        before, anew, upgrade
-    ):
-        others = ", ".join(_else(before, anew, upgrade)[:4])
-        raise NotLocked(
-            f"it needs other packages in {lock} as well: {others or 'more than its own version changes'}"
-        )
+    """The text of a `uv.lock` with the package as uv locks it anew, and all else as it was. Raises Unavailable."""
+    anew = locked_anew(files, lock, f"{upgrade.package}=={upgrade.new}", upgrade.python)
+    others = _else(files[lock], anew, upgrade)
+    if others:
+        raise NotLocked(f"it needs other packages in {lock} as well: {', '.join(others[:4])}")
+    text = taken_over(files[lock], anew, upgrade.package)
+    if not only_moved(lock, files[lock], text, upgrade.package, upgrade.old, upgrade.new):
+        raise NotLocked(f"uv changes more of {lock} than the version of {upgrade.package}")
     return text
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fixloop.changes.pins import bumped
+from fixloop.changes import pins
 from fixloop.fixers import FixCase
 from fixloop.fixers.relock import NotLocked, relocked
 from fixloop.running.packages import Packages
 from store.errors import Unavailable
-from store.repair import Hypothesis, Patch, Upgrade, Validation, ValidationVerdict
+from store.repair import Patch, Upgrade, Validation, ValidationVerdict
 
 PACKAGES = 2  # of the frames between the team's code and the error, innermost first
 
@@ -105,14 +105,8 @@ def _failing(case: FixCase, packages: Packages) -> list[str]:
 def _broken(case: FixCase, packages: Packages) -> Iterator[tuple[str, str, str]]:
     """(package, the version before, what changed it) of each change of a version that running has shown to be why."""
     for one in case.hypotheses:
-        found = before_of(case, one)
-        if found is not None and one.status == "supported" and found[0] in packages.installed:
-            yield found[0], found[1], one.test.commit[:9] if one.test else ""
-
-
-def before_of(case: FixCase, one: Hypothesis) -> tuple[str, str] | None:
-    """The package that a hypothesis is about, and its version before the change."""
-    if one.test is None or one.test.kind != "package":
-        return None
-    bump = bumped(case.bench.repositories.get(one.test.repo), one.test.commit, one.test.name)
-    return (bump.package, bump.old) if bump is not None and bump.old is not None else None
+        test = one.test if one.status == "supported" else None
+        if test is not None and test.kind == "package" and test.name in packages.installed:
+            old = pins.before(case.bench.repositories.get(test.repo), test.commit, test.name)
+            if old is not None and old != packages.installed[test.name]:
+                yield test.name, old, test.commit[:9]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +17,7 @@ from fixloop.changes.words import Exposure
 from fixloop.reproduce.capsules import enriched
 from fixloop.running.environments import Environment, Environments
 from fixloop.running.packages import Packages
+from fixloop.running.uv_lock import LOCK, PROJECT, exported
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.situation import ReleaseSources, Situation
 from server.house import House
@@ -25,10 +27,12 @@ from server.repairs.forge_lookups import asked_of
 from server.repairs.knowledge import knowledge_of
 from store import queries
 from store.database import Database
-from store.errors import NotFound
+from store.errors import NotFound, Unavailable
 from store.event import Event, Value
 from store.incident import Incident
 from store.project import RepositoryConfig
+
+log = logging.getLogger("nightdesk.repair")
 
 EVENTS = 20  # kept bodies that a repair looks at
 _EVENTS = TypeAdapter(list[Event])
@@ -212,7 +216,7 @@ def _wanted(
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
     """The requirement lines of a repository at a commit: the pins that were configured, else its requirement
-    files, else what `pyproject.toml` asks for."""
+    files, else what its `uv.lock` has locked, else what `pyproject.toml` asks for."""
     if part.pins:
         return list(part.pins)
     lines: list[str] = []
@@ -221,6 +225,7 @@ def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> li
             text = line.strip()
             if text and not text.startswith(("#", "-")):
                 lines.append(text)
+    lines = lines or _locked(mirror, commit)
     if lines:
         return lines
     try:
@@ -228,6 +233,19 @@ def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> li
     except tomllib.TOMLDecodeError:
         return []
     return [str(line) for line in project.get("dependencies", [])]
+
+
+def _locked(mirror: Repository, commit: str) -> list[str]:
+    """What the lock at the root pins; nothing where there is none, or uv cannot read it."""
+    lock = mirror.text(commit, LOCK)
+    if lock is None:
+        return []
+    projects = [path for path in mirror.paths(commit) if path.rpartition("/")[2] == PROJECT]
+    try:
+        return exported({LOCK: lock, **{path: mirror.text(commit, path) or "" for path in projects}}, LOCK)
+    except Unavailable as problem:
+        log.warning("The environment of %s is made of what its project asks for: %s", mirror.name, problem)
+        return []
 
 
 def _distribution(line: str) -> str:

@@ -15,7 +15,7 @@ from store import journal, queries
 from store.errors import NotAllowed
 from store.event import Event, Frame
 from store.project import RepositoryConfig
-from store.repair import Attempt, Ended, Oracle, ValidationVerdict
+from store.repair import Attempt, ChangeVerdict, Ended, Oracle, ValidationVerdict
 from tests.sandbox.histories import Commit, History, crash, frame, write
 from tests.sandbox.shop import git
 from tests.sandbox.wheels import only_index, wheel
@@ -86,6 +86,9 @@ def repaired(folder: Path, commits: list[Commit]) -> tuple[House, Attempt]:
     return house, repairing.repair(house, "INC-1")
 
 
+BUMP: Commit = ("Bump tallybook", "2024-03-01", {"requirements.txt": "tallybook==1.0\n"})
+
+
 def first(pins: str) -> list[Commit]:
     return [
         ("Bills", "2024-01-01", {"app/__init__.py": "", "app/bills.py": APP, "tests/test_bills.py": TESTS,
@@ -138,6 +141,77 @@ def test_the_nearest_version_that_holds_is_proposed_to_a_person(wheels: Path, tm
     assert "the proof is that the failure is gone" in draft.body
 
 
+def test_a_bump_that_broke_the_call_is_taken_back_with_the_old_answer_as_the_oracle(
+    wheels: Path, tmp_path: Path
+) -> None:
+    library(wheels, "0.9", MENDED)
+    library(wheels, "1.1", STILL)
+
+    house, attempt = repaired(tmp_path, [*first("tallybook==0.9\n"), BUMP])
+
+    assert attempt.ended is Ended.PROVEN, attempt.said
+    assert attempt.patch is not None
+    assert attempt.patch.diffs["bills"].splitlines()[-2:] == ["-tallybook==1.0", "+tallybook==0.9"]
+    assert attempt.patch.loses == ("what tallybook 1.0 has over 0.9",)
+    assert attempt.reproducer is not None
+    assert (attempt.reproducer.oracle, attempt.reproducer.expected) == (Oracle.PARENT_VALUE, {})
+    (suspected,) = (one for one in attempt.hypotheses if one.kind == "dependency_upgrade")
+    assert (suspected.status, suspected.shown) == (
+        "supported", "with tallybook 0.9 in place of 1.0 it gives a value"
+    )  # fmt: skip
+    cause = attempt.changes[0]
+    assert (cause.title, cause.verdict) == ("Bump tallybook", ChangeVerdict.SUPPORTED)
+    forward = next(v for p, v in attempt.rejected if p.upgrade is not None and p.upgrade.new == "1.1")
+    assert "still fails" in forward.said
+    assert not decide(house, queries.incident(house.database, "INC-1"), attempt).opens
+
+
+@pytest.mark.heavy
+def test_forward_is_taken_where_a_newer_version_gives_the_answer_of_before(
+    wheels: Path, tmp_path: Path
+) -> None:
+    library(wheels, "0.9", MENDED)
+    library(wheels, "1.1", MENDED)
+
+    _, attempt = repaired(tmp_path, [*first("tallybook==0.9\n"), BUMP])
+
+    assert attempt.ended is Ended.PROVEN, attempt.said
+    assert attempt.patch is not None
+    assert attempt.patch.upgrade is not None
+    assert (attempt.patch.upgrade.new, attempt.patch.loses) == ("1.1", ())
+    assert [p.upgrade.new for p, _ in attempt.rejected if p.upgrade is not None] == ["0.9"]
+
+
+@pytest.mark.heavy
+def test_versions_that_break_the_suite_or_need_other_packages_are_refused_in_words(
+    wheels: Path, tmp_path: Path
+) -> None:
+    library(wheels, "1.1", OTHERWISE.replace("total / parts", "total / parts + 1"))
+    library(wheels, "2.0", MENDED, ("abacus>=3",))
+
+    _, attempt = repaired(tmp_path, first("tallybook==1.0\n"))
+
+    tried = {p.upgrade.new: v for p, v in attempt.rejected if p.upgrade is not None}
+    assert attempt.patch is None
+    assert (tried["1.1"].rule, "fails now" in tried["1.1"].said) == ("suite", True)
+    assert (tried["2.0"].rule, "requires `abacus>=3`" in tried["2.0"].said) == ("other_packages", True)
+    assert "no fix was proven" in attempt.said
+
+
+@pytest.mark.heavy
+def test_where_there_is_no_newer_version_or_no_file_that_pins_it_is_said(
+    wheels: Path, tmp_path: Path
+) -> None:
+    _, none = repaired(tmp_path / "none", first("tallybook==1.0\n"))
+    library(wheels, "1.1", MENDED)
+    _, open_ = repaired(tmp_path / "open", first("tallybook<1.1\n"))
+
+    assert none.said.endswith("in tallybook 1.0, and no newer version of it is to be had as a wheel")
+    assert "no file of the repositories pins tallybook at 1.0" in open_.said
+    assert none.patch is open_.patch is None
+
+
+@pytest.mark.heavy
 def test_its_proof_makes_both_environments_again_from_the_file_alone(wheels: Path, tmp_path: Path) -> None:
     library(wheels, "1.1", MENDED)
     house, attempt = repaired(tmp_path, first("tallybook==1.0\n"))
