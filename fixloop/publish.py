@@ -13,6 +13,7 @@ from store.repair import (
     ChangeVerdict,
     DraftPullRequest,
     Oracle,
+    Patch,
     Reproducer,
     Submission,
     Validation,
@@ -33,9 +34,14 @@ def draft_of(incident: Incident, attempt: Attempt, layout: RepoLayout, forge: st
     assert proof is not None and attempt.patch is not None  # noqa: S101, PT018 - callers look first
     return DraftPullRequest(
         forge=forge, repo=layout.name, branch=branch_name(incident.id), base=layout.commit,
-        title=f"{incident.id}: {attempt.patch.kind} for {_quiet(incident.title)[:80]}",
+        title=f"{incident.id}: {_what(attempt.patch)} for {_quiet(incident.title)[:80]}",
         body=body(incident, attempt), state="proposed", proof_id=proof.id,
     )  # fmt: skip
+
+
+def _what(patch: Patch) -> str:
+    moved = patch.upgrade
+    return f"{_quiet(moved.package)} {_quiet(moved.new)}" if moved else patch.kind
 
 
 def test_draft_of(incident: Incident, test: Reproducer, base: str, forge: str) -> DraftPullRequest:
@@ -324,7 +330,8 @@ def _tried(attempt: Attempt) -> str:
     if not attempt.rejected:
         return ""
     lines = [
-        f"- {patch.fixer} ({patch.kind}): {_quiet(said.said)[:200]}" for patch, said in attempt.rejected[:8]
+        f"- {_quiet(patch.by)}, {patch.kind}: {_quiet(said.said)[:200]}"
+        for patch, said in attempt.rejected[:8]
     ]
     return "## Also tried\n\n" + "\n".join(lines)
 

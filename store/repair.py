@@ -186,6 +186,11 @@ class Patch(Value):
     loses: tuple[str, ...] = ()  # features or tests that a revert takes away
     upgrade: Upgrade | None = None
 
+    @property
+    def by(self) -> str:
+        """The fixer, with the version that this patch of it is for."""
+        return f"{self.fixer} ({self.upgrade.package} {self.upgrade.new})" if self.upgrade else self.fixer
+
 
 class Run(Value):
     """One execution in the sandbox that the judge relied on. `hash` covers inputs and outcome."""

@@ -57,7 +57,10 @@ class UpstreamFixer:
                 f"the failure is in {package} {old}, and no newer version of it is to be had as a wheel"
             )
         for version in left:
-            why = f"The failure is inside {package} {old}. This is {version} in its place, and nothing else."
+            why = (
+                f"{package}, where the failure comes from, in another version: {version} in place of {old}, and "
+                "nothing else."
+            )
             patch = self._patch(case, packages, packages.upgrade(package, version), why, ())
             if patch is not None:
                 return patch

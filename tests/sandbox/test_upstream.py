@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fixloop.fixers import FixCase
 from server.config import load
 from server.drafts.approvals import decide, open_drafts
 from server.house import House
@@ -16,8 +17,9 @@ from store.errors import NotAllowed
 from store.event import Event, Frame
 from store.project import RepositoryConfig
 from store.repair import Attempt, ChangeVerdict, Ended, Oracle, ValidationVerdict
-from tests.sandbox.histories import Commit, History, crash, frame, write
+from tests.sandbox.histories import Commit, History, crash, frame, run_loop, write
 from tests.sandbox.shop import git
+from tests.sandbox.test_fixers import Onlooker
 from tests.sandbox.wheels import only_index, wheel
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
@@ -94,6 +96,23 @@ def first(pins: str) -> list[Commit]:
         ("Bills", "2024-01-01", {"app/__init__.py": "", "app/bills.py": APP, "tests/test_bills.py": TESTS,
                                  "requirements.txt": pins}),
     ]  # fmt: skip
+
+
+def upgrade_case(folder: Path, patch: pytest.MonkeyPatch) -> FixCase:
+    """What a fixer is shown of a crash in a library that there is a newer version of."""
+    for version, text in (("1.0", LIBRARY), ("1.1", MENDED)):
+        library(folder / "wheels", version, text)
+    only_index(patch, folder / "wheels")
+    onlooker, pins = Onlooker(), "tallybook==1.0\n"
+    run_loop(
+        folder,
+        [History("bills", first(pins))],
+        event(),
+        until="repair",
+        requirements=pins,
+        fixers=(onlooker,),
+    )
+    return onlooker.cases[0]
 
 
 def test_the_nearest_version_that_holds_is_proposed_to_a_person(wheels: Path, tmp_path: Path) -> None:
