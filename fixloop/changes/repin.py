@@ -17,7 +17,7 @@ from fixloop.changes.pins import canonical
 
 _PIN = re.compile(r"^(\s*([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*===?\s*)([^\s;\\#,]+)(?=$|[\s;\\#])")
 _QUOTED = re.compile(
-    r"""((["'])([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*===?\s*)([^\s;,"']+)(?=\s*(?:;[^"']*)?\2)"""
+    r"""((["'])([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*===?\s*)([^\s;,"']+)(?=\s*(?:;(?:(?!\2).)*)?\2)"""
 )
 _HASH = re.compile(r"\s*(?:\\\n\s*)?--hash[= ]\S+")
 _BLOCK = re.compile(r"^\[\[package\]\]\n(?:(?!\[\[package\]\]).*\n?)*", re.M)
@@ -69,12 +69,9 @@ def _line(line: str, package: str, old: str, new: str, hashes: Sequence[str]) ->
     )
 
 
-def without_hashes(text: str) -> str:
-    """Requirement lines without their hashes: what of a change is not a hash."""
-    return "".join(
-        _HASH.sub("", line).rstrip().rstrip("\\").rstrip() + "\n" if _HASH.search(line) else line
-        for line in _logical(text)
-    )
+def _bare(line: str) -> str:
+    """A line without its hashes."""
+    return _HASH.sub("", line).rstrip().rstrip("\\").rstrip() + "\n" if _HASH.search(line) else line
 
 
 def _logical(text: str) -> list[str]:
@@ -127,5 +124,12 @@ def only_moved(path: str, before: str, after: str, package: str, old: str, new: 
         return bool(was) and was != now and moved == now and taken_over(before, after, package) == after
     if is_project(path):
         return before != after and repinned(path, before, package, old, new) == after
-    plain = repinned(path, without_hashes(before), package, old, new)
-    return is_requirements(path) and before != after and plain == without_hashes(after)
+    lines, changed = _logical(before), _logical(after)
+    alike = (_same(a, b, package, old, new) for a, b in zip(lines, changed, strict=False))
+    return is_requirements(path) and before != after and len(lines) == len(changed) and all(alike)
+
+
+def _same(before: str, after: str, package: str, old: str, new: str) -> bool:
+    """Whether a line is what it was, or is the package's with the other version and hashes of its own."""
+    moved = _line(before, package, old, new, ())
+    return before == after or (moved != before and _bare(moved) == _bare(after))
