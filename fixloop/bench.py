@@ -14,6 +14,7 @@ from fixloop.changes.words import Exposure
 from fixloop.knowledge import Knowledge
 from fixloop.running.environments import Environment
 from fixloop.running.kept import Kept
+from fixloop.running.packages import Packages
 from fixloop.running.runner import Runner
 from fixloop.running.worlds import Layout, Trees, World
 from store.errors import BudgetSpent
@@ -45,7 +46,7 @@ class Budget:
 @dataclass
 class Bench:
     """Everything a repair works with. `exposed` tells since when a commit runs, where that is
-    known."""
+    known; with `packages` the environment can be had with a package in another version."""
 
     repositories: Repositories
     sandbox: Sandbox
@@ -61,6 +62,7 @@ class Bench:
     budget: Budget = field(default_factory=Budget)
     knowledge: Knowledge = field(default_factory=Knowledge)
     kept: Kept | None = None  # what earlier attempts have run; None: everything is run anew
+    packages: Packages | None = None
 
     def world(self, **commits: str) -> World:
         """The running release; repositories named in `commits` at another commit."""

@@ -28,12 +28,13 @@ from fixloop.fixers import FixCase, Fixer, Reviser
 from fixloop.fixers.moving import moved_to, versions
 from fixloop.fixers.revert import RevertFixer
 from fixloop.fixers.rules import RuleFixer
+from fixloop.fixers.upstream import UpstreamFixer
 from fixloop.investigate import Investigator
 from fixloop.investigate.checker import Checker
-from fixloop.investigate.experiments import experiment
+from fixloop.investigate.experiments import before, experiment
 from fixloop.investigate.pack import Pack, gather
 from fixloop.investigate.patterns import Patterns
-from fixloop.investigate.settle import about, settled, suspected_first, unlisted, untested
+from fixloop.investigate.settle import about, by_version, settled, suspected_first, unlisted, untested
 from fixloop.investigate.votes import voted
 from fixloop.judging.beyond import beyond
 from fixloop.judging.judge import Judge, Trial
@@ -67,7 +68,7 @@ log = logging.getLogger("nightdesk.repair")
 
 STEPS = ("gather", "investigate", "reproduce", "causes", "minimise", "repair")
 RUNNABLE = frozenset({"python", "other", ""})  # platforms of events; "other" is not said
-FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer())
+FIXERS: tuple[Fixer, ...] = (RuleFixer(), RevertFixer(), UpstreamFixer())
 INVESTIGATORS: tuple[Investigator, ...] = (Patterns(),)
 NAMED = 0.01  # the score of a change that a hypothesis names and the ranking does not list
 TESTED = 3  # hypotheses about changes that the search has not run, and that are run all the same
@@ -231,6 +232,7 @@ class Repair:
         search = prover.test(search, untested(search.changes, known.hypotheses)[:TESTED])
         modules = frozenset(self._situation.modules)
         shown = experiment(known.hypotheses, _reproduced(known), self._bench, modules)
+        search = replace(search, changes=by_version(search.changes, shown))
         after = known.model_copy(update={"search": search, "hypotheses": shown})
         if search.recipe is not None:
             reproduction = replace(_reproduced(known), recipe=search.recipe)
@@ -263,7 +265,7 @@ class Repair:
         ):
             expected = None
         changes = known.search.changes if known.search else ()
-        right = self._right(reproduction, recipe, cause, expected, changes)
+        right = self._right(reproduction, recipe, cause, expected, changes, known.hypotheses)
         if right is None:
             right = promised(self._fix_case(known), recipe)
         expected = right.expected if right is not None else expected
@@ -282,17 +284,42 @@ class Repair:
 
     def _right(
         self, reproduction: Reproduction, recipe: Recipe, cause: Cause | None, expected: Any,
-        changes: Sequence[CandidateChange],
+        changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis],
     ) -> Stated | None:  # fmt: skip
-        """What the call has to give: the proven cause's parent's answer, else what the release's own runs state."""
+        """What the call has to give: the proven cause's parent's answer, what it gave with the version of a package
+        that was shown to work, else what the release's own runs state."""
         if cause is not None and expected is not None and assertable(expected):
             before = f"{cause.change.repo} {cause.change.commit[:9]}"
             why = f"Right (oracle parent_value) is what the code gave before {before}, the proven cause."
             return Stated(Oracle.PARENT_VALUE, expected, why)
+        earlier = self._in_earlier_version(reproduction, recipe, hypotheses)
+        if earlier is not None:
+            return earlier
         names, repositories = missing_names(self._situation), self._bench.repositories
         moved = {name: moved_to(name, versions(name, changes, repositories)) for name in names}
         with self._bench.runner(self._bench.world()) as release:
             return stated(recipe, reproduction.signature, release, self._situation.modules, moved)
+
+    def _in_earlier_version(
+        self, reproduction: Reproduction, recipe: Recipe, hypotheses: Sequence[Hypothesis]
+    ) -> Stated | None:
+        """What the call gives with the version of a package before the change that was shown to have broken it."""
+        tests = (one.test for one in hypotheses if one.status == "supported" and one.test is not None)
+        for test in tests:
+            there = before(self._bench, test) if test.kind == "package" else None
+            if there is None:
+                continue
+            upgrade, world = there
+            if self._meant_to_change(reproduction, recipe, world):
+                continue
+            with self._bench.runner(world) as runner:
+                outcome = runner.run(call_source(recipe), preload=recipe.preload)[0]
+            reading = read(recipe, reproduction.signature, outcome, frozenset(self._situation.modules))
+            if reading.meaning == Meaning.GOOD and assertable(reading.expected):
+                was = f"{upgrade.package} {upgrade.new}, the version before {test.commit[:9]}"
+                why = f"Right (oracle parent_value) is what the code gave with {was}."
+                return Stated(Oracle.PARENT_VALUE, reading.expected, why)
+        return None
 
     def _no_longer_refused(self, recipe: Recipe, expected: Any, parents: World) -> bool:
         """Whether the parent refused the input by a line that the change, or one after it, has taken away: nobody
@@ -330,7 +357,7 @@ class Repair:
         if best is None:
             tried = "; ".join(f"{patch.fixer}: {validation.said}" for patch, validation in judged[:3])
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
-            raise _End(Ended.NEEDS_DECISION, said, after)
+            raise _End(Ended.NEEDS_DECISION, "; ".join([said, *case.notes[:3]]), after)
         patch, validation = best
         times = _times(begun[next(at for at, pair in enumerate(judged) if pair is best)], validation)
         over = self._bench.budget.left <= 0  # what is looked for beside a fix is not worth losing it
@@ -342,9 +369,11 @@ class Repair:
         after = after.model_copy(
             update={"patch": patch, "validation": validation, "closes": closes, "siblings": siblings}
         )
-        if validation.verdict != ValidationVerdict.PROVEN:
-            raise _End(Ended.NEEDS_DECISION, validation.said, after, **times)
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
+        if validation.verdict != ValidationVerdict.PROVEN:
+            if patch.upgrade is not None:  # a person decides of each: what was run is theirs to run again
+                after = after.model_copy(update={"proof": proof})
+            raise _End(Ended.NEEDS_DECISION, f"{patch.fixer}: {validation.said}", after, **times)
         tests = () if over else library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
         raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after, **times)

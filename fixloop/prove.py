@@ -17,8 +17,9 @@ from fixloop.bench import Bench
 from fixloop.blocks import Block, by_file, parse, undo, unified
 from fixloop.changes.clues import missing_names
 from fixloop.changes.evidence import names_changed
-from fixloop.changes.kinds import runs
+from fixloop.changes.kinds import is_lock, runs
 from fixloop.changes.outline import outline
+from fixloop.changes.pins import bumps_of
 from fixloop.changes.words import Exposure
 from fixloop.forerunners import Forerunner, forerunners, put_there, wanted
 from fixloop.oracle import Meaning, Reading, read
@@ -181,6 +182,10 @@ class Prover:
                 return self._refuted(change, f"at {good[:9]}, which has this change, it still worked")
         before, outcome = self._at(change.repo, parent)
         if before.meaning == Meaning.SAME:
+            moved = self._versions(change)
+            if moved:  # a parent that is run with the release's packages says nothing of those it had
+                said = f"it changes {moved}, and every commit is run with the packages of the release"
+                return ChangeVerdict.UNTESTED, said, None
             return self._refuted(change, "its parent fails the same way")
         after, _ = self._at(change.repo, change.commit)
         return self._flip(change, parent, before, outcome, after)
@@ -192,6 +197,13 @@ class Prover:
         if place is None:
             return ChangeVerdict.REFUTED, said, None
         return ChangeVerdict.UNTESTED, f"it {place}, which the reproducer does not run", None
+
+    def _versions(self, change: CandidateChange) -> str:
+        """The packages that a change puts in another version, in words."""
+        if not any(is_lock(path) for path in change.files):
+            return ""
+        bumps = bumps_of(self._bench.repositories.get(change.repo), change.commit)
+        return ", ".join(str(bump) for bump in bumps[:3] if bump.old and bump.new)
 
     def _unrun_place(self, change: CandidateChange) -> str | None:
         """A function of the trace that the change touches and that the call does not run."""

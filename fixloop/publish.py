@@ -13,6 +13,7 @@ from store.repair import (
     ChangeVerdict,
     DraftPullRequest,
     Oracle,
+    Patch,
     Reproducer,
     Submission,
     Validation,
@@ -33,9 +34,14 @@ def draft_of(incident: Incident, attempt: Attempt, layout: RepoLayout, forge: st
     assert proof is not None and attempt.patch is not None  # noqa: S101, PT018 - callers look first
     return DraftPullRequest(
         forge=forge, repo=layout.name, branch=branch_name(incident.id), base=layout.commit,
-        title=f"{incident.id}: {attempt.patch.kind} for {_quiet(incident.title)[:80]}",
+        title=f"{incident.id}: {_what(attempt.patch)} for {_quiet(incident.title)[:80]}",
         body=body(incident, attempt), state="proposed", proof_id=proof.id,
     )  # fmt: skip
+
+
+def _what(patch: Patch) -> str:
+    moved = patch.upgrade
+    return f"{_quiet(moved.package)} {_quiet(moved.new)}" if moved else patch.kind
 
 
 def test_draft_of(incident: Incident, test: Reproducer, base: str, forge: str) -> DraftPullRequest:
@@ -97,6 +103,7 @@ def body(incident: Incident, attempt: Attempt) -> str:
         f"## The fix\n\n{_quiet(attempt.patch.rationale)}\n\n"
         f"By the fixer `{attempt.patch.fixer}`, judged in a sealed sandbox.",
         _linked(incident, attempt),
+        _environments(attempt),
         f"## Proof\n\n{_table(attempt.validation)}\n\n{_recheck(incident, attempt)}",
         _beyond(attempt),
         _refuted(attempt),
@@ -158,6 +165,19 @@ def _linked(incident: Incident, attempt: Attempt) -> str:
     )
 
 
+def _environments(attempt: Attempt) -> str:
+    """Where before and after were run in two environments: what they are."""
+    upgrade = attempt.patch.upgrade if attempt.patch else None
+    if upgrade is None:
+        return ""
+    moved = f"`{_quiet(upgrade.package)}` {_quiet(upgrade.new)} in place of {_quiet(upgrade.old)}"
+    same = f"{len(upgrade.installed) - 1} other package(s) are the same in both"
+    return (
+        f"## Two environments\n\nBefore and after differ in {moved}; {same}, on Python {_quiet(upgrade.python)}. Both "
+        "were made from wheels beforehand, and sealed while anything ran."
+    )
+
+
 def _recheck(incident: Incident, attempt: Attempt) -> str:
     """The proof by name, the hash of each run, and the command that makes every run again."""
     assert attempt.proof is not None and attempt.validation is not None  # noqa: S101, PT018
@@ -216,6 +236,14 @@ def _risks(attempt: Attempt) -> str:
         rows.append(f"no tests of its own to compare: {', '.join(map(_quiet, without))}")
     if attempt.patch.kind == "revert":
         rows.append("a revert brings back what was there before, with the faults that it had")
+    upgrade = attempt.patch.upgrade
+    if upgrade is not None:
+        rows.append(
+            f"the code that {_quiet(upgrade.package)} {_quiet(upgrade.new)} brings was run, and read by nobody here: "
+            f"look at what its authors changed since {_quiet(upgrade.old)}"
+        )
+    if judged.verdict is not ValidationVerdict.PROVEN:
+        rows.append("nothing that was run says what is right: the proof is that the failure is gone")
     if test is not None and test.entry == "frame":
         rows.append(
             "it was proven on a call of the function that failed, not through the application's entry"
@@ -307,7 +335,8 @@ def _tried(attempt: Attempt) -> str:
     if not attempt.rejected:
         return ""
     lines = [
-        f"- {patch.fixer} ({patch.kind}): {_quiet(said.said)[:200]}" for patch, said in attempt.rejected[:8]
+        f"- {_quiet(patch.by)}, {patch.kind}: {_quiet(said.said)[:200]}"
+        for patch, said in attempt.rejected[:8]
     ]
     return "## Also tried\n\n" + "\n".join(lines)
 

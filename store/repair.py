@@ -79,7 +79,7 @@ class Prediction(Value):
     """What has to be seen if a hypothesis is right, so that it can be run. `kind` "change": the reproducer passes on
     the parent of `commit` and fails on it, and passes on the running release without what it changed. "value": the same
     call works with `name` in its record; "setting": with `name` in the environment; "schedule": with one call after the
-    other.
+    other; "package": with the package `name` in the version that it had before `commit`.
     """
 
     repo: str = ""
@@ -153,9 +153,28 @@ class Reproducer(Value):
     expected: Any = None
 
 
+class Upgrade(Value):
+    """A dependency in another version. `installed` is all that the running release's environment has, as
+    "name==version"; the other environment has the same, but for this package. `python` and `stub_metadata` are what
+    both are made with."""
+
+    package: str
+    old: str
+    new: str
+    installed: tuple[str, ...]
+    python: str
+    stub_metadata: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """All that the other environment has."""
+        was, now = f"{self.package}=={self.old}", f"{self.package}=={self.new}"
+        return tuple(now if pin == was else pin for pin in self.installed)
+
+
 class Patch(Value):
     """A proposed change. `kind`: revert, template, model, upstream or submitted. `diffs` maps repository to
-    unified diff."""
+    unified diff. Only one of kind upstream has an `upgrade`."""
 
     diffs: dict[str, str]
     base_commits: dict[str, str]
@@ -165,6 +184,12 @@ class Patch(Value):
     hypothesis_id: str | None = None
     kind: str = "submitted"
     loses: tuple[str, ...] = ()  # features or tests that a revert takes away
+    upgrade: Upgrade | None = None
+
+    @property
+    def by(self) -> str:
+        """The fixer, with the version that this patch of it is for."""
+        return f"{self.fixer} ({self.upgrade.package} {self.upgrade.new})" if self.upgrade else self.fixer
 
 
 AFFECTED, SUITE = (
@@ -203,6 +228,9 @@ class Validation(Value):
     types: dict[str, Any] = Field(default_factory=dict)
     security: dict[str, Any] = Field(default_factory=dict)
     api_diff: dict[str, Any] = Field(default_factory=dict)
+    environments: dict[str, Any] = Field(
+        default_factory=dict
+    )  # where before and after are two: in what they differ
     constraints: tuple[str, ...] = ()
     flake_bound: float | None = None  # 95 % upper bound of the flake rate
     sandbox: str = ""

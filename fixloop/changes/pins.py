@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from fixloop import Repository
+from fixloop.changes.kinds import is_lock
 from store.commits import Hunk
 
 ABOVE = 12  # lines between a package's name and its version, at most
@@ -59,6 +61,25 @@ def bumps(hunks: Iterable[Hunk], after: str) -> list[Bump]:
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
+
+
+def bumps_of(repository: Repository, commit: str) -> list[Bump]:
+    """What a commit did to the versions of packages, out of the lock files that it touched; each package once."""
+    hunks = repository.history.hunks([commit]).get(commit, [])
+    found: dict[str, Bump] = {}
+    for path in sorted({hunk.path for hunk in hunks if is_lock(hunk.path)}):
+        text = repository.text(commit, path) or ""
+        for bump in bumps([hunk for hunk in hunks if hunk.path == path], text):
+            found.setdefault(bump.package, bump)
+    return list(found.values())
+
+
+def before(repository: Repository, commit: str, package: str) -> str | None:
+    """The version of a package that a commit replaced by another; None where it did not."""
+    versions = (
+        bump.old for bump in bumps_of(repository, commit) if bump.package == canonical(package) and bump.new
+    )
+    return next(versions, None)
 
 
 def _above(lines: Sequence[str], before: int) -> str | None:

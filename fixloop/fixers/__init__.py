@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class FixCase:
     """What a fixer may look at: the situation, how it fails, the cause if one was found, and the code through
-    the bench.
+    the bench. `notes` takes sentences: why a fixer has nothing to propose where one could expect it to.
     """
 
     situation: Situation
@@ -27,6 +27,7 @@ class FixCase:
     hypotheses: tuple[Hypothesis, ...] = ()  # checked, with what the runs made of them
     reproducer: Reproducer | None = None
     changes: tuple[CandidateChange, ...] = ()  # that may have caused it, with their verdicts
+    notes: list[str] = field(default_factory=list)
 
 
 class Fixer(Protocol):

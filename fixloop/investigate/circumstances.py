@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from fixloop.changes.kinds import is_lock
+from fixloop.changes.pins import canonical
 from fixloop.investigate.citing import added, commit, kind, line, line_text, message, told
 from fixloop.investigate.drafting import Guess
 from fixloop.investigate.pack import Moment, Pack
@@ -180,38 +182,43 @@ def exhaustion(pack: Pack) -> Iterator[Guess]:
     )  # fmt: skip
 
 
-_LOCKS = re.compile(
-    r"(?:^|/)(?:requirements[\w.-]*\.(?:txt|in)|uv\.lock|poetry\.lock|Pipfile\.lock|pyproject\.toml|setup\.(?:py|cfg))$"
-)
 _INSTALLED = re.compile(r"(?:site|dist)-packages/([A-Za-z0-9_.]+?)(?:\.py)?(?:/|$)")
+BUMPS = 3  # changes of versions that are thought of
 
 
 def dependency(pack: Pack) -> Iterator[Guess]:
-    """A package of the trace, or one that a name is missing from, came in another version."""
+    """A package of the trace, one that a name is missing from, or one that the failing file imports came in another
+    version."""
     error = pack.first.exception
     paths = [normal(frame.abs_path or frame.filename or "") for frame in (error.frames if error else ())]
-    packages = {found[1].lower().replace("_", "-") for path in paths if (found := _INSTALLED.search(path))}
+    packages = {canonical(found[1]) for path in paths if (found := _INSTALLED.search(path))}
     named = re.search(r"(?:No module named|cannot import name .* from|module) '([\w.]+)'", message(pack))
     if named:
-        packages.add(named[1].partition(".")[0].lower().replace("_", "-"))
-    for change in pack.changes:
-        for path in change.files:
-            if not _LOCKS.search(path):
-                continue
-            wanted = [name for name in packages if any(name in text for text in _about(change.hunks, path))]
-            if wanted:
-                yield Guess(
-                    kind="dependency_upgrade", score=0.5,
-                    statement=f"{change.commit[:9]} brought another version of {wanted[0]}, which is in the trace",
-                    evidence=(told(pack, "what that package says"), commit(change, "changes its version", path)),
-                    predicts="with the lines of the lock as they were the same call works",
-                    missing=("a run with the earlier version installed: both versions as wheels",),
-                )  # fmt: skip
-                return
+        packages.add(canonical(named[1].partition(".")[0]))
+    imported = {canonical(name) for frame in pack.own[-1:] for name in _imported(frame.source)}
+    about = [pair for pair in pack.bumps if pair[1].package in packages]
+    about += [pair for pair in pack.bumps if pair[1].package in imported - packages]
+    for change, bump in about[:BUMPS]:
+        how = "is in the trace" if bump.package in packages else "the failing file imports"
+        path = next(path for path in change.files if is_lock(path))
+        yield Guess(
+            kind="dependency_upgrade", score=0.5 if bump.package in packages else 0.35,
+            statement=f"{change.commit[:9]} brought {bump}, which {how}",
+            evidence=(told(pack, "what fails"), commit(change, "changes its version", path)),
+            predicts=f"with {bump.package} {bump.old} the same call works",
+            test=Prediction(kind="package", repo=change.repo, commit=change.commit, name=bump.package),
+            missing=(f"a run with {bump.package} {bump.old} installed: that version as a wheel",),
+        )  # fmt: skip
 
 
-def _about(hunks: str | None, path: str) -> list[str]:
-    return [text.lower().replace("_", "-") for text in (hunks or path).splitlines()]
+def _imported(source: str) -> Iterator[str]:
+    """The top-level modules that a file imports."""
+    tree = parse(source)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 _SETTING = re.compile(

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fixloop.bench import Bench
+from fixloop.changes import pins
 from fixloop.contract import SAMPLES, with_names
 from fixloop.oracle import Meaning, read
 from fixloop.reproduce.interleaving import ALONE
 from fixloop.reproduce.ladder import Reproduction
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
+from fixloop.running.packages import OtherPackages
 from fixloop.running.worlds import World
-from store.repair import Hypothesis, Prediction
+from store.errors import Unavailable
+from store.repair import Hypothesis, Prediction, Upgrade
 
 MOST = 4  # hypotheses that are run
 
@@ -60,6 +63,19 @@ def _shown(
     return one.model_copy(update={"shown": said[0][1]}) if said else one
 
 
+def before(bench: Bench, test: Prediction) -> tuple[Upgrade, World] | None:
+    """The running release with a package in the version that it had before a change; None where that is not known or
+    cannot be had."""
+    old, packages = pins.before(bench.repositories.get(test.repo), test.commit, test.name), bench.packages
+    if packages is None or old is None or test.name not in packages.installed:
+        return None
+    upgrade = packages.upgrade(test.name, old)
+    try:
+        return upgrade, replace(bench.world(), environment=packages.with_upgrade(upgrade))
+    except (Unavailable, OtherPackages):
+        return None
+
+
 def _with_value(test: Prediction, reproduction: Reproduction, bench: Bench) -> Iterator[_Run]:
     for recipe in with_names(reproduction.recipe, (test.name,)):
         yield _Run(recipe, bench.world(), f"with {test.name!r} in the record")
@@ -82,7 +98,16 @@ def _with_setting(test: Prediction, reproduction: Reproduction, bench: Bench) ->
         yield _Run(reproduction.recipe, changed, f"with {test.name} in the environment")
 
 
+def _with_package(test: Prediction, reproduction: Reproduction, bench: Bench) -> Iterator[_Run]:
+    there = before(bench, test)
+    if there is not None:
+        upgrade, world = there
+        yield _Run(
+            reproduction.recipe, world, f"with {upgrade.package} {upgrade.new} in place of {upgrade.old}"
+        )
+
+
 _Maker = Callable[[Prediction, Reproduction, Bench], Iterator[_Run]]
 _MAKERS: dict[str, _Maker] = {
-    "value": _with_value, "schedule": _one_after_the_other, "setting": _with_setting,
+    "value": _with_value, "schedule": _one_after_the_other, "setting": _with_setting, "package": _with_package,
 }  # fmt: skip

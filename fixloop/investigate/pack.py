@@ -10,8 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from fixloop.bench import Bench
+from fixloop.changes.kinds import is_lock
+from fixloop.changes.pins import Bump, bumps_of
 from fixloop.knowledge import Document, Earlier, LogLine
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.syntax import function_at, parse
@@ -79,6 +82,7 @@ class Pack:
     code: tuple[Code, ...] = ()
     authored: tuple[Authored, ...] = ()
     changes: tuple[CandidateChange, ...] = ()
+    bumps: tuple[tuple[CandidateChange, Bump], ...] = ()  # packages that those changes put in another version
     documents: tuple[Document, ...] = ()
     earlier: tuple[Earlier, ...] = ()
     hints: tuple[str, ...] = ()
@@ -111,10 +115,20 @@ def gather(situation: Situation, changes: Sequence[CandidateChange], bench: Benc
         code=code,
         authored=tuple(_authored(own, bench)),
         changes=tuple(changes[:CHANGES]),
+        bumps=tuple(_bumps(changes, bench)),
         documents=_matching(situation, bench.knowledge.documents),
         earlier=bench.knowledge.earlier,
         hints=bench.knowledge.hints,
     )
+
+
+def _bumps(changes: Sequence[CandidateChange], bench: Bench) -> Iterator[tuple[CandidateChange, Bump]]:
+    """The changes of versions, however little else suspects them."""
+    touching = (change for change in changes if any(is_lock(path) for path in change.files))
+    for change in islice(touching, CHANGES):
+        for bump in bumps_of(bench.repositories.get(change.repo), change.commit):
+            if bump.old is not None and bump.new is not None:
+                yield change, bump
 
 
 def _code(own: Sequence[OwnFrame]) -> Iterator[Code]:

@@ -56,6 +56,27 @@ def untested(changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis
     return [change for change in waiting if (change.repo, change.commit) in named]
 
 
+def by_version(changes: Sequence[CandidateChange], hypotheses: Sequence[Hypothesis]) -> list[CandidateChange]:
+    """The changes, those first whose package in its earlier version was seen to work: the flip is seen, so they are
+    supported; which of all that else was different then does not matter is not, so they are not proven."""
+    shown = {
+        (one.test.repo, one.test.commit): one.shown
+        for one in hypotheses
+        if one.status == "supported" and one.test is not None and one.test.kind == "package"
+    }
+    seen = [
+        change.model_copy(
+            update={"verdict": ChangeVerdict.SUPPORTED, "said": shown[change.repo, change.commit]}
+        )
+        for change in changes
+        if (change.repo, change.commit) in shown and change.verdict is not ChangeVerdict.PROVEN
+    ]
+    return [
+        *seen,
+        *(one for one in changes if (one.repo, one.commit) not in {(c.repo, c.commit) for c in seen}),
+    ]
+
+
 def settled(
     hypotheses: Sequence[Hypothesis], changes: Sequence[CandidateChange], ended: Ended | None, said: str
 ) -> tuple[Hypothesis, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 from fixloop.bench import Bench
 from fixloop.blocks import by_file, unified
 from fixloop.flake import COLD, miss_bound
-from fixloop.judging import constraints
+from fixloop.judging import constraints, upgrade
 from fixloop.judging.applied import Case, left_out, prepare
 from fixloop.judging.compare import fault, keeps
 from fixloop.judging.complaints import Complaints, complaints, new_complaint
@@ -56,7 +56,10 @@ class Judge:
     def judge(self, patch: Patch) -> Validation:
         """The verdict on a patch, with everything that was checked on the way. Never raises for what it
         does."""
-        case = prepare(self._bench, self._base, patch)
+        if patch.upgrade is not None:
+            case = upgrade.prepare(self._bench, self._base, patch, patch.upgrade)
+        else:
+            case = prepare(self._bench, self._base, patch)
         if isinstance(case, Refusal):
             return self._refused(case, {}, [])
         try:
@@ -65,18 +68,23 @@ class Judge:
             self._witness.close()
 
     def _check(self, case: Case) -> Validation:
-        checks: tuple[Callable[[Case], Refusal | None], ...] = (
-            self._named, self._fails_before, self._passes_after, self._observed, self._unrecognised,
-            self._necessary, self._neighbours, self._mutants, self._affected_hold, self._tools_hold, self._symptoms,
-            self._suites_hold,
+        run: tuple[Callable[[Case], Refusal | None], ...] = (
+            self._fails_before, self._passes_after, self._observed, self._unrecognised,
         )  # fmt: skip
+        if case.patch.upgrade is None:
+            proven = (self._named, *run, self._necessary, self._neighbours, self._mutants)
+            checks = (*proven, self._affected_hold, self._tools_hold, self._symptoms, self._suites_hold)
+        else:  # nobody's code changes, and the one piece that does is needed: without it is the base
+            checks = (*run, self._neighbours, self._tools_hold, self._suites_hold)
         for check in checks:
             refusal = check(case)
             if refusal is not None:
                 return self._refused(refusal, case.findings, case.runs)
         doubt = self._doubt(case)
-        said = (
-            doubt or "proven: it fails before, passes after, each piece is needed, neighbours and suites hold"
+        said = doubt or (
+            "proven: it fails before, passes after, each piece is needed, neighbours and suites hold"
+            if case.patch.upgrade is None
+            else "proven: it fails in the one environment, passes in the other, neighbours and suites hold"
         )
         verdict = ValidationVerdict.WEAK if doubt else ValidationVerdict.PROVEN
         return self._validation(verdict, None, said, case.findings, case.runs)
@@ -88,7 +96,8 @@ class Judge:
             return f"the failure is gone, but {unknown}"
         if case.unfinished:
             return case.unfinished
-        survivors = case.findings["mutants"][1] - case.findings["mutants"][0]
+        died, tried = case.findings.get("mutants", (0, 0))
+        survivors = tried - died
         if survivors:
             loose = "the proof does not depend on all it says"
             return f"{survivors} simple mutant(s) of the patch pass as well: {loose}"
@@ -269,7 +278,7 @@ class Judge:
     def _tests_hold(
         self, case: Case, what: str, run: Callable[[Case, str], tuple[Refusal | None, str]]
     ) -> Refusal | None:
-        repos = [repo for repo in case.blocks if case.blocks[repo]]
+        repos = self._changed(case)
         if self._trial.recipe.repo not in repos:
             repos.append(self._trial.recipe.repo)
         for repo in repos:
@@ -283,9 +292,13 @@ class Judge:
                 return refusal
         return None
 
+    def _changed(self, case: Case) -> list[str]:
+        """The repositories in which something is different: with another environment, all of them."""
+        return [repo for repo, blocks in case.blocks.items() if blocks or case.patch.upgrade is not None]
+
     def _tools_hold(self, case: Case) -> Refusal | None:
         for name in ("lint", "types", "security"):
-            for repo in (repo for repo, blocks in case.blocks.items() if blocks):
+            for repo in self._changed(case):
                 command = getattr(self._bench.layout.repo(repo), name)
                 if command is None:
                     continue
@@ -326,6 +339,8 @@ class Judge:
         """Keep a run: its hash covers the patch, the commits, the test and the outcome; `took` is in
         seconds."""
         parts = [case.patch.diffs, self._bench.layout.commits, self._trial.reproducer.source, what, outcome]
+        if case.patch.upgrade is not None:
+            parts.append(case.patch.upgrade.model_dump(mode="json"))
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         number = len(case.runs) + 1
         case.runs.append(Run(id=f"run-{number}", what=what, outcome=outcome, hash=digest, took=case.lap()))

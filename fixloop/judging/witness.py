@@ -99,7 +99,7 @@ class Witness:
     def _runner(self, world: World) -> Runner:
         """A runner that has loaded none of the team's code; kept open as long as the next run is in the same
         world."""
-        if self._open is None or self._open[0].trees != world.trees:
+        if self._open is None or self._open[0] != world:
             self.close()
             self._open = (world, self._bench.runner(world))
         return self._open[1]

@@ -102,7 +102,7 @@ class Environments:
                 notes += copy_from_here(site, [_name_of(line) for line in lines], exact=exact)
             else:
                 notes += installer.install(building, lines, allow_network=allow_network, exact=exact)
-            if not any(_canonical(_name_of(line)) == "pytest" for line in lines):
+            if not any(canonical(_name_of(line)) == "pytest" for line in lines):
                 notes += installer.add_pytest(building, site, allow_network=allow_network)
             _write_stubs(site, stubs)
             installer.compile(building)
@@ -213,7 +213,7 @@ def _pins(stubs: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _write_stubs(folder: Path, stubs: Sequence[tuple[str, str]]) -> None:
     """Metadata without a package, for `importlib.metadata.version(name)`. A real distribution wins."""
     for name, version in stubs:
-        dashed = _canonical(name).replace("-", "_")
+        dashed = canonical(name).replace("-", "_")
         if any(folder.glob(f"{dashed}-*.dist-info")):
             continue
         target = folder / f"{dashed}-{version}.dist-info"
@@ -226,5 +226,6 @@ def _name_of(line: str) -> str:
     return found[0] if found else ""
 
 
-def _canonical(name: str) -> str:
+def canonical(name: str) -> str:
+    """A package's name as names are compared."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -41,7 +41,7 @@ class Installer:
 
     def interpreter(self, version: str) -> str | None:
         """The path of an installed Python of this version, or None. Downloads nothing."""
-        found = self._run(
+        found = self.run(
             "python", "find", "--system", "--no-project", "--no-python-downloads", "--offline", version
         )
         if found.returncode == 0:
@@ -51,7 +51,7 @@ class Installer:
     def create(self, environment: Path, interpreter: str | None) -> None:
         """Make an empty virtual environment."""
         python = interpreter or base_interpreter()
-        done = self._run(
+        done = self.run(
             "venv", "--relocatable", "--no-project", "--offline", "--python", python, str(environment)
         )
         if done.returncode != 0:
@@ -124,14 +124,18 @@ class Installer:
     def _install(self, environment: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         python = str(environment / "bin" / "python")
         wheels = ("--only-binary", ":all:", "--link-mode", "copy")
-        return self._run("pip", "install", "--python", python, *wheels, *arguments)
+        return self.run("pip", "install", "--python", python, *wheels, *arguments)
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, given: str = "", folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run uv with `given` on its standard input, in `folder`. Raises Unavailable where it does not end."""
         command = [self._uv, "--no-config", "--color", "never", "--no-progress", *arguments]
         try:
             return subprocess.run(
                 command,
-                stdin=subprocess.DEVNULL,
+                input=given,
+                cwd=folder,
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT,

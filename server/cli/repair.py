@@ -42,6 +42,6 @@ def _text(attempt: Attempt) -> str:
             if proven
             else f"was turned down: {judged.said}"
         )
-        parts.append(f"{patch.fixer} {said}")
+        parts.append(f"{patch.by} {said}")
     parts += [f"draft: {draft.branch} in {draft.repo} ({draft.state})" for draft in attempt.drafts]
     return "\n\n".join(parts)

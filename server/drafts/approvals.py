@@ -70,6 +70,9 @@ class Decision:
 def decide(house: House, incident: Incident, attempt: Attempt) -> Decision:
     """What the policy says of this attempt, when nobody has approved it."""
     patch, validation, proof = attempt.patch, attempt.validation, attempt.proof
+    if patch is not None and patch.upgrade is not None:
+        unread = "another version of a dependency brings code that nobody here has read"
+        return Decision(False, f"{unread}: a person decides")
     if patch is None or validation is None or proof is None or validation.verdict != ValidationVerdict.PROVEN:
         return Decision(False, "there is no complete proof, and without a proof no draft opens")
     if validation.oracle == Oracle.NO_CRASH:

@@ -166,7 +166,7 @@ def _nothing_yet(view: IncidentView, said: str) -> str:
         if lines:
             parts.append(quoter.block("steps so far", lines, 4000, source="run").text)
         for patch, judged in attempt.rejected[:4]:
-            parts.append(f"Turned down: {quoter.name(patch.fixer)}: {judged_words(judged, quoter)}")
+            parts.append(f"Turned down: {quoter.name(patch.by)}: {judged_words(judged, quoter)}")
     return "\n\n".join(parts) + "\n"
 
 

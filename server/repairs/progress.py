@@ -128,7 +128,7 @@ class Steps:
             after = after.model_copy(update={"model": asked.purse.used})
         self._keep(progress, after, step, note, hold)
         kept = queries.attempt(self._house.database, progress.attempt_id)
-        if kept is not None and after.ended is Ended.PROVEN:
+        if kept is not None and after.ended is not None:
             keep_proof(self._house, prepared, kept, hold.run if hold else None)
         return progress.after(after)
 

@@ -24,6 +24,7 @@ from fixloop.judging.judge import Judge, Trial
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.running.environments import Environments
+from fixloop.running.packages import Packages, made
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from server.incidents.proof_files import FOLDER, write
 from server.repairs.workbench import Prepared, ProjectRepositories, Wanted
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 LARGEST = 50 << 20  # bytes of a file that is read
 _FORMAT = 1
+_HOLD = (ValidationVerdict.PROVEN, ValidationVerdict.WEAK)  # weak: of another version of a dependency only
 
 
 class ProofFile(Value):
@@ -123,12 +125,16 @@ def verify(house: House, file: ProofFile, clones: Mapping[str, Path]) -> Verifie
 
 
 def _judged(house: House, file: ProofFile, repositories: ProjectRepositories, trees: Path) -> Verified:
+    environments, upgrade = Environments(house.config.data / "environments"), file.proof.patch.upgrade
+    if upgrade is None:
+        environment = file.wanted.prepared(environments, allow_network=False)
+    else:  # both are made from the lists in the file, whatever an open requirement would bring today
+        environment = made(environments, upgrade.installed, upgrade, allow_network=False)
     bench = Bench(
         repositories=repositories,
         sandbox=house.sandbox,
-        environment=file.wanted.prepared(
-            Environments(house.config.data / "environments"), allow_network=False
-        ),
+        environment=environment,
+        packages=Packages(environments, environment, file.wanted.stub_metadata, allow_network=False),
         layout=Layout(file.repositories, file.env),
         trees=Trees(trees, repositories),
         now=lambda: datetime.now(UTC),
@@ -150,7 +156,7 @@ def _judged(house: House, file: ProofFile, repositories: ProjectRepositories, tr
 
 
 def _compared(proof: Proof, found: Validation) -> Verified:
-    holds = found.verdict is ValidationVerdict.PROVEN
+    holds = found.verdict in _HOLD and found.verdict is proof.validation.verdict
     before = {run.hash for run in proof.validation.runs}
     said = "it holds: " if holds else "it does not hold: "
     return Verified(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +17,8 @@ from fixloop.changes.words import Exposure
 from fixloop.reproduce.capsules import enriched
 from fixloop.running.environments import Environment, Environments
 from fixloop.running.kept import Kept
+from fixloop.running.packages import Packages
+from fixloop.running.uv_lock import LOCK, PROJECT, exported
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.situation import ReleaseSources, Situation
 from server.house import House
@@ -25,10 +28,12 @@ from server.repairs.forge_lookups import asked_of
 from server.repairs.knowledge import knowledge_of
 from store import queries
 from store.database import Database
-from store.errors import NotFound
+from store.errors import NotFound, Unavailable
 from store.event import Event, Value
 from store.incident import Incident
 from store.project import RepositoryConfig
+
+log = logging.getLogger("nightdesk.repair")
 
 EVENTS = 20  # kept bodies that a repair looks at
 _EVENTS = TypeAdapter(list[Event])
@@ -126,10 +131,13 @@ def prepare(house: House, ref: str, basis: Basis | None = None, spent: float = 0
     repositories = ProjectRepositories(mirrors)
     sources = ReleaseSources(repositories, commits, {name: part.path_map for name, part in parts.items()})
     wanted = _wanted(mirrors, commits, parts)
+    environments = Environments(house.config.data / "environments")
+    environment = wanted.prepared(environments)
     bench = Bench(
         repositories=repositories,
         sandbox=house.sandbox,
-        environment=wanted.prepared(Environments(house.config.data / "environments")),
+        environment=environment,
+        packages=Packages(environments, environment, wanted.stub_metadata),
         layout=_layout(mirrors, commits, parts),
         trees=Trees(house.config.data / "trees", repositories),
         now=lambda: datetime.now(UTC),
@@ -210,7 +218,7 @@ def _wanted(
 
 def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> list[str]:
     """The requirement lines of a repository at a commit: the pins that were configured, else its requirement
-    files, else what `pyproject.toml` asks for."""
+    files, else what its `uv.lock` has locked, else what `pyproject.toml` asks for."""
     if part.pins:
         return list(part.pins)
     lines: list[str] = []
@@ -219,6 +227,7 @@ def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> li
             text = line.strip()
             if text and not text.startswith(("#", "-")):
                 lines.append(text)
+    lines = lines or _locked(mirror, commit)
     if lines:
         return lines
     try:
@@ -226,6 +235,19 @@ def requirements_of(mirror: Repository, commit: str, part: RepositoryPart) -> li
     except tomllib.TOMLDecodeError:
         return []
     return [str(line) for line in project.get("dependencies", [])]
+
+
+def _locked(mirror: Repository, commit: str) -> list[str]:
+    """What the lock at the root pins; nothing where there is none, or uv cannot read it."""
+    lock = mirror.text(commit, LOCK)
+    if lock is None:
+        return []
+    projects = [path for path in mirror.paths(commit) if path.rpartition("/")[2] == PROJECT]
+    try:
+        return exported({LOCK: lock, **{path: mirror.text(commit, path) or "" for path in projects}}, LOCK)
+    except Unavailable as problem:
+        log.warning("The environment of %s is made of what its project asks for: %s", mirror.name, problem)
+        return []
 
 
 def _distribution(line: str) -> str:

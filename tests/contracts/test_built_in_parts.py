@@ -12,6 +12,7 @@ import pytest
 
 from fixloop import Forge, Sandbox
 from fixloop.fixers import FixCase, Fixer
+from fixloop.fixers.upstream import UpstreamFixer
 from server.ingest.vendor_doors import HOOKS as HOOK_FORMATS
 from server.plugins import PROTOCOLS, missing
 from store.repair import DraftPullRequest
@@ -25,6 +26,7 @@ from tests.forges.fake import Fake, FakeGitHub, FakeGitLab, serving
 from tests.journeys.test_senders import HOOKS
 from tests.sandbox.histories import History, write
 from tests.sandbox.test_fixers import BASKET, fix_case
+from tests.sandbox.test_upstream import upgrade_case
 from triage import Classifier, Format, Language
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
@@ -206,7 +208,9 @@ class TestFixers(FixerContract):
         return kind()
 
     @pytest.fixture
-    def case(self, tmp_path: Path) -> FixCase:
+    def case(self, kind: Callable[[], Fixer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FixCase:
+        if kind is UpstreamFixer:
+            return upgrade_case(tmp_path, monkeypatch)
         before = BASKET.replace('return line["qty"]\n', 'return line.get("qty", 1)\n')
         return fix_case(tmp_path, BASKET, before, "app/basket.py",
                         "KeyError", "'qty'", "pieces", 'return line["qty"]', {"line": {"grams": "5"}})  # fmt: skip

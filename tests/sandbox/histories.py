@@ -15,6 +15,7 @@ from fixloop.fixers import Fixer
 from fixloop.knowledge import Knowledge
 from fixloop.loop import FIXERS, Repair
 from fixloop.running.environments import Environments
+from fixloop.running.packages import Packages
 from fixloop.running.worlds import Layout, RepoLayout, Trees
 from fixloop.sandboxes import best
 from fixloop.situation import ReleaseSources
@@ -102,9 +103,8 @@ def run_loop(
     for history in histories:
         commits[history.name] = write(folder / "origins" / history.name, history)
         mirrors.add(history.name, str(folder / "origins" / history.name))
-    environment = Environments(environments or folder / "environments").prepare(
-        requirements, allow_network=False
-    )
+    prepared = Environments(environments or folder / "environments")
+    environment = prepared.prepare(requirements, allow_network=False)
     rows = tuple(
         RepoLayout(name, shas[-1], has_tests=any("tests/" in p for c in h.commits for p in c[2]))
         for (name, shas), h in zip(commits.items(), histories, strict=True)
@@ -119,6 +119,7 @@ def run_loop(
         lambda: datetime.now(UTC),
         runs=20,
         knowledge=knowledge or Knowledge(),
+        packages=Packages(prepared, environment, allow_network=False),
     )
     attempt = Attempt(id="A1", incident_id="INC-1", started_at=datetime.now(UTC))
     repair = Repair(attempt, list(events), ReleaseSources(mirrors, layout.commits, {}), bench, fixers=fixers)
