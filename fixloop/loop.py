@@ -266,7 +266,7 @@ class Repair:
         if right is None:
             right = promised(self._fix_case(known), recipe)
         expected = right.expected if right is not None else expected
-        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench)
+        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench, parents)
         after = known.model_copy(
             update={
                 "recipe": recipe, "expected": expected, "reproducer": test,

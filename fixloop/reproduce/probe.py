@@ -434,16 +434,19 @@ def scratch_state() -> dict[str, bytes]:
 def kept_scratch() -> Iterator[Callable[[], None]]:
     """Gives what puts the scratch folders back to what they were at the beginning."""
     kept = scratch_state()
-    folders = {os.path.join(folder, name) for folder, names, _ in scratch_walk() for name in names}
-    yield lambda: scratch_restore(kept, folders)
+    stay = set()  # type: set[str]
+    for folder, inner, names in scratch_walk():
+        links = [name for name in names if os.path.islink(os.path.join(folder, name))]
+        stay.update(os.path.join(folder, name) for name in [*inner, *links])
+    yield lambda: scratch_restore(kept, stay)
 
 
-def scratch_restore(kept: dict[str, bytes], folders: set[str]) -> None:
+def scratch_restore(kept: dict[str, bytes], stay: set[str]) -> None:
     """Put the scratch folders back: a run must not see what an earlier run has left."""
     for folder, inner, names in reversed(scratch_walk()):
         for name in [*names, *inner]:
             path = os.path.join(folder, name)
-            if path in kept or path in folders:
+            if path in kept or path in stay:
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path, ignore_errors=True)
