@@ -176,7 +176,12 @@ class Repair:
 
     def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
-            found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
+            found, told = climb(
+                self._situation,
+                runner,
+                min(SECONDS, self._bench.budget.left / 2),
+                self._bench.knowledge.lines,
+            )
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
                 redacted = self._situation.redacted

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from fixloop.reproduce.races import Met
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import parse
 from fixloop.reproduce.uploads import contents, file_name
@@ -30,6 +31,7 @@ _KINDS = {
 }
 _SHARED = "Application"  # a name that two frameworks have; the imports tell them apart
 _SHARING = re.compile(r"^\s*(?:from|import)\s+(aiohttp|tornado)\b", re.MULTILINE)
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _TAKE_FILES = frozenset({"flask", "starlette", "django"})
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
@@ -214,6 +216,24 @@ def same_moment(event: Event, others: Iterable[Event], within: timedelta) -> Ite
         if inputs not in seen:
             seen.append(inputs)
             yield inputs
+
+
+def logged_inputs(recipe: Recipe, met: Iterable[Met]) -> list[dict[str, Any]]:
+    """The inputs of requests that an access log has beside a recipe's: those that need no body, for no log has one."""
+    found = []
+    for one in met:
+        split = urlsplit(one.path)
+        inputs = {
+            "method": one.method,
+            "path": split.path or "/",
+            **({"query": split.query} if split.query else {}),
+        }
+        if one.method in _BODILESS and (one.method, split.path) != (
+            recipe.inputs["method"],
+            recipe.inputs["path"],
+        ):
+            found.append(inputs)
+    return found
 
 
 def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -10,6 +10,7 @@ import pytest
 
 from fixloop.blocks import unified
 from fixloop.fixers import FixCase
+from fixloop.knowledge import Knowledge, LogLine
 from store.event import Request
 from store.repair import Oracle, Patch, ValidationVerdict
 from tests.sandbox.histories import History, crash, frame, run_loop
@@ -215,7 +216,8 @@ app = Starlette(routes=[Route("/seats", book, methods=["POST"])])
 '''
 
 
-def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_by", ["two events", pytest.param("an access log", marks=pytest.mark.heavy)])
+def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path, told_by: str) -> None:
     history = History("app", [("Start", "2024-01-01", {"app/__init__.py": "", "app/web.py": SEATS})])
     own = frame(SEATS, "app/web.py", "book", 'return JSONResponse({"seat": FREE.pop()})', request="<Request>")
     request = Request(
@@ -223,11 +225,16 @@ def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None
         data={"paid": True},
     )  # fmt: skip
     event = crash("IndexError", "pop from empty list", own, request=request)
-    close = event.model_copy(update={"event_id": "f" * 32})
+    events = [event, event.model_copy(update={"event_id": "f" * 32})][: 2 if told_by == "two events" else 1]
+    lines = tuple(
+        LogLine(f"L{n}", event.timestamp, "access.log", f'{n}.0.0.1 - - [10/Jun/2024:00:00:00 +0000] "POST /seats HTTP/1.1" {status} 17')
+        for n, status in enumerate((200, 500))
+    )  # fmt: skip
+    knowledge = Knowledge(lines=lines if told_by == "an access log" else ())
     pins = "\n".join(
         f"{name}=={version(name)}" for name in ("starlette", "anyio", "idna", "typing_extensions")
     )
-    attempt = run_loop(tmp_path, [history], event, close, requirements=pins).attempt
+    attempt = run_loop(tmp_path, [history], *events, requirements=pins, knowledge=knowledge).attempt
     assert attempt.reproducer is not None, attempt.said
     assert attempt.reproducer.failures == attempt.reproducer.runs
     held = 'together(call_once, call_once, at="if not await paid(request):")'
