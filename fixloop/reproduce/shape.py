@@ -42,7 +42,7 @@ def in_style(source: str, style: Style) -> str:
     """A module's text in the quotes of the repository, its imports within its width. The meaning stays: where it would
     not, the text is given back as it was."""
     text = laid_out(_imports_within(source, style.width), style.width, only_long=True)
-    text = _single_quotes(text) if style.single else text
+    text = _requoted(text, "'" if style.single else '"')
     before, after = parse(source), parse(text)
     same = before is not None and after is not None and ast.dump(before) == ast.dump(after)
     return text if same else source
@@ -59,19 +59,17 @@ def _imports_within(source: str, width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _single_quotes(source: str) -> str:
-    """The texts in single quotes, where they have none of these in them; docstrings stay."""
+def _requoted(source: str, quote: str) -> str:
+    """The texts in these quotes, where they have neither kind in them; docstrings stay."""
     lines = source.splitlines(keepends=True)
     places = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         body = token.string.lstrip("bB")
-        plain = (
-            body.startswith('"') and not body.startswith('"""') and "'" not in body and "\\" + '"' not in body
-        )
-        if token.type == tokenize.STRING and plain:
+        inner = body[1:-1]  # of a docstring it has quotes in it
+        if token.type == tokenize.STRING and body[0] in "\"'" and not set(inner) & set("\"'"):
             places.append((token.start, token.end))
     for (row, start), (_, end) in reversed(places):
         line = lines[row - 1]
-        text = line[start:end]
-        lines[row - 1] = line[:start] + text.replace('"', "'") + line[end:]
+        text = line[start:end].replace('"', quote).replace("'", quote)
+        lines[row - 1] = line[:start] + text + line[end:]
     return "".join(lines)

@@ -11,6 +11,7 @@ import pytest
 from fixloop.blocks import unified
 from fixloop.fixers import FixCase
 from fixloop.knowledge import Knowledge, LogLine
+from fixloop.running.databases import server_programs
 from store.event import Request
 from store.repair import Oracle, Patch, ValidationVerdict
 from tests.sandbox.histories import History, crash, frame, run_loop
@@ -92,6 +93,8 @@ class Migration(migrations.Migration):
 """,
     "jobs/views.py": VIEWS,
 }
+SQLITE = '{"ENGINE": "django.db.backends.sqlite3", "NAME": "/tmp/jobs.sqlite3"}'
+SAID = "UNIQUE constraint failed: jobs_completion.job_id"
 CREATE = "    Completion.objects.create(job=found)\n"
 ASKED_TWICE = """    if Completion.objects.filter(job=found).exists():
         return JsonResponse({"error": "completed already"}, status=409)
@@ -138,14 +141,14 @@ class Proposed:
         ]
 
 
-def lost(tmp_path: Path, *fixers: Proposed, until: str = "minimise"):  # type: ignore[no-untyped-def]
+def lost(tmp_path: Path, *fixers: Proposed, until: str = "minimise", said: str = SAID, pins: str = DJANGO):  # type: ignore[no-untyped-def]
     """Two completions of the same job have met; the event is of the one that lost."""
     history = History("jobs", [("Jobs are completed once", "2024-01-01", PROJECT)])
     kept = {"request": "<WSGIRequest: POST '/jobs/7/complete'>", "job": "7", "found": "<Job: Job object (7)>"}
     own = frame(VIEWS, "jobs/views.py", "complete", CREATE.strip(), **kept)
     request = Request(method="POST", url="http://jobs.example/jobs/7/complete", headers={"Accept": "*/*"})
-    event = crash("IntegrityError", "UNIQUE constraint failed: jobs_completion.job_id", own, request=request)
-    return run_loop(tmp_path, [history], event, requirements=DJANGO, fixers=fixers, until=until).attempt
+    event = crash("IntegrityError", said, own, request=request)
+    return run_loop(tmp_path, [history], event, requirements=pins, fixers=fixers, until=until).attempt
 
 
 @pytest.mark.heavy
@@ -158,6 +161,30 @@ def test_two_completions_of_one_job_become_a_test_that_forces_their_schedule(tmp
     assert written.oracle == Oracle.INVARIANT
     assert "assert status == 409, body" in written.source
     assert "explored" in written.controls["schedule"]
+
+
+@pytest.mark.heavy
+def test_on_postgresql_the_schedule_is_found_as_well_in_a_server_of_the_sandbox_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server_programs() is None:
+        pytest.skip(
+            "there is no PostgreSQL server on this machine, neither a package nor the wheel of the tests"
+        )
+    named = (
+        '{"ENGINE": "django.db.backends.postgresql", "NAME": "jobs", "USER": "worker", "HOST": "db.local"}'
+    )
+    settings = PROJECT["site_settings.py"].replace(SQLITE, named)
+    assert settings != PROJECT["site_settings.py"]
+    monkeypatch.setitem(PROJECT, "site_settings.py", settings)
+    said = 'duplicate key value violates unique constraint "jobs_completion_job_id_key"\nDETAIL:  Key (job_id)=(7) already exists.'
+    pins = "\n".join(
+        f"{name}=={version(name)}" for name in ("psycopg", "psycopg-binary", "typing_extensions")
+    )
+    written = lost(tmp_path, said=said, pins=f"{DJANGO}\n{pins}").reproducer
+    assert written is not None
+    assert (written.entry, written.failures, written.oracle) == ("http", written.runs, Oracle.INVARIANT)
+    assert 'before="Completion.objects.create(job=found)"' in written.source
 
 
 @pytest.mark.heavy
