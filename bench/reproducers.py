@@ -23,6 +23,7 @@ from typing import Any
 from fixloop.bench import Bench, Budget
 from fixloop.findings import Findings
 from fixloop.loop import Repair
+from fixloop.reproduce.calling import called
 from fixloop.reproduce.ladder import describe
 from fixloop.running.worlds import World
 from server.evaluation.cases import PROJECT, PublicCase, public_case
@@ -89,7 +90,7 @@ def _fixed(folder: Path, case: PublicCase, bench: Bench, place: Path) -> World |
 
 
 def _described(written: Reproducer, bench: Bench, fixed: World | None) -> dict[str, Any]:
-    name = f"test_{written.test_path.rpartition('/test_')[2].removesuffix('.py')}"
+    source, function = called(written)
     row = {
         "entry": written.entry, "call": written.recipe["target"].get("qualname"), "guessed": list(written.guessed),
         "oracle": written.oracle.value, "same_failure": written.same_failure,
@@ -98,7 +99,7 @@ def _described(written: Reproducer, bench: Bench, fixed: World | None) -> dict[s
         if world is None:
             continue
         with bench.runner(world) as runner:
-            outcomes = runner.run(written.source, name, times=TIMES, watch=False)
+            outcomes = runner.run(source, function, times=TIMES, watch=False)
         failed = [outcome for outcome in outcomes if outcome.status != "ok"]
         row[side] = f"{len(failed)}/{TIMES} fail"
         if failed and side == "fix":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -12,11 +13,12 @@ from fixloop import Repositories, Sandbox
 from fixloop.changes.pull_requests import Asked, nobody
 from fixloop.changes.words import Exposure
 from fixloop.knowledge import Knowledge
+from fixloop.running.databases import server_for
 from fixloop.running.environments import Environment
 from fixloop.running.kept import Kept
 from fixloop.running.packages import Packages
 from fixloop.running.runner import Runner
-from fixloop.running.worlds import Layout, Trees, World
+from fixloop.running.worlds import Layout, Server, Trees, World
 from store.errors import BudgetSpent
 
 RESERVE = 0.45  # of the seconds that are left when a search begins
@@ -69,7 +71,11 @@ class Bench:
         trees: dict[str, Path] = {}
         for repo in self.layout.repositories:
             trees[repo.name] = self.trees.at(repo.name, commits.get(repo.name, repo.commit))
-        return World(self.layout, trees, self.environment)
+        return World(self.layout, trees, self.environment, self._server)
+
+    @cached_property
+    def _server(self) -> Server | None:
+        return server_for(self.repositories, self.layout, self.environment, self.sandbox)
 
     def at(self, repo: str, commit: str) -> World:
         """The running release with one repository at another commit."""

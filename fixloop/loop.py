@@ -178,7 +178,12 @@ class Repair:
 
     def _reproduce(self, known: Findings) -> Landed:
         with self._bench.runner(self._bench.world()) as runner:
-            found, told = climb(self._situation, runner, min(SECONDS, self._bench.budget.left / 2))
+            found, told = climb(
+                self._situation,
+                runner,
+                min(SECONDS, self._bench.budget.left / 2),
+                self._bench.knowledge.lines,
+            )
             if found is None:
                 said = "; ".join(told.tried[:4]) or "nothing to try"
                 redacted = self._situation.redacted
@@ -269,7 +274,7 @@ class Repair:
         if right is None:
             right = promised(self._fix_case(known), recipe)
         expected = right.expected if right is not None else expected
-        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench)
+        test = write_reproducer(self._attempt.incident_id, reproduction, recipe, right, self._bench, parents)
         after = known.model_copy(
             update={
                 "recipe": recipe, "expected": expected, "reproducer": test,

@@ -6,19 +6,21 @@ elsewhere is named where the same input makes another function fail in the same 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fixloop.bench import Bench
 from fixloop.judging.applied import prepare
 from fixloop.judging.constraints import Refusal
 from fixloop.judging.witness import Trial
+from fixloop.reproduce.calling import called, written
+from fixloop.reproduce.lines import NOTHING
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
+from fixloop.reproduce.styles import style_of
 from fixloop.reproduce.syntax import Function, functions, parameter_names, parse, required
 from fixloop.reproduce.values import size
 from fixloop.reproduce.write import call_source, test_source
-from fixloop.reproduce.writing import test_folder, test_framework
 from fixloop.running.runner import Runner
 from fixloop.situation import Situation
 from store.repair import Oracle, Patch, Reproducer
@@ -41,27 +43,22 @@ def beyond(
 
 def _closed(bench: Bench, patch: Patch, release: Runner, fixed: Runner) -> Iterator[str]:
     for incident, test in bench.knowledge.tests:
-        name = _test_name(test.source)
-        if name is None or test.repo not in bench.layout.commits or bench.budget.tight:
+        if written(test.source) is None or test.repo not in bench.layout.commits or bench.budget.tight:
             continue
         preload = Recipe.model_validate(test.recipe).preload if test.recipe else ()
-        before = release.run(test.source, name, preload=preload, watch=False)
-        after = fixed.run(test.source, name, times=TIMES, preload=preload, watch=False)
+        source, function = called(test)
+        before = release.run(source, function, preload=preload, watch=False)
+        after = fixed.run(source, function, times=TIMES, preload=preload, watch=False)
         if before[0].status != "ok" and all(outcome.status == "ok" for outcome in after):
             yield incident
-
-
-def _test_name(source: str) -> str | None:
-    tree = parse(source)
-    found = (node.name for node in tree.body if isinstance(node, ast.FunctionDef)) if tree else iter(())
-    return next((name for name in found if name.startswith("test_")), None)
 
 
 def _elsewhere(
     incident_id: str, trial: Trial, situation: Situation, bench: Bench, release: Runner, fixed: Runner
 ) -> Iterator[Reproducer]:
     alike = Signature(trial.signature.type, None, None, trial.signature.message)
-    framework = test_framework(trial.recipe.repo, bench)
+    style = style_of(trial.recipe.repo, bench)
+    style = replace(style, django=False)  # a call of a function needs no database of its runner
     for recipe in siblings_of(trial.recipe, situation):
         if bench.budget.tight:
             return
@@ -72,11 +69,11 @@ def _elsewhere(
         function = str(recipe.target["qualname"])
         name = f"test_{incident_id.lower().replace('-', '_')}_{function.rpartition('.')[2]}"
         doc = f"{incident_id}: {function}() fails as {trial.recipe.target['qualname']}() did, on the same input."
-        path = f"{test_folder(recipe.repo, bench)}/{name}.py"
+        path = f"{style.folder}/{name}.py"
         yield Reproducer(
-            repo=recipe.repo, framework=framework, test_path=path,
-            source=test_source(recipe, name, doc, None, False, None, framework),
-            command=f"python -m {framework} {path}", entry=recipe.entry, oracle=Oracle.NO_CRASH,
+            repo=recipe.repo, framework=style.framework, test_path=path,
+            source=test_source(recipe, name, doc, None, False, None, style, NOTHING),
+            command=style.command(path), entry=recipe.entry, oracle=Oracle.NO_CRASH,
             inputs=recipe.inputs, runs=1, failures=1, same_failure=True, size_after=size(recipe.inputs),
             recipe=recipe.model_dump(mode="json"),
         )  # fmt: skip

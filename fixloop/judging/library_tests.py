@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from textwrap import indent
+from dataclasses import dataclass, replace
 
 from fixloop.bench import Bench
 from fixloop.judging.applied import prepare
 from fixloop.judging.constraints import Refusal
 from fixloop.judging.witness import Trial
-from fixloop.reproduce.layout import laid_out
-from fixloop.reproduce.write import LOADED, call_source
-from fixloop.reproduce.writing import test_folder, test_framework
+from fixloop.reproduce.calling import called
+from fixloop.reproduce.shape import in_style, shaped
+from fixloop.reproduce.styles import Style, style_of
+from fixloop.reproduce.write import call_source
 from fixloop.running.runner import Runner
 from fixloop.running.worlds import SOURCES, World
 from store.repair import Patch, Reproducer
@@ -123,18 +123,20 @@ def _made(
     with bench.runner(base) as release, bench.runner(fixed) as repaired:
         before, after = (_calls(runner, repo, trial) for runner in (release, repaired))
         for calls in _candidates(before, after):
-            framework = test_framework(repo, bench)
+            style = replace(style_of(repo, bench), django=False)
             name = "test_" + incident_id.lower().replace("-", "_")
-            source = _written(incident_id, name, calls, trial.reproducer, framework)
-            failed = [one.status for one in release.run(source, name, times=TIMES, watch=False)]
-            passed = [one.status for one in repaired.run(source, name, times=TIMES, watch=False)]
+            path = f"{style.folder}/{name}.py"
+            test = Reproducer(
+                repo=repo, framework=style.framework, test_path=path,
+                source=_written(incident_id, name, calls, trial.reproducer, style),
+                command=style.command(path), entry="frame", oracle=trial.reproducer.oracle,
+                runs=TIMES, failures=TIMES,
+            )  # fmt: skip
+            source, function = called(test)
+            failed = [one.status for one in release.run(source, function, times=TIMES, watch=False)]
+            passed = [one.status for one in repaired.run(source, function, times=TIMES, watch=False)]
             if set(failed) == {"raised"} and set(passed) == {"ok"}:
-                path = f"{test_folder(repo, bench)}/{name}.py"
-                return Reproducer(
-                    repo=repo, framework=framework, test_path=path, source=source,
-                    command=f"python -m {framework} {path}", entry="frame", oracle=trial.reproducer.oracle,
-                    runs=TIMES, failures=TIMES,
-                )  # fmt: skip
+                return test
     return None
 
 
@@ -182,22 +184,21 @@ def _candidates(before: Sequence[_Call], after: Sequence[_Call]) -> Iterator[lis
         yield [*after[: at + 1]]
 
 
-def _written(incident_id: str, name: str, calls: Sequence[_Call], test: Reproducer, framework: str) -> str:
+def _written(incident_id: str, name: str, calls: Sequence[_Call], test: Reproducer, style: Style) -> str:
     lines = [f"{call.name}({call.given})" for call in calls[:-1]]
     last = calls[-1]
     equals = "is" if last.result in ("None", "True", "False") else "=="
-    lines += [f"result = {last.name}({last.given})", f"assert result {equals} {last.result}"]
+    lines += [f"result = {last.name}({last.given})", style.asserted("result", equals, str(last.result))]
     if equals == "==":
-        lines.append(f"assert type(result) is type({last.result})")
-    imports = [f"from {module} import {name}" for module, name in sorted({(c.module, c.name) for c in calls})]
-    if framework == "unittest":
-        imports.insert(0, "import unittest\n")
+        lines.append(style.asserted("type(result)", "is", f"type({last.result})"))
+    text = shaped(name, lines, style)
+    imports = [f"import {module}\n" for module in sorted(text.imports)]
+    imports += [
+        f"from {module} import {name}" for module, name in sorted({(c.module, c.name) for c in calls})
+    ]
     doc = (
         f'"""{incident_id}: what {test.repo} asks of this library, and what it has to be given.\n\n'
         f"The incident's own test is {test.test_path} of {test.repo} (oracle {test.oracle}); this is the part of it "
         'that lies here.\n"""\n'
     )
-    function = laid_out(f"def {name}():\n{indent(chr(10).join(lines), '    ')}\n")
-    if framework == "unittest":
-        function += LOADED.format(name=name)
-    return doc + "\n".join(imports) + "\n\n\n" + function
+    return in_style(doc + "\n".join(imports) + "\n\n\n" + text.source, style)

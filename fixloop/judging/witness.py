@@ -7,8 +7,6 @@ file names differ from run to run, so that code cannot know a run that counts fr
 
 from __future__ import annotations
 
-import ast
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from fixloop.bench import Bench
 from fixloop.judging.compare import told
 from fixloop.judging.neighbours import Words, neighbours, words_of
 from fixloop.oracle import Meaning, Reading, ended_well
+from fixloop.reproduce.calling import called
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.write import call_source, is_call
@@ -78,11 +77,6 @@ class Witness:
     def __init__(self, bench: Bench, trial: Trial) -> None:
         self.base = bench.world()
         self._bench, self._trial = bench, trial
-        self._test_name = next(
-            node.name
-            for node in ast.parse(trial.reproducer.source).body
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-        )
         self._outside: tuple[str, ...] | None = None
         self._first: Outcome | None = None
         self._family: list[Neighbour] | None = None
@@ -109,10 +103,9 @@ class Witness:
     def test(self, world: World, times: int = 1, *, warm: bool = False) -> list[Outcome]:
         """The reproducer, its function under a name of no meaning. `warm` loads the application
         once for all runs, in a process of their own."""
-        name = f"check_{secrets.token_hex(4)}"
-        source = re.sub(rf"\b{re.escape(self._test_name)}\b", name, self._trial.reproducer.source)
+        source, function = called(self._trial.reproducer, f"test_{secrets.token_hex(4)}")
         about = {"times": times, "watch": False, "preload": self.outside(), "wall": self._wall()}
-        return self._runner(world).run(source, name, warm=warm, **about)  # type: ignore[arg-type]
+        return self._runner(world).run(source, function, warm=warm, **about)  # type: ignore[arg-type]
 
     def calls(
         self,

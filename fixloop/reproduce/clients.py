@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixloop.reproduce.interleaving import is_of_tasks
-from fixloop.reproduce.lines import Lines, django_setup
+from fixloop.reproduce.lines import NOTHING, Lines, Taken, django_setup
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.values import render
 
@@ -78,12 +78,15 @@ def request(app, method, path, headers=None, body=None):
 '''
 
 
-def client_lines(recipe: Recipe) -> Lines:
-    """The lines of one request."""
-    return _asgi(recipe) if is_of_tasks(recipe) else _CLIENTS[recipe.framework](recipe)
+def client_lines(recipe: Recipe, taken: Taken = NOTHING) -> Lines:
+    """The lines of one request; its client, or its application, may be taken from fixtures."""
+    write = _asgi if is_of_tasks(recipe) else _CLIENTS[recipe.framework]
+    return write(recipe, Lines(taken=taken))
 
 
 def _application(recipe: Recipe, lines: Lines) -> str:
+    if lines.taken.app or lines.taken.client:
+        return lines.taken.app or ""
     module, attribute = recipe.target["module"], recipe.target["attribute"]
     lines.froms.add((module, attribute))
     return f"{attribute}()" if recipe.target.get("factory") else str(attribute)
@@ -121,14 +124,15 @@ def _client(recipe: Recipe, lines: Lines, made: str) -> str:
     """The client's name; calls that are made at once have one each."""
     if recipe.schedule:
         return made
+    if lines.taken.client:
+        return lines.taken.client
     lines.setup.append(f"client = {made}")
     return "client"
 
 
-def _flask(recipe: Recipe) -> Lines:
-    lines = Lines()
+def _flask(recipe: Recipe, lines: Lines) -> Lines:
     application = _application(recipe, lines)
-    if recipe.target.get("factory"):
+    if application.endswith("()"):  # a factory
         lines.setup.append(f"app = {application}")
         application = "app"
     client = _client(recipe, lines, f"{application}.test_client()")
@@ -148,11 +152,11 @@ def _flask(recipe: Recipe) -> Lines:
     return lines
 
 
-def _starlette(recipe: Recipe) -> Lines:
-    lines = Lines()
-    lines.froms.add(("starlette.testclient", "TestClient"))
+def _starlette(recipe: Recipe, lines: Lines) -> Lines:
+    if not lines.taken.client:
+        lines.froms.add(("starlette.testclient", "TestClient"))
     application = _application(recipe, lines)
-    if recipe.target.get("factory"):
+    if application.endswith("()"):  # a factory
         lines.setup.append(f"app = {application}")
         application = "app"
     client = _client(recipe, lines, f"TestClient({application}, raise_server_exceptions=False)")
@@ -171,8 +175,8 @@ def _starlette(recipe: Recipe) -> Lines:
     return lines
 
 
-def _asgi(recipe: Recipe) -> Lines:
-    lines, inputs = Lines(), recipe.inputs
+def _asgi(recipe: Recipe, lines: Lines) -> Lines:
+    inputs = recipe.inputs
     lines.imports |= {"asyncio", "json"}
     lines.helpers.append(ASGI_CALL)
     headers = {str(k).lower(): str(v) for k, v in (inputs.get("headers") or {}).items()}
@@ -191,16 +195,17 @@ def _asgi(recipe: Recipe) -> Lines:
     return lines
 
 
-def _django(recipe: Recipe) -> Lines:
-    lines, inputs = Lines(), recipe.inputs
-    lines.before_imports = [
-        *django_setup(recipe.target["settings"]),
-        "from django.conf import settings",
-        *(["from django.db import connections"] if recipe.schedule else []),
-        "from django.test import Client",
-        "from django.test.utils import get_runner, setup_test_environment, teardown_test_environment",
-        "",
-    ]
+def _django(recipe: Recipe, lines: Lines) -> Lines:
+    inputs = recipe.inputs
+    if not lines.taken.client:
+        lines.before_imports = [
+            *django_setup(recipe.target["settings"]),
+            "from django.conf import settings",
+            *(["from django.db import connections"] if recipe.schedule else []),
+            "from django.test import Client",
+            "from django.test.utils import get_runner, setup_test_environment, teardown_test_environment",
+            "",
+        ]
     lines.helpers.append(
         "\ndef answer(response):\n"
         '    is_json = "json" in response.headers.get("Content-Type", "")\n'
@@ -208,13 +213,14 @@ def _django(recipe: Recipe) -> Lines:
     )
     if recipe.schedule:
         lines.imports.add("tempfile")
-    lines.helpers.append(_database(recipe))
+    if not lines.taken.client:
+        lines.helpers.append(_database(recipe))
     lines.setup += _rows(recipe, lines)
     client = _client(recipe, lines, "Client(raise_request_exception=False)")
     method = str(inputs["method"]).lower()
     words = ""
     if inputs.get("uploads"):
-        lines.before_imports.insert(-1, "from django.core.files.uploadedfile import SimpleUploadedFile")
+        lines.froms.add(("django.core.files.uploadedfile", "SimpleUploadedFile"))
         form = {str(k): render(v, lines.imports) for k, v in (inputs.get("form") or {}).items()}
         form |= {f: f"SimpleUploadedFile({name}, {content})" for f, name, content in _uploads(recipe, lines)}
         words += ", data={" + ", ".join(f"{k!r}: {v}" for k, v in form.items()) + "}"
@@ -273,8 +279,7 @@ def _rows(recipe: Recipe, lines: Lines) -> list[str]:
     return found
 
 
-def _aiohttp(recipe: Recipe) -> Lines:
-    lines = Lines()
+def _aiohttp(recipe: Recipe, lines: Lines) -> Lines:
     lines.imports |= {"asyncio", "json"}
     lines.froms |= {("aiohttp.test_utils", "TestClient"), ("aiohttp.test_utils", "TestServer")}
     lines.helpers.append(AIOHTTP_CALL)
@@ -284,8 +289,8 @@ def _aiohttp(recipe: Recipe) -> Lines:
     return lines
 
 
-def _tornado(recipe: Recipe) -> Lines:
-    lines, inputs = Lines(), recipe.inputs
+def _tornado(recipe: Recipe, lines: Lines) -> Lines:
+    inputs = recipe.inputs
     lines.imports |= {"asyncio", "json"}
     lines.froms |= {
         ("tornado.httpclient", "AsyncHTTPClient"),

@@ -9,9 +9,11 @@ at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from fixloop.knowledge import LogLine
 from fixloop.oracle import ended_well
 from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
@@ -19,9 +21,9 @@ from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import Call, NoCall, OwnFrame, frame_calls, frame_function, redacted_in
 from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
-from fixloop.reproduce.races import TOGETHER, schedules, suspected, suspensions
+from fixloop.reproduce.races import TOGETHER, met, schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import find_applications, request_recipes, same_moment
+from fixloop.reproduce.requests import find_applications, logged_inputs, request_recipes, same_moment
 from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
@@ -69,11 +71,11 @@ class NotReproduced:
 
 
 def climb(
-    situation: Situation, runner: Runner, seconds: float = SECONDS
+    situation: Situation, runner: Runner, seconds: float = SECONDS, lines: Sequence[LogLine] = ()
 ) -> tuple[Reproduction | None, NotReproduced]:
-    """Try the rungs on the events until one fails for the same reason, for at most so many seconds. The second value
-    tells what was tried."""
-    climbing = _Climb(situation, runner, monotonic() + seconds)
+    """Try the rungs on the events until one fails for the same reason, for at most so many seconds. `lines`: what was
+    logged near them. The second value tells what was tried."""
+    climbing = _Climb(situation, runner, monotonic() + seconds, lines)
     found = climbing.all()
     return found, NotReproduced(tuple(dict.fromkeys(climbing.tried)))
 
@@ -81,8 +83,8 @@ def climb(
 class _Climb:
     """One climb: what was tried, and how long it may go on."""
 
-    def __init__(self, situation: Situation, runner: Runner, until: float) -> None:
-        self._situation, self._runner, self._until = situation, runner, until
+    def __init__(self, situation: Situation, runner: Runner, until: float, lines: Sequence[LogLine]) -> None:
+        self._situation, self._runner, self._until, self._lines = situation, runner, until, lines
         self.tried: list[str] = []
         self._can_stop: bool | None = None  # whether the environment can stop its clock
         self._last: Outcome | None = None  # what the last attempt gave
@@ -147,7 +149,11 @@ class _Climb:
         """The call twice at once, or with another of the same moment, where the failure looks like a race: the schedule
         that loses."""
         events = [one.event for one in self._situation.sightings]
-        if not sighting.own or not suspected(sighting.event, events) or monotonic() > self._until:
+        if (
+            not sighting.own
+            or not suspected(sighting.event, events, self._lines)
+            or monotonic() > self._until
+        ):
             return None
         alone = self._runner.run(call_source(recipe), preload=recipe.preload, wall=WALL, cover=True)[0]
         function = (sighting.own[-1].frame.function or "").rpartition(".")[2]
@@ -160,8 +166,10 @@ class _Climb:
             waiting = suspensions(sighting.own, alone.lines, texts)
             plans = [{"before": at, "lines": 2 * len(waiting), "tasks": True} for at in waiting] + plans
         if recipe.entry == "http":  # those that are known to have met come first
-            met = list(same_moment(sighting.event, events, TOGETHER))[:COMPANIONS]
-            plans = [{**plan, "other": other} for other in met for plan in plans] + plans
+            together = list(same_moment(sighting.event, events, TOGETHER))[:COMPANIONS]
+            alike, plans = plans, [{**plan, "other": other} for other in together for plan in plans] + plans
+            logged = logged_inputs(recipe, met(sighting.event, self._lines))[:COMPANIONS]
+            plans += [{**plan, "other": other} for other in logged for plan in alike]
         for schedule in plans:
             if monotonic() > self._until:
                 return None

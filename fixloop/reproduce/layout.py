@@ -18,14 +18,16 @@ _COMPARED = {ast.Eq: "==", ast.NotEq: "!=", ast.Is: "is", ast.IsNot: "is not", a
              ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}  # fmt: skip
 
 
-def laid_out(source: str, width: int = WIDTH) -> str:
-    """The text with its statements laid out."""
+def laid_out(source: str, width: int = WIDTH, *, only_long: bool = False) -> str:
+    """The text with its statements laid out; `only_long`: only those that do not fit."""
     tree = parse(source)
     if tree is None:
         return source
     lines = source.splitlines()
     for part in sorted(_parts(tree), key=lambda part: part.lineno, reverse=True):
         first, last = part.lineno - 1, _last(part)
+        if only_long and all(len(line) <= width for line in lines[first:last]):
+            continue
         written = _statement(part, part.col_offset, width)
         commented = any("  # " in line for line in lines[first:last])
         if written is not None and not commented and not lines[first][: part.col_offset].strip():

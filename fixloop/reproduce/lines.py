@@ -61,6 +61,21 @@ def filled(one, state):
 '''
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a test takes from its surroundings instead of making it. `client` and `app`: how they are called there;
+    `parameters`: the fixtures that it names; `mark`: a decorator; `base`: the class whose method it is."""
+
+    client: str | None = None
+    app: str | None = None
+    parameters: tuple[str, ...] = ()
+    mark: str | None = None
+    base: str | None = None
+
+
+NOTHING = Taken()
+
+
 @dataclass
 class Lines:
     """The parts of a call: what to import, helper functions, set-up lines, and the expression that is the result."""
@@ -76,6 +91,7 @@ class Lines:
         default_factory=list
     )  # heads of blocks, one in the other, in which the statements stand
     result: str = ""
+    taken: Taken = NOTHING
 
     def body(self, statements: list[str]) -> list[str]:
         """The set-up and then the statements, inside the handler where there is one."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from fixloop.knowledge import LogLine
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.syntax import function_at, functions, parse
 from fixloop.reproduce.tasks import awaits
 from store.event import Event
+from triage.formats.served import asked
 
 MOST = 40  # schedules of one call that are explored
 TOGETHER = timedelta(milliseconds=100)  # events of one incident that lie this close were served at once
+SECOND = timedelta(seconds=1)
+_FINER = re.compile(r":\d\d[.,]\d")  # a time with parts of a second
 _TYPES = re.compile(
     r"^(?:Integrity|UniqueViolation|Duplicate|Deadlock|Serialization|StaleData|Conflict|FileExists|FileNotFound)\w*$"
 )
@@ -24,16 +30,51 @@ _WORDS = re.compile(
 )
 
 
-def suspected(event: Event, others: Sequence[Event]) -> bool:
-    """Whether a failure may need two calls at once: by its kind, or because two of its events lie close together."""
+def suspected(event: Event, others: Sequence[Event], lines: Sequence[LogLine] = ()) -> bool:
+    """Whether a failure may need two calls at once: by its kind, because two of its events lie close together, or
+    because an access log has another request at that moment."""
     error = event.exception
     if error is None:
         return False
     if _TYPES.match(error.type.rpartition(".")[2]) or _WORDS.search(error.value):
         return True
-    return any(
-        one.event_id != event.event_id and abs(one.timestamp - event.timestamp) <= TOGETHER for one in others
+    close = (
+        abs(one.timestamp - event.timestamp) <= TOGETHER for one in others if one.event_id != event.event_id
     )
+    return any(close) or bool(met(event, lines))
+
+
+@dataclass(frozen=True)
+class Met:
+    """Another request that an access log has at an event's moment. `path` with its query."""
+
+    method: str
+    path: str
+    line: str
+
+
+def met(event: Event, lines: Sequence[LogLine]) -> list[Met]:
+    """The requests that access logs have at the moment of an event's, its own left out, nearest first. A log that tells
+    whole seconds tells of those of the same address only: a second is a long time."""
+    request = event.request
+    found = [
+        (abs(line.at - event.timestamp), line, told)
+        for line in lines
+        if (told := asked(line.text)) is not None
+    ]
+    if request is None or not found:
+        return []
+    found.sort(key=lambda one: one[0])
+    mine = request.method.upper() or "GET", urlsplit(request.url).path or "/"
+    same = [(method, path.partition("?")[0]) == mine for _, _, (method, path, _) in found]
+    own = same.index(True) if True in same else None  # one of them is the event's own
+    others = []
+    for at, (away, line, (method, path, _)) in enumerate(found):
+        whole = not line.at.microsecond and not _FINER.search(line.text)
+        near = away <= TOGETHER or (whole and same[at] and away <= TOGETHER + SECOND)
+        if at != own and near:
+            others.append(Met(method, path, line.id))
+    return others
 
 
 def schedules(

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from fixloop.reproduce.races import Met
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import parse
 from fixloop.reproduce.uploads import contents, file_name
@@ -30,6 +31,7 @@ _KINDS = {
 }
 _SHARED = "Application"  # a name that two frameworks have; the imports tell them apart
 _SHARING = re.compile(r"^\s*(?:from|import)\s+(aiohttp|tornado)\b", re.MULTILINE)
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _TAKE_FILES = frozenset({"flask", "starlette", "django"})
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']\s*(?:,|\]\s*=)\s*[\"']([\w.]+)[\"']")
 _ARGV_APP = re.compile(r"^([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?$")
@@ -52,6 +54,10 @@ class Application:
     attribute: str = ""
     factory: bool = False
     settings: str | None = None
+    made_by: str | None = (
+        None  # the name of the function, or of the class of the team's own, that makes such objects
+    )
+    needs: bool = False  # something to be made with
 
 
 def find_applications(
@@ -61,8 +67,13 @@ def find_applications(
     the trace, outermost first."""
     found: list[Application] = []
     for module, (repo, text) in sources.items():
-        if any(f"{name}(" in text for name in (*_KINDS, _SHARED)):
+        if any(f"{name}{mark}" in text for name in (*_KINDS, _SHARED) for mark in "()"):  # made, or a base
             found += _in_module(module, repo, text)
+    made = {app.made_by: app.framework for app in found if app.made_by}
+    for module, (repo, text) in sources.items():
+        if any(f"{name}(" in text for name in made):
+            found += _made_in_module(module, repo, text, made)
+    found = [app for app in found if not app.needs]
     django = _django_settings(sources, env)
     if django is not None:
         found.append(django)
@@ -98,17 +109,41 @@ def _in_module(module: str, repo: str, text: str) -> list[Application]:
             ]
             arguments = node.args
             optional = len(arguments.args) == len(arguments.defaults) and None not in arguments.kw_defaults
-            if (
-                kinds
-                and optional
-                and any(isinstance(part, ast.Return) and part.value for part in ast.walk(node))
-            ):
-                found.append(Application(kinds[0], repo, module, node.name, factory=True))
+            if kinds and any(isinstance(part, ast.Return) and part.value for part in ast.walk(node)):
+                found.append(
+                    Application(
+                        kinds[0], repo, module, node.name, factory=True, made_by=node.name, needs=not optional
+                    )
+                )
+        elif isinstance(node, ast.ClassDef):
+            bases = [kinds_here[name] for base in node.bases if (name := _last(base)) in kinds_here]
+            if bases:
+                found.append(Application(bases[0], repo, module, made_by=node.name, needs=True))
+    return found
+
+
+def _made_in_module(module: str, repo: str, text: str, made: Mapping[str, str]) -> list[Application]:
+    """Objects at the top of a module that one of the team's own functions or classes has made."""
+    tree = parse(text)
+    found = []
+    for node in tree.body if tree else ():
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and isinstance(node.targets[0], ast.Name)
+        ):
+            kind = made.get(_called(node.value))
+            if kind:
+                found.append(Application(kind, repo, module, node.targets[0].id))
     return found
 
 
 def _called(call: ast.Call) -> str:
-    return ast.unparse(call.func).rpartition(".")[2]
+    return _last(call.func)
+
+
+def _last(name: ast.expr) -> str:
+    return ast.unparse(name).rpartition(".")[2]
 
 
 def _django_settings(sources: Mapping[str, tuple[str, str]], env: Mapping[str, str]) -> Application | None:
@@ -181,6 +216,24 @@ def same_moment(event: Event, others: Iterable[Event], within: timedelta) -> Ite
         if inputs not in seen:
             seen.append(inputs)
             yield inputs
+
+
+def logged_inputs(recipe: Recipe, met: Iterable[Met]) -> list[dict[str, Any]]:
+    """The inputs of requests that an access log has beside a recipe's: those that need no body, for no log has one."""
+    found = []
+    for one in met:
+        split = urlsplit(one.path)
+        inputs = {
+            "method": one.method,
+            "path": split.path or "/",
+            **({"query": split.query} if split.query else {}),
+        }
+        if one.method in _BODILESS and (one.method, split.path) != (
+            recipe.inputs["method"],
+            recipe.inputs["path"],
+        ):
+            found.append(inputs)
+    return found
 
 
 def _inputs(request: Request) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -13,10 +13,11 @@ from typing import Any
 from fixloop.reproduce.clients import client_lines
 from fixloop.reproduce.clock import travelling
 from fixloop.reproduce.interleaving import interleaved_lines
-from fixloop.reproduce.layout import laid_out
-from fixloop.reproduce.lines import Lines, frame_lines
+from fixloop.reproduce.lines import NOTHING, Lines, Taken, frame_lines
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.rows import looking_up
+from fixloop.reproduce.shape import in_style, shaped
+from fixloop.reproduce.styles import Style
 from fixloop.reproduce.values import render, renderable
 from fixloop.reproduce.world import in_its_world
 
@@ -33,13 +34,6 @@ def may_refuse():
         outside = "/site-packages/" in last.filename or "/lib/python" in last.filename
         if {other}outside or not (last.line or "").startswith("raise "):
             raise
-'''
-
-LOADED = '''
-
-def load_tests(loader, tests, pattern):
-    """The function as a test of unittest, by which the tests of this repository are run."""
-    return unittest.TestSuite([unittest.FunctionTestCase({name})])
 '''
 
 KEEPS = '''
@@ -79,25 +73,24 @@ def is_call(recipe: Recipe) -> bool:
 
 def test_source(
     recipe: Recipe, name: str, doc: str, expected: Any, asserted: bool, refused_as: str | None,
-    framework: str,
+    style: Style, taken: Taken,
 ) -> str:  # fmt: skip
     """The test. `expected` is the snapshot that the oracle asserts; with `asserted` False only "does not fail" is
     asked, and to refuse the input on purpose is not to fail; `refused_as` is the incident's own type where that was
-    raised on purpose, too. `framework`: what the repository's tests are run by, "pytest" or "unittest".
+    raised on purpose, too. `taken`: what it takes from fixtures, or from Django's `TestCase`.
     """
-    lines = lines_of(recipe)
+    lines = lines_of(recipe, taken)
     body = _repeated(recipe, lines)
     if asserted and isinstance(expected, dict) and "$raises" in expected:
-        body += _raises(lines, expected["$raises"], framework)
+        body += _raises(lines, expected["$raises"], style)
     elif asserted or recipe.entry == "http":
-        body += _assertions(recipe, lines, expected, asserted)
+        body += _assertions(recipe, lines, expected, asserted, style)
     else:
         body += _not_failing(lines, refused_as)
-    function = laid_out(f"def {name}():\n{indent(chr(10).join(lines.body(body)), '    ')}\n")
-    if framework == "unittest":
-        lines.imports.add("unittest")
-        function += LOADED.format(name=name)
-    return f'"""{_docstring(doc)}\n"""\n\n' + _module(lines, function)
+    text = shaped(name, lines.body(body), style, taken)
+    lines.imports |= text.imports
+    lines.froms |= text.froms
+    return in_style(f'"""{_docstring(doc)}\n"""\n\n' + _module(lines, text.source), style)
 
 
 def assertable(expected: Any) -> bool:
@@ -139,15 +132,15 @@ def _repeated(recipe: Recipe, lines: Lines) -> list[str]:
     ]
 
 
-def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool) -> list[str]:
+def _assertions(recipe: Recipe, lines: Lines, expected: Any, asserted: bool, style: Style) -> list[str]:
     if recipe.entry == "http":
         given = [f"status, body = {lines.result}"]
         if not asserted:
-            return [*given, "assert status < 500, body"]
+            return [*given, style.asserted("status", "<", "500", "body")]
         status, body = expected["$tuple"]
-        checks = [f"assert status == {status}, body"]
-        return given + checks + (_equals(lines, "body", body) if body not in ("", None) else [])
-    return [f"result = {lines.result}", *_equals(lines, "result", expected)]
+        checks = [style.asserted("status", "==", str(status), "body")]
+        return given + checks + (_equals(lines, "body", body, style) if body not in ("", None) else [])
+    return [f"result = {lines.result}", *_equals(lines, "result", expected, style)]
 
 
 def _not_failing(lines: Lines, refused_as: str | None) -> list[str]:
@@ -158,17 +151,17 @@ def _not_failing(lines: Lines, refused_as: str | None) -> list[str]:
     return ["with may_refuse():", indent(lines.result, "    ")]
 
 
-def _equals(lines: Lines, name: str, expected: Any) -> list[str]:
+def _equals(lines: Lines, name: str, expected: Any, style: Style) -> list[str]:
     if isinstance(expected, dict) and "$object" in expected:
-        return [f"assert repr({name}) == {expected['repr']!r}"]
+        return [style.asserted(f"repr({name})", "==", repr(expected["repr"]))]
     text = render(expected, lines.imports)
     if text == "None" or isinstance(expected, bool):
-        return [f"assert {name} is {text}"]
+        return [style.asserted(name, "is", text)]
     if _has_mapping(expected):
         if KEEPS not in lines.helpers:
             lines.helpers.append(KEEPS)
-        return [f"assert keeps({text}, {name}), {name}"]
-    return [f"assert {name} == {text}"]
+        return [style.asserted(f"keeps({text}, {name})", "", "", name)]
+    return [style.asserted(name, "==", text)]
 
 
 def _has_mapping(value: Any) -> bool:
@@ -179,21 +172,22 @@ def _has_mapping(value: Any) -> bool:
     return isinstance(value, list) and any(_has_mapping(item) for item in value)
 
 
-def _raises(lines: Lines, dotted: str, framework: str) -> list[str]:
+def _raises(lines: Lines, dotted: str, style: Style) -> list[str]:
     module, _, kind = dotted.rpartition(".")
     if module and module != "builtins":
         lines.froms.add((module, kind.split(".", maxsplit=1)[0]))
-    lines.imports.add(framework)
-    raises = "pytest.raises" if framework == "pytest" else "unittest.TestCase().assertRaises"
+    if not style.is_case:
+        lines.imports.add("pytest")
+    raises = "self.assertRaises" if style.is_case else "pytest.raises"
     return [f"with {raises}({kind}):", f"    {lines.result}"]
 
 
 # --- one call, by entry ----------------------------------------------------------------------------------------
 
 
-def lines_of(recipe: Recipe) -> Lines:
+def lines_of(recipe: Recipe, taken: Taken = NOTHING) -> Lines:
     """The lines of one call."""
-    lines = client_lines(recipe) if recipe.entry == "http" else frame_lines(recipe)
+    lines = client_lines(recipe, taken) if recipe.entry == "http" else frame_lines(recipe)
     if recipe.inputs.get("world"):
         lines = in_its_world(recipe, lines)
     if recipe.now:

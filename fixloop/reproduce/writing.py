@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,12 @@ from fixloop.bench import Bench
 from fixloop.flake import COLD
 from fixloop.minimise import minimise
 from fixloop.oracle import Meaning, ended_well, read
+from fixloop.reproduce.calling import called
+from fixloop.reproduce.fixtures import takings
 from fixloop.reproduce.ladder import Reproduction
+from fixloop.reproduce.lines import NOTHING, Taken
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.styles import style_of
 from fixloop.reproduce.values import size
 from fixloop.reproduce.write import call_source, is_call, test_source
 from fixloop.running.runner import Runner
@@ -22,8 +27,8 @@ from store.repair import Oracle, Reproducer
 KEEP = tuple((part,) for part in (
     "method", "path", "args", "kwargs", "self", "objects", "files", "argv", "uploads", "rows", "world",
 ))  # fmt: skip
+QUICK = 0.06  # of the seconds of a repair that all runs of a test with fixtures may take
 SHARE = 0.2  # of the seconds of a repair that making the input smaller may take
-LOOKED_AT = 60  # test files that are asked what they are written for
 _UPLOAD, _ROW = ("field", "name", "content"), ("model", "name", "fields")
 
 
@@ -112,36 +117,71 @@ def _kept(recipe: Recipe) -> tuple[tuple[str | int, ...], ...]:
 
 
 def write_reproducer(
-    incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None, bench: Bench
-) -> Reproducer:
+    incident_id: str, found: Reproduction, recipe: Recipe, right: Stated | None, bench: Bench,
+    parents: World | None = None,
+) -> Reproducer:  # fmt: skip
     """Write the test and run it `bench.runs` times on the running release; it has to fail every time: most runs are
     forks of a process that has loaded it, a few load everything themselves. `right` says what the call has to give
-    and how that is known; without, only that the failure is gone is asked."""
+    and how that is known; without, only that the failure is gone is asked. `parents`: where it is known to pass."""
     oracle = right.oracle if right is not None else Oracle.NO_CRASH
-    expected = right.expected if right is not None else None
+    style = style_of(recipe.repo, bench)
     name = "test_" + incident_id.lower().replace("-", "_")
-    doc = _doc(incident_id, found, recipe, right, bench.address)
-    framework = test_framework(recipe.repo, bench)
-    source = test_source(recipe, name, doc, expected, right is not None, _refused_as(found), framework)
+    path = f"{style.folder}/{name}.py"
     with bench.runner(bench.world()) as runner:
-        cold = (
-            bench.runs if recipe.schedule else min(COLD, bench.runs)
-        )  # threads of a schedule want their own database
-        outcomes = runner.run(source, name, times=cold, preload=recipe.preload, watch=False)
-        if bench.runs > cold:
-            outcomes += runner.run(source, name, times=bench.runs - cold, warm=True, watch=False)
         seen = runner.run(call_source(recipe), preload=recipe.preload)[0]
-    failures = sum(outcome.status != "ok" for outcome in outcomes)
-    folder = test_folder(recipe.repo, bench)
-    return Reproducer(
-        repo=recipe.repo, framework=framework, test_path=f"{folder}/{name}.py", source=source,
-        command=f"python -m {framework} {folder}/{name}.py", entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
+    plain = Reproducer(
+        repo=recipe.repo, framework=style.framework, test_path=path, source="", command="",
+        entry=recipe.entry, oracle=oracle, inputs=recipe.inputs,
         guessed=recipe.guessed, redacted=recipe.redacted,
-        controls=_controls(recipe),
-        runs=len(outcomes), failures=failures, same_failure=found.signature.matches(seen),
+        controls=_controls(recipe), same_failure=found.signature.matches(seen),
         size_before=size(found.recipe.inputs), size_after=size(recipe.inputs),
-        recipe=recipe.model_dump(mode="json"), expected=expected,
+        recipe=recipe.model_dump(mode="json"), expected=right.expected if right is not None else None,
     )  # fmt: skip
+    doc = _doc(incident_id, found, recipe, right, bench.address)
+
+    def written(taken: Taken) -> Reproducer:
+        mine = style if taken.base or not style.django else replace(style, django=False)
+        words = (plain.expected, right is not None, _refused_as(found), mine, taken)
+        source = test_source(recipe, name, doc, *words)
+        return plain.model_copy(update={"source": source, "command": mine.command(path)})
+
+    if right is None or (right.oracle == Oracle.PARENT_VALUE and parents is not None):
+        for taken in takings(recipe, style, bench):  # what nobody could see pass makes all by itself
+            test = written(taken)
+            if _serves(test, found, bench, parents if right is not None else None):
+                scanned = _scanned(test, recipe, bench)
+                if scanned.failures == scanned.runs:
+                    return scanned
+    return _scanned(written(NOTHING), recipe, bench)
+
+
+def _scanned(test: Reproducer, recipe: Recipe, bench: Bench) -> Reproducer:
+    """The test with how often it failed."""
+    source, function = called(test)
+    cold = bench.runs if recipe.schedule else min(COLD, bench.runs)  # threads want their own database
+    with bench.runner(bench.world()) as runner:
+        outcomes = runner.run(source, function, times=cold, preload=recipe.preload, watch=False)
+        if bench.runs > cold:
+            outcomes += runner.run(source, function, times=bench.runs - cold, warm=True, watch=False)
+    failures = sum(outcome.status != "ok" for outcome in outcomes)
+    return test.model_copy(update={"runs": len(outcomes), "failures": failures})
+
+
+def _serves(test: Reproducer, found: Reproduction, bench: Bench, parents: World | None) -> bool:
+    """Whether a test that takes fixtures fails for the same reason, passes where it is known what is right, and is
+    quick enough to be run as often as a proof asks."""
+    source, function = called(test)
+    with bench.runner(bench.world()) as runner:
+        failed = runner.run(source, function)[0]
+        if not found.signature.matches(failed) or failed.status == "ok":
+            return False
+        took = runner.run(source, function, times=2, warm=True, watch=False)[-1].took
+    if took * bench.runs > QUICK * bench.budget.seconds:
+        return False
+    if parents is None:
+        return True
+    with bench.runner(parents) as before:
+        return before.run(source, function, watch=False)[0].status == "ok"
 
 
 def _refused_as(found: Reproduction) -> str | None:
@@ -150,31 +190,6 @@ def _refused_as(found: Reproduction) -> str | None:
     if same is None or not str(same.last.get("text", "")).startswith("raise "):
         return None
     return same.type if str(same.last.get("path", "")).startswith(SOURCES + "/") else None
-
-
-def test_framework(repo: str, bench: Bench) -> str:
-    """What the repository's own tests are written for: unittest where they use it and nothing speaks of pytest."""
-    commit, mirror = bench.layout.repo(repo).commit, bench.repositories.get(repo)
-    paths = [path for path in mirror.paths(commit) if is_test_file(path)]
-    speaking = {"pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", "conftest.py"}
-    settings = [path for path in mirror.paths(commit) if path.rpartition("/")[2] in speaking]
-    texts = mirror.blobs(commit, [*paths[:LOOKED_AT], *settings[:LOOKED_AT]])
-    if any(b"pytest" in (text or b"") for text in texts.values()):
-        return "pytest"
-    return "unittest" if any(b"unittest.TestCase" in (text or b"") for text in texts.values()) else "pytest"
-
-
-def is_test_file(path: str) -> bool:
-    """Whether a path is a test's, by its name."""
-    name = path.rpartition("/")[2]
-    return name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
-
-
-def test_folder(repo: str, bench: Bench) -> str:
-    """Where the repository keeps its tests."""
-    commit = bench.layout.repo(repo).commit
-    tops = {path.partition("/")[0] for path in bench.repositories.get(repo).paths(commit) if "/" in path}
-    return next((folder for folder in ("tests", "test") if folder in tops), "tests")
 
 
 def _controls(recipe: Recipe) -> dict[str, str]:

@@ -68,12 +68,21 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Server:
+    """A database server that a job can have beside it."""
+
+    mounts: tuple[Mount, ...]
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class World:
     """One tree for each repository, and the environment that all worlds of an attempt share."""
 
     layout: Layout
     trees: Mapping[str, Path]
     environment: Environment
+    server: Server | None = None  # of the database that the application's settings name
 
     def with_tree(self, repo: str, tree: Path) -> World:
         return replace(self, trees={**self.trees, repo: tree})
@@ -97,13 +106,15 @@ class World:
         """A job in this world: sources and environment read-only, the probe beside them."""
         mounts = (
             *self.environment.mounts,
+            *(self.server.mounts if self.server else ()),
             *(Mount(tree, f"{SOURCES}/{name}") for name, tree in self.trees.items()),
         )
         path = [*self.roots(), *self.environment.path]
+        served = self.server.files if self.server else {}
         return Job(
             argv=tuple(argv),
             mounts=mounts,
-            files={PROBE: (Path(__file__).parents[1] / "reproduce" / "probe.py").read_bytes()},
+            files={PROBE: (Path(__file__).parents[1] / "reproduce" / "probe.py").read_bytes(), **served},
             env={"PYTHONPATH": ":".join(path), **self.layout.env},
             cwd=cwd or f"{SOURCES}/{self.layout.repositories[0].name}",
             wall=wall,

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import fcntl
 import json
 import os
 import signal
 import socket
+import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,6 +171,134 @@ def nested_namespace() -> str | None:
     return "made a user namespace" if made == 0 else None
 
 
+def thread_bomb(processes: int) -> str | None:
+    """Start more threads than the bound of processes."""
+    end, threads = threading.Event(), []
+    try:
+        for _ in range(processes):
+            threads.append(threading.Thread(target=end.wait, args=(20,), daemon=True))
+            threads[-1].start()
+        return f"started {processes} threads"
+    except RuntimeError:
+        return None
+    finally:
+        end.set()
+
+
+def shared_memory(size: int) -> str | None:
+    """Write more to /dev/shm than the bound."""
+    return fill_scratch("/dev/shm", size)  # noqa: S108 - what is attacked
+
+
+def huge_file(scratch: str, size: int) -> str | None:
+    """Make a file that is larger than the bound and takes no room."""
+    target = Path(scratch) / "huge"
+    try:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        with target.open("wb") as file:
+            file.truncate(size)
+        return f"a file of {size >> 20} MiB in {scratch}"
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def path_socket(paths: list[str]) -> str | None:
+    """Reach a unix socket of the host by its path: an engine's, an agent's, a bus."""
+    for path in paths:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            attempt.connect(path)
+            return f"connected to {path}"
+    return None
+
+
+def system_interfaces(paths: list[str]) -> str | None:
+    """Read what the kernel tells of the machine."""
+    for path in map(Path, paths):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and list(path.iterdir()):
+                return f"listed {path}"
+            if not path.is_dir() and path.open("rb").read(1):
+                return f"read {path}"
+    return None
+
+
+def signal_outside(pids: list[int]) -> str | None:
+    """Send a signal to a process of the host; the signal 0 only asks whether that is allowed."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, 0)
+            return f"may send signals to {pid}"
+    return None
+
+
+def gain_rights() -> str | None:
+    """Start a program that runs with the rights of its owner (setuid)."""
+    status = Path("/proc/self/status").read_text()
+    return None if "NoNewPrivs:\t1" in status else "a setuid program would gain its owner's rights"
+
+
+def device_node(scratch: str) -> str | None:
+    """Make a device of our own: the machine's memory, a disk."""
+    target = Path(scratch) / "device"
+    try:
+        os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(1, 1))
+        return f"made a device in {scratch}"
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def hard_link(sources: list[str], scratch: str) -> str | None:
+    """Keep a file of the host under a name of our own."""
+    for source in sources:
+        target = Path(scratch) / "linked"
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            target.unlink()
+            return f"linked {source} into {scratch}"
+    return None
+
+
+def symbolic_link(link: str, canary: str) -> str | None:
+    """Follow a link that lies in the repository and points out of it."""
+    return f"read the host's file through {link}" if canary in Path(link).read_text() else None
+
+
+def raw_sockets() -> str | None:
+    """Open sockets that see all of a network, the host's machine, or the kernel's own ciphers."""
+    kinds = {"packet": (17, socket.SOCK_RAW), "raw": (2, socket.SOCK_RAW), "vsock": (40, socket.SOCK_STREAM),
+             "alg": (38, socket.SOCK_SEQPACKET)}  # fmt: skip
+    opened = []
+    for name, (family, kind) in kinds.items():
+        with contextlib.suppress(OSError):
+            socket.socket(family, kind, 1 if name == "raw" else 0).close()
+            opened.append(name)
+    return f"opened sockets of {', '.join(opened)}" if opened else None
+
+
+def system_calls(numbers: dict[str, int]) -> str | None:
+    """Ask the kernel for what most of its holes lie behind, with arguments that do nothing: a refusal says EPERM or
+    ENOSYS, everything else has come through."""
+    library = ctypes.CDLL(None, use_errno=True)
+    passed = []
+    for name, number in numbers.items():
+        ctypes.set_errno(0)
+        got = library.syscall(
+            ctypes.c_long(number), ctypes.c_long(0 if "clock" in name else -1), None, None, None, None
+        )
+        if got >= 0 or ctypes.get_errno() not in (errno.EPERM, errno.ENOSYS):
+            passed.append(name)
+    return f"{', '.join(passed)} came through" if passed else None
+
+
+def terminal_input() -> str | None:
+    """Type into the terminal of whoever has started us; what is no terminal says ENOTTY where that is allowed."""
+    try:
+        fcntl.ioctl(0, 0x5412, b"x")
+    except OSError as error:
+        return "typing into a terminal is allowed" if error.errno == errno.ENOTTY else None
+    return "typed into the terminal"
+
+
 def endless_output() -> str | None:
     """Print until somebody stops it (64 MiB at the most)."""
     for _ in range(64):
@@ -204,6 +336,19 @@ ATTACKS: dict[str, Callable[..., str | None]] = {
         leaked_descriptor,
         trace,
         nested_namespace,
+        thread_bomb,
+        shared_memory,
+        huge_file,
+        path_socket,
+        system_interfaces,
+        signal_outside,
+        gain_rights,
+        device_node,
+        hard_link,
+        symbolic_link,
+        raw_sockets,
+        system_calls,
+        terminal_input,
         endless_output,
         stubborn,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import sys
 import tempfile
@@ -41,6 +42,12 @@ QUICK = (
 _INSIDE = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "PWD", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "SHLVL", "_"}
 )
+_CALLS = {  # what is asked for has a number of its own on each machine
+    "x86_64": {"keyctl": 250, "bpf": 321, "perf_event_open": 298, "io_uring_setup": 425, "userfaultfd": 323,
+               "clock_settime": 227, "mount": 165, "process_vm_writev": 311, "open_by_handle_at": 304},
+    "aarch64": {"keyctl": 219, "bpf": 280, "perf_event_open": 241, "io_uring_setup": 425, "userfaultfd": 282,
+                "clock_settime": 112, "mount": 40, "process_vm_writev": 271, "open_by_handle_at": 265},
+}  # fmt: skip
 _PRIVATE = (".ssh", ".netrc", ".gitconfig", ".bash_history", ".bashrc", ".aws", ".config")
 _SCRIPT = "/probe/attacks.py"
 _WALL = 0.5  # seconds that the stubborn one gets
@@ -65,6 +72,11 @@ class Bait:
         """The file that is not."""
         return self.folder / "id_ed25519"
 
+    @property
+    def socket(self) -> Path:
+        """A unix socket of the host."""
+        return self.folder / "engine.sock"
+
     def arguments(self, *, scratch: str, places: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What each attack is given: the bound it is to exceed, the places it is to write to."""
         variables = {name: value for name, value in os.environ.items() if name not in _INSIDE and value}
@@ -84,6 +96,21 @@ class Bait:
             "leaked_descriptor": {"canary": self.canary},
             "trace": {},
             "nested_namespace": {},
+            "thread_bomb": {"processes": PROCESSES + 8},
+            "shared_memory": {"size": SCRATCH + (4 << 20)},
+            "huge_file": {"scratch": scratch, "size": 1 << 30},
+            "path_socket": {
+                "paths": [str(self.socket), "/var/run/docker.sock", "/run/dbus/system_bus_socket"]
+            },
+            "system_interfaces": {"paths": ["/sys", "/sys/kernel", "/dev/mem", "/dev/kmsg", "/proc/kcore"]},
+            "signal_outside": {"pids": [os.getpid()]},
+            "gain_rights": {},
+            "device_node": {"scratch": scratch},
+            "hard_link": {"sources": [str(self.secret), str(self.source / "mine")], "scratch": scratch},
+            "symbolic_link": {"link": str(self.source / "link"), "canary": self.canary},
+            "raw_sockets": {},
+            "system_calls": {"numbers": _CALLS.get(platform.machine(), {})},
+            "terminal_input": {},
             "endless_output": {},
             "stubborn": {},
         }
@@ -103,6 +130,11 @@ def bait() -> Iterator[Bait]:
         made.source.mkdir()
         made.secret.write_text(made.canary)
         made.secret.chmod(0o600)
+        (made.source / "mine").write_text(made.canary)
+        (made.source / "link").symlink_to(made.secret)
+        named = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        named.bind(str(made.socket))
+        named.listen()
         yield made
 
 

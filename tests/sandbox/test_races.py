@@ -10,6 +10,8 @@ import pytest
 
 from fixloop.blocks import unified
 from fixloop.fixers import FixCase
+from fixloop.knowledge import Knowledge, LogLine
+from fixloop.running.databases import server_programs
 from store.event import Request
 from store.repair import Oracle, Patch, ValidationVerdict
 from tests.sandbox.histories import History, crash, frame, run_loop
@@ -91,6 +93,8 @@ class Migration(migrations.Migration):
 """,
     "jobs/views.py": VIEWS,
 }
+SQLITE = '{"ENGINE": "django.db.backends.sqlite3", "NAME": "/tmp/jobs.sqlite3"}'
+SAID = "UNIQUE constraint failed: jobs_completion.job_id"
 CREATE = "    Completion.objects.create(job=found)\n"
 ASKED_TWICE = """    if Completion.objects.filter(job=found).exists():
         return JsonResponse({"error": "completed already"}, status=409)
@@ -137,14 +141,14 @@ class Proposed:
         ]
 
 
-def lost(tmp_path: Path, *fixers: Proposed, until: str = "minimise"):  # type: ignore[no-untyped-def]
+def lost(tmp_path: Path, *fixers: Proposed, until: str = "minimise", said: str = SAID, pins: str = DJANGO):  # type: ignore[no-untyped-def]
     """Two completions of the same job have met; the event is of the one that lost."""
     history = History("jobs", [("Jobs are completed once", "2024-01-01", PROJECT)])
     kept = {"request": "<WSGIRequest: POST '/jobs/7/complete'>", "job": "7", "found": "<Job: Job object (7)>"}
     own = frame(VIEWS, "jobs/views.py", "complete", CREATE.strip(), **kept)
     request = Request(method="POST", url="http://jobs.example/jobs/7/complete", headers={"Accept": "*/*"})
-    event = crash("IntegrityError", "UNIQUE constraint failed: jobs_completion.job_id", own, request=request)
-    return run_loop(tmp_path, [history], event, requirements=DJANGO, fixers=fixers, until=until).attempt
+    event = crash("IntegrityError", said, own, request=request)
+    return run_loop(tmp_path, [history], event, requirements=pins, fixers=fixers, until=until).attempt
 
 
 @pytest.mark.heavy
@@ -157,6 +161,30 @@ def test_two_completions_of_one_job_become_a_test_that_forces_their_schedule(tmp
     assert written.oracle == Oracle.INVARIANT
     assert "assert status == 409, body" in written.source
     assert "explored" in written.controls["schedule"]
+
+
+@pytest.mark.heavy
+def test_on_postgresql_the_schedule_is_found_as_well_in_a_server_of_the_sandbox_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server_programs() is None:
+        pytest.skip(
+            "there is no PostgreSQL server on this machine, neither a package nor the wheel of the tests"
+        )
+    named = (
+        '{"ENGINE": "django.db.backends.postgresql", "NAME": "jobs", "USER": "worker", "HOST": "db.local"}'
+    )
+    settings = PROJECT["site_settings.py"].replace(SQLITE, named)
+    assert settings != PROJECT["site_settings.py"]
+    monkeypatch.setitem(PROJECT, "site_settings.py", settings)
+    said = 'duplicate key value violates unique constraint "jobs_completion_job_id_key"\nDETAIL:  Key (job_id)=(7) already exists.'
+    pins = "\n".join(
+        f"{name}=={version(name)}" for name in ("psycopg", "psycopg-binary", "typing_extensions")
+    )
+    written = lost(tmp_path, said=said, pins=f"{DJANGO}\n{pins}").reproducer
+    assert written is not None
+    assert (written.entry, written.failures, written.oracle) == ("http", written.runs, Oracle.INVARIANT)
+    assert 'before="Completion.objects.create(job=found)"' in written.source
 
 
 @pytest.mark.heavy
@@ -215,7 +243,8 @@ app = Starlette(routes=[Route("/seats", book, methods=["POST"])])
 '''
 
 
-def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_by", ["two events", pytest.param("an access log", marks=pytest.mark.heavy)])
+def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path, told_by: str) -> None:
     history = History("app", [("Start", "2024-01-01", {"app/__init__.py": "", "app/web.py": SEATS})])
     own = frame(SEATS, "app/web.py", "book", 'return JSONResponse({"seat": FREE.pop()})', request="<Request>")
     request = Request(
@@ -223,11 +252,16 @@ def test_tasks_of_one_loop_meet_where_one_of_them_awaits(tmp_path: Path) -> None
         data={"paid": True},
     )  # fmt: skip
     event = crash("IndexError", "pop from empty list", own, request=request)
-    close = event.model_copy(update={"event_id": "f" * 32})
+    events = [event, event.model_copy(update={"event_id": "f" * 32})][: 2 if told_by == "two events" else 1]
+    lines = tuple(
+        LogLine(f"L{n}", event.timestamp, "access.log", f'{n}.0.0.1 - - [10/Jun/2024:00:00:00 +0000] "POST /seats HTTP/1.1" {status} 17')
+        for n, status in enumerate((200, 500))
+    )  # fmt: skip
+    knowledge = Knowledge(lines=lines if told_by == "an access log" else ())
     pins = "\n".join(
         f"{name}=={version(name)}" for name in ("starlette", "anyio", "idna", "typing_extensions")
     )
-    attempt = run_loop(tmp_path, [history], event, close, requirements=pins).attempt
+    attempt = run_loop(tmp_path, [history], *events, requirements=pins, knowledge=knowledge).attempt
     assert attempt.reproducer is not None, attempt.said
     assert attempt.reproducer.failures == attempt.reproducer.runs
     held = 'together(call_once, call_once, at="if not await paid(request):")'

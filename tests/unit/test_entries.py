@@ -18,10 +18,12 @@ from fixloop.reproduce.clock import reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
 from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.jobs import as_job, job_recipes
+from fixloop.reproduce.lines import NOTHING
 from fixloop.reproduce.races import schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.requests import find_applications, request_recipes
 from fixloop.reproduce.rows import with_rows
+from fixloop.reproduce.styles import Style
 from fixloop.reproduce.uploads import contents, file_name
 from fixloop.reproduce.write import call_source
 from store.event import Event, ExceptionValue, Frame, Request
@@ -183,6 +185,16 @@ def test_frameworks_that_share_a_name_are_told_apart_by_their_imports() -> None:
     assert found == {"a": ("aiohttp", False), "b": ("tornado", True)}
 
 
+def test_an_application_that_the_team_s_own_function_or_class_makes_is_found_where_it_is_made() -> None:
+    texts = {
+        "shop": ("app", "from flask import Flask\n\ndef create_app(config):\n    return Flask(__name__)\n"),
+        "wsgi": ("app", "from shop import create_app\n\napplication = create_app('production')\n"),
+        "web": ("app", "import fastapi\n\nclass Shop(fastapi.FastAPI):\n    pass\n\nsite = Shop()\n"),
+    }
+    found = {(app.module, app.attribute, app.factory) for app in find_applications(texts, event(), [], {})}
+    assert found == {("wsgi", "application", False), ("web", "site", False)}
+
+
 def test_a_request_method_that_is_no_word_never_gets_into_the_test() -> None:
     request = Request(
         method="get(); import os #", url="http://x/", headers={"Content-Type": "application/json"}, data="{}"
@@ -246,7 +258,9 @@ def test_an_asynchronous_function_is_left_only_where_it_awaits() -> None:
 
 def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neighbour() -> None:
     twice = POST.model_copy(update={"schedule": {"before": "x = 1", "lines": 3}})
-    source = write.test_source(twice, "test_inc_1", "INC-1.", {"$tuple": [409, ""]}, True, None, "pytest")
+    source = write.test_source(
+        twice, "test_inc_1", "INC-1.", {"$tuple": [409, ""]}, True, None, Style(), NOTHING
+    )
     assert 'worse(interleaved(call_once, call_once, before="x = 1"))' in source
     assert "assert status == 409, body" in source
     compile(source, "test_inc_1.py", "exec")
@@ -257,7 +271,7 @@ def test_calls_at_once_each_have_a_client_and_every_explored_schedule_is_a_neigh
 
 def test_a_stopped_clock_holds_for_all_of_the_test() -> None:
     late = stopped(POST, MOMENT)
-    source = write.test_source(late, "test_inc_1", "INC-1.", None, False, None, "pytest")
+    source = write.test_source(late, "test_inc_1", "INC-1.", None, False, None, Style(), NOTHING)
     assert '    with time_machine.travel("2026-11-20T11:47:36+00:00", tick=False):\n' in source
     compile(source, "test_inc_1.py", "exec")
     assert late.preload[0] == "time_machine"
@@ -275,13 +289,20 @@ def test_a_key_is_put_into_one_mapping_at_a_time() -> None:
     ]
 
 
-def test_where_tests_are_run_by_unittest_it_finds_the_function_too(tmp_path: Path) -> None:
+def test_where_tests_are_run_by_unittest_it_finds_the_method_too(tmp_path: Path) -> None:
     target = {"module": "math", "qualname": "sqrt", "receiver": None, "wrap": None}
     call = Recipe(entry="frame", repo="app", target=target, inputs={"args": [-1], "kwargs": {}})
     source = write.test_source(
-        call, "test_inc_1", "INC-1.", {"$raises": "builtins.ValueError"}, True, None, "unittest"
+        call,
+        "test_inc_1",
+        "INC-1.",
+        {"$raises": "builtins.ValueError"},
+        True,
+        None,
+        Style("unittest"),
+        NOTHING,
     )
-    assert "with unittest.TestCase().assertRaises(ValueError):" in source
+    assert "with self.assertRaises(ValueError):" in source
     (tmp_path / "test_inc_1.py").write_text(source)
     command = [sys.executable, "-m", "unittest", "test_inc_1.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

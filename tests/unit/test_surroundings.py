@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from fixloop.reproduce import write
 from fixloop.reproduce.catalogue import Catalogue
+from fixloop.reproduce.lines import NOTHING
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.styles import Style
 from fixloop.reproduce.surroundings import surrounded
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.yesterday import how_old
@@ -98,7 +100,7 @@ def run(source: str, **names: object) -> None:
 
 
 def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
-    source = write_test(recipe(3), "test_it", "Doc.", None, False, None, "pytest")
+    source = write_test(recipe(3), "test_it", "Doc.", None, False, None, Style(), NOTHING)
 
     def crashes(value: int) -> int:
         return value / 0  # type: ignore[return-value]
@@ -112,7 +114,7 @@ def test_to_refuse_on_purpose_passes_and_to_crash_does_not() -> None:
     assert crashed
     run(source, report=lambda value: value)
     assert "    with may_refuse():\n" in source
-    own = write_test(recipe(3), "test_it", "Doc.", None, False, "KeyError", "pytest")
+    own = write_test(recipe(3), "test_it", "Doc.", None, False, "KeyError", Style(), NOTHING)
     assert 'type(error).__name__ == "KeyError" or outside' in own
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from fixloop.knowledge import LogLine
 from fixloop.reproduce.interleaving import ALONE
+from fixloop.reproduce.races import Met, met
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import same_moment
+from fixloop.reproduce.requests import logged_inputs, same_moment
 from fixloop.reproduce.write import call_source
 from store.event import Event, Request
 
@@ -54,6 +56,49 @@ def test_the_other_requests_of_a_moment_are_those_that_differ_nearest_first() ->
     )
     assert [one["json"]["who"] for one in found] == ["bob", "eve"]
     assert list(same_moment(mine.model_copy(update={"request": None}), [near], timedelta(seconds=1))) == []
+
+
+def logged(number: int, seconds: float, told: str, *, whole: bool = False) -> LogLine:
+    at = NOW + timedelta(seconds=seconds)
+    stamp = at.isoformat(timespec="seconds" if whole else "milliseconds")
+    return LogLine(
+        f"L{number}",
+        at.replace(microsecond=0) if whole else at,
+        "access.log",
+        f'{{"time": "{stamp}", {told}}}',
+    )
+
+
+BOOK = '"method": "POST", "path": "/book", "status": 500'
+LIST = '"method": "GET", "path": "/seats?free=1", "status": 200'
+
+
+def test_requests_of_the_same_moment_are_read_from_access_logs_the_event_s_own_left_out() -> None:
+    lines = [logged(1, 0.001, BOOK), logged(2, 0.007, BOOK), logged(3, 0.03, LIST), logged(4, 0.4, LIST)]
+    found = met(booked("ada"), [*lines, LogLine("L5", NOW, "app.log", "INFO nothing")])
+    assert [(one.method, one.path, one.line) for one in found] == [
+        ("POST", "/book", "L2"), ("GET", "/seats?free=1", "L3"),
+    ]  # fmt: skip
+    assert met(booked("ada"), lines[:1]) == []
+    assert met(booked("ada").model_copy(update={"request": None}), lines) == []
+
+
+def test_a_log_of_whole_seconds_tells_of_the_same_address_only() -> None:
+    late = booked("ada", after=0.7)
+    lines = [
+        logged(1, 0.7, BOOK, whole=True),
+        logged(2, 0.7, BOOK, whole=True),
+        logged(3, 0.7, LIST, whole=True),
+    ]
+    assert [one.line for one in met(late, lines)] == ["L2"]
+
+
+def test_another_request_of_the_log_is_made_as_well_where_it_needs_no_body() -> None:
+    recipe = Recipe(
+        entry="http", repo="app", target={"framework": "flask"}, inputs={"method": "POST", "path": "/book"}
+    )
+    others = [Met("POST", "/book", "L1"), Met("GET", "/seats?free=1", "L2"), Met("PUT", "/seats", "L3")]
+    assert logged_inputs(recipe, others) == [{"method": "GET", "path": "/seats", "query": "free=1"}]
 
 
 def served(before: str | int) -> Any:

@@ -85,6 +85,18 @@ def of_log(body: str, received_at: datetime) -> list[Served]:
     return [one for one in found if one is not None]
 
 
+def asked(line: str) -> tuple[str, str, int] | None:
+    """Method, path with its query, and status of one line of an access log; None for every other line."""
+    if (match := _ACCESS.search(line)) is not None:
+        return (
+            match["method"] or match["method2"],
+            match["path"] or match["path2"],
+            int(match["status"] or match["status2"]),
+        )
+    record = _json_line(line)
+    return _asked(record) if record is not None else None
+
+
 def endpoint_of(method: str, path: str) -> str:
     """Method and path without ids and without a query: "GET /orders/<n>"."""
     try:
@@ -102,29 +114,39 @@ def _part(part: str) -> str:
 
 
 def _of_line(line: str, received_at: datetime) -> Served | None:
-    if (match := _ACCESS.search(line)) is not None:
-        method, path = match["method"] or match["method2"], match["path"] or match["path2"]
+    found = asked(line)
+    if found is None:
+        return None
+    match, record = _ACCESS.search(line), _json_line(line)
+    at = received_at
+    if match is not None:
         at = _apache(match["time"], received_at) if match["time"] else received_at
-        return _served(method, path, int(match["status"] or match["status2"]), at)
+    elif record is not None:
+        at = moment(_first(record, ("time", "timestamp", "ts", "@timestamp")), received_at)
+    return _served(*found, at)
+
+
+def _json_line(line: str) -> dict[str, Any] | None:
+    """The fields of a line that is a JSON object; those of a cloud's request beside the others."""
     if not line.lstrip().startswith("{"):
         return None
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return _of_record(record, received_at) if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        return None
+    inner = record.get("httpRequest")
+    return {**record, **inner} if isinstance(inner, dict) else record
 
 
-def _of_record(record: Mapping[str, Any], received_at: datetime) -> Served | None:
-    inner = record.get("httpRequest") if isinstance(record.get("httpRequest"), dict) else record
-    fields = {**record, **(inner or {})}
+def _asked(fields: Mapping[str, Any]) -> tuple[str, str, int] | None:
     method, path, status = (_first(fields, names) for names in (_METHOD_KEYS, _PATH_KEYS, _STATUS_KEYS))
     if not isinstance(method, str) or method.upper() not in _METHODS:
         return None
     if not isinstance(path, str) or not re.fullmatch(r"[1-5]\d\d", str(status)):
         return None
-    stamp = _first(fields, ("time", "timestamp", "ts", "@timestamp"))
-    return _served(method.upper(), path, int(str(status)), moment(stamp, received_at))
+    return method.upper(), path, int(str(status))
 
 
 def _served(method: str, path: str, status: int, at: datetime) -> Served:
