@@ -13,6 +13,7 @@ from sentry_sdk.integrations import threading
 from sentry_sdk.scope import Scope
 
 from nightdesk_capture import ambient, exchanges, rows, trail
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS, step_of_this_machine
 
 Hook = Callable[[Any, exchanges.Wrap], None]
 
@@ -50,6 +51,7 @@ def install(off: "frozenset[str]") -> None:
     _waiting.update(fresh)
     if not _there:
         _wrap(Scope, "fork", _forking)
+        PURSE_OF_THE_PROCESS.begin(step_of_this_machine())
     _there.update(fresh)
     if ("exchanges", EARLY) in _waiting:
         _load(EARLY)

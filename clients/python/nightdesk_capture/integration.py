@@ -10,6 +10,7 @@ what it asks of others (see `trail`).
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 import sentry_sdk
@@ -24,8 +25,9 @@ from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS
 from nightdesk_capture.settings import settings
-from nightdesk_capture.trail import Trail, current
+from nightdesk_capture.trail import of_failure
 
 
 class NightdeskCapture(Integration):
@@ -55,6 +57,8 @@ class NightdeskCapture(Integration):
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
         self._more = more
+        if more:
+            PURSE_OF_THE_PROCESS.open(inf)
         hooks.install(self._settings.parts_off)
         self._forward = Forward(dsn) if dsn else None
         self._pace = Pace(self._settings.rules)
@@ -75,14 +79,16 @@ class NightdeskCapture(Integration):
             self._forward.watch(client)
         self._asked.listen(self._forward.second if self._forward is not None else client.transport)
         CALLS_OF_THE_PROCESS.failed(trace)
+        trail = of_failure()
         hint_of_span = str(surroundings.hints(event).get(surroundings.HINT, ""))
         if hint_of_span == "off" or not (hint_of_span == "more" or self._pace.may(trace)):
             return
         more = self._more or self._asked.more or hint_of_span == "more"
         if more:
             CALLS_OF_THE_PROCESS.watch(LASTS)
+            PURSE_OF_THE_PROCESS.open(LASTS)
         chosen = self._settings.all_of_it() if more else self._settings
-        make = partial(_built, trace, event, chosen, self._pace.redactor(), _trail())
+        make = partial(_built, trace, event, chosen, self._pace.redactor(), trail)
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
@@ -94,13 +100,6 @@ def _built(*about: Any) -> bytes:
         return build(*about)
     except Exception:  # then the event is sent as it would be without us
         return FAILED
-
-
-def _trail() -> Optional[Trail]:
-    try:
-        return current()
-    except Exception:  # then the capsule has the entry and the frames
-        return None
 
 
 def _trace_of(hint: Mapping[str, Any]) -> Any:
