@@ -22,6 +22,7 @@ from nightdesk_capture import hooks, surroundings
 from nightdesk_capture.asked import LASTS, Asked
 from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
 from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
+from nightdesk_capture.counts import COUNTS_OF_THE_PROCESS, item_of
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
@@ -38,6 +39,7 @@ class NightdeskCapture(Integration):
     `off`: patterns `module:function` of frames of which nothing is sent, or a part as a whole ("request", "locals",
     "exchanges", …); nothing is hooked for a part that is off.
     `more`: as after a server has asked: four times the budget and the time, and what memory holds.
+    `counts`: requests that went well are counted, and what their bodies looked like, without values (see `counts`).
     `rules`: the server's rules of redaction (`redaction.json`) as a path or a mapping. `budget` is in bytes, `seconds`
     is what building one may take. Raises BadRules (a ValueError) for settings that cannot be right.
     """
@@ -54,20 +56,32 @@ class NightdeskCapture(Integration):
         budget: int = BUDGET,
         seconds: float = SECONDS,
         more: bool = False,
+        counts: bool = False,
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
         self._more = more
         if more:
             PURSE_OF_THE_PROCESS.open(inf)
-        hooks.install(self._settings.parts_off)
+        hooks.install(self._settings.parts_off.union(() if counts else ("counts",)))
         self._forward = Forward(dsn) if dsn else None
         self._pace = Pace(self._settings.rules)
         self._asked = Asked()
+        if counts:
+            COUNTS_OF_THE_PROCESS.denies, COUNTS_OF_THE_PROCESS.send = self._settings.denies, self._tell
 
     @staticmethod
     def setup_once() -> None:
         """Called by the SDK, once in a process."""
         add_global_event_processor(_attach)
+
+    def _tell(self, told: Dict[str, Any]) -> None:
+        """Send what was counted, to where capsules go."""
+        client = sentry_sdk.get_client()
+        if self._forward is not None:
+            self._forward.watch(client)
+        transport = self._forward.second if self._forward is not None else client.transport
+        if transport is not None:
+            transport.capture_envelope(item_of(told, self._pace.redactor()))
 
     def attach(self, event: Dict[str, Any], hint: Dict[str, Any]) -> None:
         """Put a capsule that is still to be built beside an error."""
@@ -92,6 +106,7 @@ class NightdeskCapture(Integration):
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
+        COUNTS_OF_THE_PROCESS.tell()
 
 
 def _built(*about: Any) -> bytes:

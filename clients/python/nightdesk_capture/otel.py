@@ -44,7 +44,7 @@ class NightdeskSpans:
         if more:
             PURSE_OF_THE_PROCESS.open(inf)
         self._pace = Pace(self._settings.rules)
-        hooks.install(self._settings.parts_off)
+        hooks.install(self._settings.parts_off.union(("counts",)))
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """A span begins: one without a parent here begins a request."""
