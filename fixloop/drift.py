@@ -44,6 +44,9 @@ def sentence(name: str, presence: Presence, records: Records) -> str:
     ]
     if null:
         parts.append(f"in {null} it is null")
+    if all_well := sum(day.of for day in presence.well if day.day > last - RECENT):
+        without = sum(day.of - day.present for day in presence.well if day.day > last - RECENT)
+        parts.append(f"of {all_well} requests that went well {without} lack it")
     if first is not None:
         parts.append(f"the first that was seen came on {first:%Y-%m-%d}")
     if records.lacking:

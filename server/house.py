@@ -116,7 +116,9 @@ class House:
     def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
         """Count requests that ended, each with the number of its project; when this returns it is on disk."""
         if told:
-            count_served(self.database, self._intake.clean_names(told))
+            clean = self._intake.clean_names(told)
+            count_served(self.database, clean)
+            sketches.count_served(self.database, clean)
 
     def end(self, project: Project, over: Sequence[Over]) -> list[str]:
         """Keep that alerts are over; when this returns it is on disk. The incidents that want triage for it."""

@@ -113,12 +113,15 @@ class Capsule(Value):
 
 
 class Served(Value):
-    """Requests or runs that ended, of one endpoint and about one time: well, or not. "" is the whole project."""
+    """Requests or runs that ended, of one endpoint and about one time: well, or not. "" is the whole project.
+    `shapes`: what the payload looked like of `alike` of those that went well, as `field_shapes` says it."""
 
     endpoint: str
     at: datetime
     good: int = 0
     bad: int = 0
+    shapes: tuple[tuple[str, str], ...] = ()
+    alike: int = 0
 
 
 class Over(Value):

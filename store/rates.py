@@ -64,7 +64,7 @@ def count_served(db: Database, parcels: Sequence[tuple[int, Sequence[Served]]]) 
     """Keep what senders told of requests that ended, each parcel under the number of its project."""
     sums: dict[tuple[int, str, int], list[int]] = defaultdict(lambda: [0, 0])
     for project, told in parcels:
-        for one in told:
+        for one in (each for each in told if each.good or each.bad):
             place = sums[project, plain(one.endpoint), minute_of(one.at)]
             place[0] += one.good
             place[1] += one.bad

@@ -1,7 +1,4 @@
-"""What the payload of an event looks like, without any value: which fields are there, of what kind, how long.
-
-A field's name is kept where it is a plain word; what may be a value itself (an address, a number as a key) is `*`.
-"""
+"""What the payload of an event looks like, and what is known of a field."""
 
 from __future__ import annotations
 
@@ -9,18 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from store.event import Event, Frame
-
-FIELDS = 60  # of one event
-DEPTH = 4
-ELEMENTS = 3  # of a list, the first ones
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*\d{0,3}[A-Za-z_-]*")
-_KINDS = {type(None): "null", bool: "bool", int: "number", float: "number"}
-_LONGEST = 40  # characters of a name; what is longer is no word
+from store.field_shapes import FIELDS, plain_name, walk
 
 
 @dataclass(frozen=True)
@@ -36,12 +26,14 @@ class FieldDay:
 @dataclass(frozen=True)
 class Presence:
     """How a field (`body.items[].sku`) was there in the payloads of an entry point, day by day, the oldest first.
-    `siblings` are the names of the other fields of the same record."""
+    `siblings` are the names of the other fields of the same record; `days` are of payloads that came with events,
+    `well` of requests that went well, where the application counts them."""
 
     entry: str
     field: str
     days: tuple[FieldDay, ...]
     siblings: tuple[str, ...] = ()
+    well: tuple[FieldDay, ...] = ()
 
 
 def entry_of(event: Event) -> str | None:
@@ -59,7 +51,7 @@ def shapes_of(event: Event) -> list[tuple[str, str]]:
     """(field, shape) of what an event came with: its body, its query, and the mappings in the function that failed."""
     found: list[tuple[str, str]] = []
     for name, value in _roots(event):
-        _walk(name, value, DEPTH, found)
+        walk(name, value, found)
     return found[:FIELDS]
 
 
@@ -72,34 +64,8 @@ def _roots(event: Event) -> Iterator[tuple[str, Any]]:
     own = _own(event)
     for name, value in own[-1].vars.items() if own else ():
         if isinstance(value, dict) and name != "self":
-            yield f"{own[-1].function}.{_plain_name(name)}", value
+            yield f"{own[-1].function}.{plain_name(name)}", value
 
 
 def _own(event: Event) -> list[Frame]:
     return [frame for frame in event.exception.frames if frame.in_app] if event.exception else []
-
-
-def _walk(field: str, value: Any, depth: int, found: list[tuple[str, str]]) -> None:
-    found.append((field, _shape(value)))
-    if depth == 0 or len(found) >= FIELDS:
-        return
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _walk(f"{field}.{_plain_name(name)}", item, depth - 1, found)
-    elif isinstance(value, list):
-        for item in value[:ELEMENTS]:
-            _walk(f"{field}[]", item, depth - 1, found)
-
-
-@lru_cache(4096)
-def _plain_name(name: str) -> str:
-    return name if len(name) <= _LONGEST and _NAME.fullmatch(name) else "*"
-
-
-def _shape(value: Any) -> str:
-    """The kind of a value; of texts and lists the length too, to a power of two."""
-    if isinstance(value, str):
-        return f"text:{len(value).bit_length()}"
-    if isinstance(value, list):
-        return f"list:{len(value).bit_length()}"
-    return _KINDS.get(type(value), "object")

@@ -502,7 +502,8 @@ class MinuteRow(Row, table=True):
 
 
 class SketchRow(Row, table=True):
-    """How many sampled events of an entry looked so on a day (since 1970); `digest` is of `shapes`: no values."""
+    """How many sampled events of an entry looked so on a day (since 1970), and how many sampled requests that went well
+    (`good`); `digest` is of `shapes`: no values."""
 
     __tablename__ = "sketches"
 
@@ -512,6 +513,7 @@ class SketchRow(Row, table=True):
     digest: str = Field(primary_key=True)
     shapes: str
     count: int
+    good: int = 0
 
 
 class ClientRow(Row, table=True):

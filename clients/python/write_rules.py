@@ -1,4 +1,4 @@
-"""Copy the rules of redaction out of the server into the client, made fit for Python 3.9.
+"""Copy the rules of redaction, and how fields are told, out of the server into the client, made fit for Python 3.9.
 
     python clients/python/write_rules.py
 
@@ -12,10 +12,20 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parents[1] / "triage"
+SOURCE = HERE.parents[1]
 TARGET = HERE / "nightdesk_capture" / "rules"
-MODULES = ("words", "disguises", "sensitive", "redaction_rules", "tokens", "detectors", "capsule_walk")
-HEAD = "# Written by write_rules.py from the server's triage/{name}.py: change it there.\n# ruff: noqa\n"
+FOLDERS = {"field_shapes": "store"}  # of those that are not of triage
+MODULES = (
+    "words",
+    "disguises",
+    "sensitive",
+    "redaction_rules",
+    "tokens",
+    "detectors",
+    "capsule_walk",
+    *FOLDERS,
+)
+HEAD = "# Written by write_rules.py from the server's {folder}/{name}.py: change it there.\n# ruff: noqa\n"
 CHANGES = (
     ("from triage import", "from nightdesk_capture.rules import"),
     ("from triage.", "from nightdesk_capture.rules."),
@@ -28,7 +38,8 @@ CHANGES = (
 
 def written(name: str) -> str:
     """The text of one copied module."""
-    text = (SOURCE / f"{name}.py").read_text(encoding="utf-8")
+    folder = FOLDERS.get(name, "triage")
+    text = (SOURCE / folder / f"{name}.py").read_text(encoding="utf-8")
     for old, new in CHANGES:
         text = text.replace(old, new)
     # assignments that only name a type: their right side would be evaluated by Pythons that lack `X | Y`
@@ -38,7 +49,7 @@ def written(name: str) -> str:
         text,
         flags=re.M,
     )
-    return HEAD.format(name=name) + text
+    return HEAD.format(folder=folder, name=name) + text
 
 
 def _quoted(text: str) -> str:

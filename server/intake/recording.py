@@ -66,10 +66,13 @@ class Intake:
         return answers
 
     def clean_names(self, told: Sequence[tuple[int, Sequence[Served]]]) -> list[tuple[int, Sequence[Served]]]:
-        """Requests that ended, their endpoints without secrets and personal data."""
+        """Requests that ended, their endpoints and the names of their fields without secrets and personal data."""
 
         def clean(project: int, one: Served) -> Served:
-            return one.model_copy(update={"endpoint": self._redaction.name(project, one.endpoint)})
+            shapes = tuple((self._redaction.name(project, field), shape) for field, shape in one.shapes)
+            return one.model_copy(
+                update={"endpoint": self._redaction.name(project, one.endpoint), "shapes": shapes}
+            )
 
         return [(project, [clean(project, one) for one in each]) for project, each in told]
 

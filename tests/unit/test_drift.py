@@ -13,9 +13,10 @@ from fixloop.situation import ReleaseSources, Situation
 from server.house import House
 from store import journal, queries, sketches
 from store.event import Event, ExceptionValue, Frame, Request
+from store.field_shapes import FIELDS
 from store.incident import Fingerprint
 from store.mirrors import Mirrors
-from store.shapes import FIELDS, FieldDay, Presence, entry_of, shapes_of
+from store.shapes import FieldDay, Presence, entry_of, shapes_of
 from tests.sandbox.histories import History, crash, frame, write
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)

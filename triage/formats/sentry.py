@@ -11,6 +11,7 @@ from datetime import datetime
 from store.errors import BadPayload
 from store.event import Event, Served
 from triage.formats.capsule import capsule_of, is_capsule
+from triage.formats.counts import ITEM, of_counts
 from triage.formats.envelope import Envelope, read_envelope
 from triage.formats.sentry_event import event_of
 from triage.formats.sentry_json import read_event
@@ -78,7 +79,12 @@ def _served(envelope: Envelope, received_at: datetime) -> Iterator[Served]:
                 yield from read(read_json(item.payload, item.type), received_at)
 
 
-_SERVED = {"transaction": of_transaction, "sessions": of_sessions, "session": of_sessions}
+_SERVED = {
+    "transaction": of_transaction,
+    "sessions": of_sessions,
+    "session": of_sessions,
+    ITEM: of_counts,
+}
 
 
 def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Event, ...]:

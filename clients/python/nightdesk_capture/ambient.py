@@ -65,10 +65,12 @@ def unhook_random() -> None:
 
 def _drawn(kind: str, made: Any) -> None:
     try:
-        draws = current().notes["draws"]
-        draws.append((kind, made))
-        if len(draws) > MOST["draws"]:
-            unhook_random()
+        trail = current()
+        if trail.is_noted:
+            draws = trail.notes["draws"]
+            draws.append((kind, made))
+            if len(draws) > MOST["draws"]:
+                unhook_random()
     except Exception:  # the number is drawn
         return
 
@@ -94,7 +96,7 @@ def hook_open(module: Any, wrap: Wrap) -> None:
             __tracebackhide__ = True
             found = opened(file, mode, *args, **words)
             try:
-                if "r" in mode and "+" not in mode and type(file) is not int:
+                if "r" in mode and "+" not in mode and type(file) is not int and current().is_noted:
                     caller: Any = sys._getframe(1)
                     while caller.f_globals.get("__name__", "").startswith("pathlib"):
                         caller = caller.f_back  # whoever it was that asked the path
@@ -171,10 +173,8 @@ def hook_redis(module: Any, wrap: Wrap) -> None:
 def _read_of_redis(args: Any, found: Any) -> None:
     try:
         command = str(args[0]).upper()
-        if command in _READS:
-            current().add(
-                "cache", {"store": "redis", "name": [command, *args[1:]], "value": found, "at": time()}
-            )
+        if command in _READS and (trail := current()).is_noted:
+            trail.add("cache", {"store": "redis", "name": [command, *args[1:]], "value": found, "at": time()})
     except Exception:  # the value is the caller's in any case
         return
 
@@ -205,7 +205,8 @@ def _getting(get: Any, alias: str) -> Any:
         if found is missing:
             return default
         try:
-            current().add("cache", {"store": f"django:{alias}", "name": [key], "value": found, "at": time()})
+            if (trail := current()).is_noted:
+                trail.add("cache", {"store": f"django:{alias}", "name": [key], "value": found, "at": time()})
         except Exception:  # the value is the caller's in any case
             return found
         return found
@@ -222,7 +223,8 @@ def hook_openfeature(module: Any, wrap: Wrap) -> None:
 
         def after(self, hook_context: Any, details: Any, hints: Any) -> None:
             try:
-                current().add("flags", {"flag": details.flag_key, "result": details.value, "at": time()})
+                if (trail := current()).is_noted:
+                    trail.add("flags", {"flag": details.flag_key, "result": details.value, "at": time()})
             except Exception:  # the flag has its value in any case
                 return
 

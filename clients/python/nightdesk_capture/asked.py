@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS
 
 HEADER = "X-Nightdesk-Capture"  # of an answer: "more"
 LASTS = 600.0  # seconds for which it is done as asked
@@ -34,6 +35,7 @@ class Asked:
                 if str(response.headers.get(HEADER, "")).lower() == "more":
                     self._until = time.monotonic() + LASTS
                     CALLS_OF_THE_PROCESS.watch(LASTS)
+                    PURSE_OF_THE_PROCESS.open(LASTS)
             except Exception:  # an answer of another sort
                 return update(response)
             return update(response)

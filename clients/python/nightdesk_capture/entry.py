@@ -77,11 +77,18 @@ def _body(trace: Optional[TracebackType]) -> Any:
     """The body that the framework's request has in memory."""
     while trace is not None:
         for value in list(trace.tb_frame.f_locals.values()):
-            for kind in lineage(type(value)):
-                kept = _BODIES.get(class_name(kind))
-                if kept is not None:
-                    body = (instance_dict(value) or {}).get(kept)
-                    if type(body) is bytes and body:
-                        return body
+            body = body_of(value)
+            if body:
+                return body
         trace = trace.tb_next
+    return None
+
+
+def body_of(request: Any) -> Any:
+    """The body that a framework's request has read already; None where it has not, and of anything else."""
+    for kind in lineage(type(request)):
+        kept = _BODIES.get(class_name(kind))
+        if kept is not None:
+            body = (instance_dict(request) or {}).get(kept)
+            return body if type(body) is bytes else None
     return None

@@ -151,7 +151,8 @@ def hook_aiohttp(module: Any, wrap: Wrap) -> None:
 
 def _note_one(of: Callable[[Any], Note], response: Any) -> None:
     try:
-        current().answered(of(response))
+        if (trail := current()).is_noted:
+            trail.answered(of(response))
     except Exception:  # the answer is the caller's in any case
         return
 
@@ -170,9 +171,11 @@ def _note_all(of: Callable[[Any], Note], response: Any) -> None:
 
 def _failed(client: str, method: Any, url: Any, error: Exception) -> None:
     try:
+        if not (trail := current()).is_noted:
+            return
         kind = type(error)
         said = {"class": f"{kind.__module__}.{kind.__qualname__}", "message": str(error)[:500]}
-        current().answered({
+        trail.answered({
             "client": client, "method": method, "url": url, "asked": [], "sent": b"", "status": None, "headers": [],
             "body": None, "at": time(), "error": said,
         })  # fmt: skip
@@ -201,13 +204,15 @@ def _asked_of_urllib(asked: Any, args: Any, words: Any) -> Any:
 
 def _note_urllib(asked: Any, args: Any, words: Any, response: Any, body: Any) -> None:
     try:
+        if not (trail := current()).is_noted:
+            return
         method, url = _asked_of_urllib(asked, args, words)
         note = {
             "client": "urllib", "method": method, "url": url, "asked": getattr(asked, "headers", {}),
             "sent": getattr(asked, "data", args[0] if args else words.get("data")), "status": response.status,
             "headers": response.headers, "body": body, "at": time(),
         }  # fmt: skip
-        trail, read = current(), response.read
+        read = response.read
         trail.answered(note)
 
         def reading(*amount: Any) -> Any:

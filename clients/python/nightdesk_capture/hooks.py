@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Tuple
 from sentry_sdk.integrations import threading
 from sentry_sdk.scope import Scope
 
-from nightdesk_capture import ambient, exchanges, rows, trail
+from nightdesk_capture import ambient, counts, exchanges, rows, trail
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS, step_of_this_machine
 
 Hook = Callable[[Any, exchanges.Wrap], None]
 
@@ -34,6 +35,8 @@ HOOKS: Tuple[Tuple[str, str, Hook], ...] = (
     ("cache", "redis", ambient.hook_redis),
     ("cache", "django.core.cache", ambient.hook_django_cache),
     ("flags", "openfeature.api", ambient.hook_openfeature),
+    ("counts", "sentry_sdk.integrations.wsgi", counts.hook_wsgi),
+    ("counts", "sentry_sdk.integrations.asgi", counts.hook_asgi),
 )
 EARLY = "requests"  # often loaded by the first request only, with the views that use it
 _waiting: Dict[Tuple[str, str], Hook] = {}
@@ -50,6 +53,7 @@ def install(off: "frozenset[str]") -> None:
     _waiting.update(fresh)
     if not _there:
         _wrap(Scope, "fork", _forking)
+        PURSE_OF_THE_PROCESS.begin(step_of_this_machine())
     _there.update(fresh)
     if ("exchanges", EARLY) in _waiting:
         _load(EARLY)

@@ -10,6 +10,7 @@ what it asks of others (see `trail`).
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 import sentry_sdk
@@ -21,11 +22,13 @@ from nightdesk_capture import hooks, surroundings
 from nightdesk_capture.asked import LASTS, Asked
 from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
 from nightdesk_capture.capsule import CONTENT_TYPE, FAILED, FILENAME, build
+from nightdesk_capture.counts import COUNTS_OF_THE_PROCESS, item_of
 from nightdesk_capture.forward import Forward
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS
 from nightdesk_capture.settings import settings
-from nightdesk_capture.trail import Trail, current
+from nightdesk_capture.trail import of_failure
 
 
 class NightdeskCapture(Integration):
@@ -36,6 +39,7 @@ class NightdeskCapture(Integration):
     `off`: patterns `module:function` of frames of which nothing is sent, or a part as a whole ("request", "locals",
     "exchanges", …); nothing is hooked for a part that is off.
     `more`: as after a server has asked: four times the budget and the time, and what memory holds.
+    `counts`: requests that went well are counted, and what their bodies looked like, without values (see `counts`).
     `rules`: the server's rules of redaction (`redaction.json`) as a path or a mapping. `budget` is in bytes, `seconds`
     is what building one may take. Raises BadRules (a ValueError) for settings that cannot be right.
     """
@@ -52,18 +56,32 @@ class NightdeskCapture(Integration):
         budget: int = BUDGET,
         seconds: float = SECONDS,
         more: bool = False,
+        counts: bool = False,
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
         self._more = more
-        hooks.install(self._settings.parts_off)
+        if more:
+            PURSE_OF_THE_PROCESS.open(inf)
+        hooks.install(self._settings.parts_off.union(() if counts else ("counts",)))
         self._forward = Forward(dsn) if dsn else None
         self._pace = Pace(self._settings.rules)
         self._asked = Asked()
+        if counts:
+            COUNTS_OF_THE_PROCESS.denies, COUNTS_OF_THE_PROCESS.send = self._settings.denies, self._tell
 
     @staticmethod
     def setup_once() -> None:
         """Called by the SDK, once in a process."""
         add_global_event_processor(_attach)
+
+    def _tell(self, told: Dict[str, Any]) -> None:
+        """Send what was counted, to where capsules go."""
+        client = sentry_sdk.get_client()
+        if self._forward is not None:
+            self._forward.watch(client)
+        transport = self._forward.second if self._forward is not None else client.transport
+        if transport is not None:
+            transport.capture_envelope(item_of(told, self._pace.redactor()))
 
     def attach(self, event: Dict[str, Any], hint: Dict[str, Any]) -> None:
         """Put a capsule that is still to be built beside an error."""
@@ -75,17 +93,20 @@ class NightdeskCapture(Integration):
             self._forward.watch(client)
         self._asked.listen(self._forward.second if self._forward is not None else client.transport)
         CALLS_OF_THE_PROCESS.failed(trace)
+        trail = of_failure()
         hint_of_span = str(surroundings.hints(event).get(surroundings.HINT, ""))
         if hint_of_span == "off" or not (hint_of_span == "more" or self._pace.may(trace)):
             return
         more = self._more or self._asked.more or hint_of_span == "more"
         if more:
             CALLS_OF_THE_PROCESS.watch(LASTS)
+            PURSE_OF_THE_PROCESS.open(LASTS)
         chosen = self._settings.all_of_it() if more else self._settings
-        make = partial(_built, trace, event, chosen, self._pace.redactor(), _trail())
+        make = partial(_built, trace, event, chosen, self._pace.redactor(), trail)
         attachments = list(hint.get("attachments") or ())
         attachments.append(Attachment(bytes=make, filename=FILENAME, content_type=CONTENT_TYPE))
         hint["attachments"] = attachments
+        COUNTS_OF_THE_PROCESS.tell()
 
 
 def _built(*about: Any) -> bytes:
@@ -94,13 +115,6 @@ def _built(*about: Any) -> bytes:
         return build(*about)
     except Exception:  # then the event is sent as it would be without us
         return FAILED
-
-
-def _trail() -> Optional[Trail]:
-    try:
-        return current()
-    except Exception:  # then the capsule has the entry and the frames
-        return None
 
 
 def _trace_of(hint: Mapping[str, Any]) -> Any:

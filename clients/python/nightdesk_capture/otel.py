@@ -10,6 +10,7 @@ these methods.
 from __future__ import annotations
 
 import base64
+from math import inf
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 from nightdesk_capture import hooks, surroundings
@@ -18,8 +19,9 @@ from nightdesk_capture.calls import CALLS_OF_THE_PROCESS
 from nightdesk_capture.capsule import FAILED, build
 from nightdesk_capture.limits import BUDGET, SECONDS
 from nightdesk_capture.pace import Pace
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS
 from nightdesk_capture.settings import settings
-from nightdesk_capture.trail import begin, current
+from nightdesk_capture.trail import begin, of_failure
 
 ATTRIBUTE = "nightdesk.capsule"
 
@@ -39,8 +41,10 @@ class NightdeskSpans:
     ) -> None:
         self._settings = settings(budget, seconds, deny, off, rules)
         self._more = more
+        if more:
+            PURSE_OF_THE_PROCESS.open(inf)
         self._pace = Pace(self._settings.rules)
-        hooks.install(self._settings.parts_off)
+        hooks.install(self._settings.parts_off.union(("counts",)))
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """A span begins: one without a parent here begins a request."""
@@ -80,7 +84,7 @@ class NightdeskSpans:
         try:
             if not span.is_recording() or error.__traceback__ is None:
                 return None
-            event = _event(span)
+            event, trail = _event(span), of_failure()
             hint = str(surroundings.hints(event).get(surroundings.HINT, ""))
             more = self._more or hint == "more"
             if hint == "off" or not (more or self._pace.may(error.__traceback__)):
@@ -88,8 +92,9 @@ class NightdeskSpans:
             CALLS_OF_THE_PROCESS.failed(error.__traceback__)
             if more:
                 CALLS_OF_THE_PROCESS.watch(LASTS)
+                PURSE_OF_THE_PROCESS.open(LASTS)
             chosen = self._settings.all_of_it() if more else self._settings
-            made = build(error.__traceback__, event, chosen, self._pace.redactor(), current())
+            made = build(error.__traceback__, event, chosen, self._pace.redactor(), trail)
             return None if made is FAILED else base64.b64encode(made).decode()
         except Exception:  # the exception is recorded as it would be without us
             return None

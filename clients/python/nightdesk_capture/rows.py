@@ -68,16 +68,19 @@ def hook_sqlite3(module: Any, wrap: Wrap) -> None:
     """Connections that the application makes itself: with cursors that note."""
     if not isinstance(module.connect, type(sys.exit)):  # somebody else has put theirs there
         return
-    cursor_class, cursor_of, execute = noting(module.Cursor), module.Connection.cursor, module.Cursor.execute
+    cursor_class, plain_class, execute = noting(module.Cursor), module.Cursor, module.Cursor.execute
+    cursor_of = module.Connection.cursor
 
     class Connection(module.Connection):  # type: ignore[misc]
         """A connection whose cursors note what is read."""
 
-        def cursor(self, factory: Any = cursor_class) -> Any:
-            return cursor_of(self, factory)
+        def cursor(self, factory: Any = None) -> Any:
+            return cursor_of(self, factory or (cursor_class if _is_noted() else plain_class))
 
         def execute(self, sql: Any, *args: Any) -> Any:
             __tracebackhide__ = True
+            if not _is_noted():
+                return execute(cursor_of(self, plain_class), sql, *args)
             made = cursor_of(self, cursor_class)
             made._nightdesk_sql = sql
             return execute(made, sql, *args)
@@ -175,6 +178,14 @@ def noting(base: Any) -> Any:
     return Noting
 
 
+def _is_noted() -> bool:
+    """Whether what runs here is noted; a cursor that is made where it is not costs nothing."""
+    try:
+        return current().is_noted
+    except Exception:  # then neither can its rows be
+        return False
+
+
 def _is_mapped(depth: int = 2) -> bool:
     """Whether a connection is made by a library that has a hook of its own; also where nobody knows."""
     try:
@@ -196,7 +207,10 @@ def _note(by: str, holder: Any, sql: Any, described: Any, rows: Any) -> None:
     try:
         note = getattr(holder, "_nightdesk_read", None)
         if note is None:
-            note = current().reading(by, sql, holder.description if described is None else described)
+            trail = current()
+            if trail.is_noted and described is None:
+                described = holder.description
+            note = trail.reading(by, sql, described)
             holder._nightdesk_read = note
         if type(rows) is list:
             rows_read(note, rows)

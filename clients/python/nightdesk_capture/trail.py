@@ -10,11 +10,14 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from contextvars import ContextVar
+from functools import lru_cache
 from time import time
 from typing import Any, DefaultDict, Dict, List, Optional
 from weakref import ref
 
 from sentry_sdk import scope
+
+from nightdesk_capture.purse import PURSE_OF_THE_PROCESS
 
 MOST = {"exchanges": 50, "statements": 200, "draws": 500, "files": 50, "cache": 100, "flags": 50}
 ROWS = 100  # of one statement
@@ -34,22 +37,32 @@ _BEGUN: ContextVar[Optional[Trail]] = ContextVar("nightdesk_trail", default=None
 _NO_SCOPE: ContextVar[Any] = ContextVar("nightdesk_no_scope", default=None)
 # read as it is: a tenth of what asking for it costs
 _SCOPE: Any = getattr(scope, "_isolation_scope", _NO_SCOPE)
+_CURRENT: Any = getattr(scope, "_current_scope", _NO_SCOPE)
 _OF_SCOPES: Dict[int, _Of] = {}
 _begins = False  # whether anything sets `_BEGUN`
 
 
 class Trail:
-    """The notes of one request, by kind; a kind that nothing was noted of has no list."""
+    """The notes of one request, by kind; a kind that nothing was noted of has no list. One that is not noted, because
+    notes have cost enough, stays empty."""
 
-    __slots__ = ("bodies", "notes", "rows")
+    __slots__ = ("bodies", "endpoint", "is_noted", "is_paid", "notes", "rows")
 
     def __init__(self) -> None:
         self.notes: DefaultDict[str, List[Any]] = defaultdict(list)
+        self.is_noted, self.is_paid, self.endpoint = True, False, ""
         self.bodies = 0
         self.rows = 0
 
+    def __del__(self) -> None:
+        try:
+            if self.is_paid:
+                PURSE_OF_THE_PROCESS.settle(self.notes, self.rows)
+        except Exception:  # the process ends
+            return
+
     def add(self, kind: str, note: Any) -> None:
-        """Keep a note; the oldest of its kind goes where there are too many."""
+        """Keep a note; the oldest of its kind goes where there are too many. Only asked of one that is noted."""
         notes = self.notes[kind]
         notes.append(note)
         if len(notes) > MOST[kind]:
@@ -89,6 +102,8 @@ class Trail:
     def reading(self, by: str, sql: Any, described: Any) -> List[Any]:
         """Begin to note what is read of a statement: a list of the five below and its rows. `described` is what its
         cursor says of the columns. Rows go to `row_read`."""
+        if not self.is_noted:
+            return _UNREAD
         notes = self.notes["statements"]
         if notes:
             self.rows += len(notes[-1]) - FIRST
@@ -102,6 +117,7 @@ class Trail:
 # Places in what is noted of a statement: a list, because one is made for each statement of each request. ROOM is how
 # many rows are still wanted; below zero, how many came that were not.
 BY, SQL, DESCRIBED, AT, ROOM, FIRST = range(6)
+_UNREAD: List[Any] = ["", "", None, 0.0, 0]  # what is read of statements that are not noted; it keeps nothing
 
 
 def row_read(note: List[Any], row: Any) -> None:
@@ -126,13 +142,42 @@ def current() -> Trail:
     found: Any = _OF_SCOPES.get(id(mark))
     if found is not None and found() is mark:
         return found.trail  # type: ignore[no-any-return]
-    return _keep(mark, Trail())
+    return _keep(mark, _of_a_request())
+
+
+def _of_a_request() -> Trail:
+    """A trail that is paid out of the purse; where that has not enough, the one of its endpoint that stays empty."""
+    endpoint = ""
+    if not PURSE_OF_THE_PROCESS.may():
+        endpoint = str((_CURRENT.get() or _isolated())._transaction or "")
+        if not PURSE_OF_THE_PROCESS.is_wanted(endpoint):
+            return _silent(endpoint)
+    trail = Trail()
+    trail.is_paid, trail.endpoint = True, endpoint
+    return trail
+
+
+@lru_cache(maxsize=256)
+def _silent(endpoint: str) -> Trail:
+    trail = Trail()
+    trail.is_noted, trail.endpoint = False, endpoint
+    return trail
+
+
+def of_failure() -> Optional[Trail]:
+    """The trail of what failed here, whose endpoint is to be noted from now on; None where something is wrong."""
+    try:
+        trail = current()
+        PURSE_OF_THE_PROCESS.failed(trail.endpoint, trail.is_noted)
+        return trail
+    except Exception:  # then the capsule has the entry and the frames
+        return None
 
 
 def begin() -> Trail:
     """Start a trail for what runs from here on in this context, whatever the scopes are."""
     global _begins
-    trail = Trail()
+    trail = _of_a_request()
     _begins = True
     _BEGUN.set(trail)
     return trail

@@ -10,6 +10,8 @@ from nightdesk_capture.limits import Limits
 from nightdesk_capture.settings import Settings
 from nightdesk_capture.trail import Trail
 
+NOT_NOTED = "what it met was not noted, as notes had cost enough; that of the next failures here is"
+
 
 def world_of(
     trail: Trail,
@@ -45,6 +47,8 @@ def world_of(
         "memory": lambda: surroundings.memory() if chosen.more else [],
     }  # fmt: skip
     found: Dict[str, Any] = {}
+    if not trail.is_noted:
+        encoder.cut["/world"] = NOT_NOTED
     for name, make in parts.items():
         if name not in chosen.parts_off:
             try:

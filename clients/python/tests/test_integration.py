@@ -14,7 +14,17 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 
-from nightdesk_capture import BadRules, NightdeskCapture, capsule, encode, entry, integration, pace, peek
+from nightdesk_capture import (
+    BadRules,
+    NightdeskCapture,
+    capsule,
+    encode,
+    entry,
+    integration,
+    pace,
+    peek,
+    trail,
+)
 from nightdesk_capture.capsule import CONTENT_TYPE
 
 Start = Callable[..., Any]
@@ -94,7 +104,8 @@ def test_before_send_may_take_the_capsule_out(start: Start) -> None:
 
 
 HOOKS = [
-    (integration, "_trace_of"), (integration, "build"), (pace, "secrets"), (pace, "time"), (integration, "current"), (integration, "surroundings"), (capsule, "_content"), (capsule, "gzip"),
+    (integration, "_trace_of"), (integration, "build"), (pace, "secrets"), (pace, "time"), (integration, "of_failure"), (trail, "current"),
+    (integration, "surroundings"), (capsule, "_content"), (capsule, "gzip"),
     (capsule, "entry_of"), (capsule, "_frame"), (capsule, "_own_places"), (capsule, "Encoder"), (capsule, "slim"),
     (capsule, "json"), (encode, "state_of"), (encode, "class_name"), (encode, "is_own"), (encode, "clipped"),
     (entry, "lineage"), (peek, "lineage"), (integration, "Attachment"),
