@@ -11,7 +11,7 @@ from functools import cached_property
 
 from fixloop import Change, History, Hunk, Repository, Touch
 from fixloop.changes.beside import as_failing, callers_of, decorated, files_named, in_tables, names_of
-from fixloop.changes.clues import Clues
+from fixloop.changes.clues import Clues, words
 from fixloop.changes.kinds import MASS, is_lock, is_tidying, runs
 from fixloop.changes.pins import Bump, bumps, canonical
 from fixloop.changes.regions import Called, Region, Use, called_by, callees_of, looked_up, regions_of, uses_of
@@ -100,6 +100,7 @@ class Scene:
     suspects: dict[str, Suspect]
     considered: int  # changes in the window
     first_names: dict[str, str] = field(default_factory=dict)  # older path -> path at the release
+    asked: frozenset[str] = frozenset()  # identifiers in the bodies of the tests of the trace
 
 
 def look(clues: Clues, places: Sequence[tuple[Repository, str]], since: int | None = None) -> list[Scene]:
@@ -123,13 +124,11 @@ class _Search:
         self._suspects: dict[str, Suspect] = {}
         self._older: dict[str, str] = {}
         self._own = regions_of(clues.spots, repository.name, self._read)
+        self._tests = regions_of(clues.in_tests, repository.name, self._read)
 
     def called(self) -> dict[str, Called]:
         """The names that the clues' regions in this repository call; those of its tests, where only they are known."""
-        tests = (
-            [] if self._clues.spots else regions_of(self._clues.in_tests, self._repository.name, self._read)
-        )
-        return called_by(self._own or tests, self._read)
+        return called_by(self._own or ([] if self._clues.spots else self._tests), self._read)
 
     def run(self, called: Mapping[str, Called]) -> Scene:
         """The evidence of this repository, where `called` are names that any of them calls."""
@@ -151,8 +150,13 @@ class _Search:
         self._settle_reverts()
         return Scene(
             self._repository.name, self._release, newest, regions, files, tests, self._suspects,
-            len(self._reachable), self._older,
+            len(self._reachable), self._older, words(self._bodies(self._tests)),
         )  # fmt: skip
+
+    def _bodies(self, regions: Sequence[Region]) -> Iterator[str]:
+        for region in regions:
+            if region.kind == "body":
+                yield from (self._read(region.path) or "").splitlines()[region.start - 1 : region.end]
 
     def _beside(self, called: Mapping[str, Called]) -> list[Region]:
         """What the clues' functions call, directly or through tables; who calls them; which files they name."""

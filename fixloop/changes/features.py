@@ -19,7 +19,8 @@ FROM_HUNKS = frozenset(
     for place in ("body", "whole", "callee", "caller", "reads")
     for what in ("touch", "added", "removed", "novel", "logic", "redefines")
 ) | {
-    "words", "mentions", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended", "spread",
+    "words", "asked", "mentions", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended",
+    "spread",
 }  # fmt: skip
 _SUBJECT = re.compile(r"[a-z_]\w{3,}")
 
@@ -152,15 +153,16 @@ def _by_file(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Vect
 
 
 def _by_words(scene: Scene, clues: Clues, suspects: Sequence[Suspect], table: Mapping[str, Vector]) -> None:
-    """Identifiers of the trace in the changed lines, the rare ones counting more; the names of its functions in what is
-    not these functions; and the very name that is missing."""
+    """Identifiers of the trace and of its tests in the changed lines, the rare ones counting more; the names of its
+    functions in what is not these functions; and the very name that is missing."""
     spoken = identifiers_of(suspects)
-    rarity = {word: log1p(len(suspects) / (1 + spoken[word])) for word in clues.words}
-    total = sum(rarity.values())
+    for name, words in (("words", clues.words), ("asked", scene.asked)):
+        rarity = {word: log1p(len(suspects) / (1 + spoken[word])) for word in words}
+        total = sum(rarity.values())
+        for one in suspects if total else ():
+            table[one.change.sha][name] = sum(rarity[word] for word in words & one.identifiers) / total
     for one in suspects:
         vector = table[one.change.sha]
-        if total:
-            vector["words"] = sum(rarity[word] for word in clues.words & one.identifiers) / total
         vector["mentions"] = max(
             (
                 _near(region.depth) / (1 + spoken[region.name])

@@ -69,6 +69,8 @@ def _on_region(suspect: Suspect, region: Region, number: int) -> str:
     where = f"{name}, {role}" if role else name
     mark, wrote = suspect.touched.get(number), suspect.body.get(number, 0)
     length = region.end - region.start + 1
+    if mark is not None and region.kind in _ROLES:  # nobody asked who wrote its lines
+        return f"changed {where} (+{mark.added} −{mark.removed})"
     if mark is not None and mark.defines and not mark.redefines:
         return f"introduced {where} ({wrote} of {length} lines are still its)"
     if mark is not None and mark.redefines:

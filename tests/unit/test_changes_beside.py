@@ -8,6 +8,7 @@ from pathlib import Path
 from fixloop.changes.clues import Clues, Spot, clues_of
 from fixloop.changes.evidence import Scene, look
 from fixloop.changes.ranking import order
+from fixloop.changes.words import reasons
 from fixloop.running.worlds import Layout, RepoLayout
 from fixloop.situation import ReleaseSources, Situation
 from store.mirrors import Mirrors
@@ -46,9 +47,8 @@ def test_who_calls_a_function_that_no_trace_leads_to_is_looked_at(tmp_path: Path
         *((f"Limit {n}", f"2023-03-{n:02}", {"shop/other.py": f"LIMIT = {n}\n"}) for n in range(2, 6)),
     )
     assert regions(scene, "caller") == {"shop/basket.py:total"}
-    clues = Clues((Spot("shop", "shop/prices.py", None, "price_of"),))
-    listed = [one.suspect.change.sha for one in order(clues, [scene])]
-    assert listed.index(shas[1]) < min(listed.index(sha) for sha in shas[2:])
+    said = reasons(scene.suspects[shas[1]], scene, Clues(()))
+    assert "changed total, which calls it (+1 −1)" in said
 
 
 def test_a_function_that_is_called_everywhere_has_no_callers_worth_a_look(tmp_path: Path) -> None:
