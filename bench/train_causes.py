@@ -24,7 +24,7 @@ from fixloop.changes import model
 from fixloop.changes.model import FUNCTIONS, TRACE
 
 FULL = 45  # cases of one repository that count full; beyond, each counts less
-PENALTY = {FUNCTIONS: 3.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
+PENALTY = {FUNCTIONS: 10.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
 # No labelled case shows them: a pinned package of the trace counts as much as a newest touch of the failing function;
 # a history's first commit took nothing away, however much of today's code it wrote.
 NOT_LEARNED = {"bumps": 2.0, "root": -2.0}
@@ -35,11 +35,12 @@ START = {"words": 5.0}
 # chance.
 FOR = frozenset(
     f"{place}_{what}"
-    for place in ("body", "whole", "callee")
+    for place in ("body", "whole", "callee", "caller", "reads")
     for what in ("share", "newest", "part", "touch", "added", "removed", "novel", "logic")
 ) | {
     "line", "outer_line", "near_line", "callee_redefines", "defines", "redefines", "words", "drops", "begins",
-    "handles", "test_newest", "file_newest", "focus", "spread", "fresh", "mended", "says_place",
+    "handles", "test_newest", "file_newest", "focus", "spread", "fresh", "mended", "says_place", "asked", "mentions",
+    "row_new", "row_owned", "only", "word_share", "word_part",
 }  # fmt: skip
 AGAINST = frozenset({"mass", "reverted", "moved", "says_tidy", "merge", "elsewhere"})
 

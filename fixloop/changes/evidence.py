@@ -15,6 +15,7 @@ from fixloop.changes.clues import Clues, words
 from fixloop.changes.kinds import MASS, is_lock, is_tidying, runs
 from fixloop.changes.pins import Bump, bumps, canonical
 from fixloop.changes.regions import Called, Region, Use, called_by, callees_of, looked_up, regions_of, uses_of
+from fixloop.changes.survival import LONG, Edits, surviving
 
 NAMED = 150  # further changes, the newest, in which a missing name is looked for
 NEWEST = 40  # further changes that are looked at whatever they touch
@@ -73,6 +74,7 @@ class Suspect:
     )  # region -> failing lines (or near ones) it last wrote
     near: dict[int, int] = field(default_factory=dict)
     body: dict[int, int] = field(default_factory=dict)
+    words: dict[int, int] = field(default_factory=dict)  # region -> words in it that it wrote
     touched: dict[int, Touched] = field(default_factory=dict)
     in_files: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
@@ -101,6 +103,7 @@ class Scene:
     considered: int  # changes in the window
     first_names: dict[str, str] = field(default_factory=dict)  # older path -> path at the release
     asked: frozenset[str] = frozenset()  # identifiers in the bodies of the tests of the trace
+    words: dict[int, int] = field(default_factory=dict)  # region of the clues -> words in it
 
 
 def look(clues: Clues, places: Sequence[tuple[Repository, str]], since: int | None = None) -> list[Scene]:
@@ -123,6 +126,7 @@ class _Search:
         self._reachable = set(self._reached)
         self._suspects: dict[str, Suspect] = {}
         self._older: dict[str, str] = {}
+        self._owners: dict[int, Mapping[int, str]] = {}  # region -> line -> who wrote it
         self._own = regions_of(clues.spots, repository.name, self._read)
         self._tests = regions_of(clues.in_tests, repository.name, self._read)
 
@@ -150,8 +154,28 @@ class _Search:
         self._settle_reverts()
         return Scene(
             self._repository.name, self._release, newest, regions, files, tests, self._suspects,
-            len(self._reachable), self._older, words(self._bodies(self._tests)),
+            len(self._reachable), self._older, words(self._bodies(self._tests)), self._words(regions),
         )  # fmt: skip
+
+    def _words(self, regions: Sequence[Region]) -> dict[int, int]:
+        """Count for each suspect the words that it wrote; gives how many there are, region by region."""
+        newest_first = sorted(self._suspects, key=lambda sha: (-self._suspects[sha].change.committed, sha))
+        found: dict[int, int] = {}
+        for number, region in enumerate(regions):
+            if not region.own or region.end - region.start > LONG or number not in self._owners:
+                continue
+            texts = (self._read(region.path) or "").splitlines()
+            lines = {at: texts[at - 1] for at in range(region.start, min(region.end, len(texts)) + 1)}
+            hunks = {sha: self._in_file(sha, region.path) for sha in newest_first}
+            edits = Edits(hunks, [sha for sha in newest_first if hunks[sha]])
+            wrote, found[number] = surviving(lines, self._owners[number], edits)
+            for sha, count in wrote.items():
+                if sha in self._suspects:
+                    self._suspects[sha].words[number] = count
+        return found
+
+    def _in_file(self, sha: str, path: str) -> list[Hunk]:
+        return [hunk for hunk in self._suspects[sha].hunks if self._older.get(hunk.path, hunk.path) == path]
 
     def _bodies(self, regions: Sequence[Region]) -> Iterator[str]:
         for region in regions:
@@ -243,6 +267,7 @@ class _Search:
             )
             owners = {line.line: line.commit for line in blamed if line.text.strip()}
             for number in numbers:
+                self._owners[number] = owners
                 self._count(regions[number], number, owners)
         self._complete()
 

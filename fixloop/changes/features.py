@@ -10,6 +10,7 @@ from fixloop.changes.clues import Clues
 from fixloop.changes.evidence import Scene, Suspect, identifiers_of, names_changed
 from fixloop.changes.kinds import MASS, is_tidying, runs, words_of
 from fixloop.changes.regions import Region
+from fixloop.changes.standing import stand
 from fixloop.situation import is_test
 
 Vector = dict[str, float]
@@ -20,7 +21,7 @@ FROM_HUNKS = frozenset(
     for what in ("touch", "added", "removed", "novel", "logic", "redefines")
 ) | {
     "words", "asked", "mentions", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended",
-    "spread",
+    "spread", "row_new", "part_new", "part_lines", "some_new",
 }  # fmt: skip
 _SUBJECT = re.compile(r"[a-z_]\w{3,}")
 
@@ -33,6 +34,7 @@ def vectors(scene: Scene, clues: Clues) -> dict[str, Vector]:
     _by_region(scene, suspects, table)
     _by_file(scene, suspects, table)
     _by_words(scene, clues, suspects, table)
+    stand(scene, suspects, table)
     for one in suspects:
         if is_tidying(one.change.subject, one.files):  # it speaks of everything, and means nothing by it
             vector = table[one.change.sha]
