@@ -99,7 +99,7 @@ def _of_repository(
 def _evidence_code() -> list[Path]:
     """Every file that has a part in the evidence; what only reads it may change without a new extraction."""
     changes = Path(features.__file__).parent
-    readers = {"features.py", "model.py", "words.py", "ranking.py", "pull_requests.py"}
+    readers = {"features.py", "standing.py", "model.py", "words.py", "ranking.py", "pull_requests.py"}
     return [
         *(file for file in sorted(changes.glob("*.py")) if file.name not in readers),
         Path(history.__file__),
