@@ -10,27 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from fixloop.changes import features, model
-from fixloop.changes.evidence import look
+from bench.cause_cases import Example, gather
+from fixloop.changes import model
 from fixloop.changes.model import FUNCTIONS, TRACE
-from server.evaluation.change_cases import asked, clues_for, history_folder, read_cases
-from store.errors import NightdeskError
-from store.mirrors import Mirror
 
-DAYS = 365
-CAP = 60  # cases of one repository that are asked by function; evenly spread (there are few traces: all are asked)
 FULL = 45  # cases of one repository that count full; beyond, each counts less
-PENALTY = {FUNCTIONS: 3.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
+PENALTY = {FUNCTIONS: 10.0, TRACE: 2.0}  # of weights far from where they start, on features scaled to one
 # No labelled case shows them: a pinned package of the trace counts as much as a newest touch of the failing function;
 # a history's first commit took nothing away, however much of today's code it wrote.
 NOT_LEARNED = {"bumps": 2.0, "root": -2.0}
@@ -41,68 +35,14 @@ START = {"words": 5.0}
 # chance.
 FOR = frozenset(
     f"{place}_{what}"
-    for place in ("body", "whole", "callee")
+    for place in ("body", "whole", "callee", "caller", "reads")
     for what in ("share", "newest", "part", "touch", "added", "removed", "novel", "logic")
 ) | {
     "line", "outer_line", "near_line", "callee_redefines", "defines", "redefines", "words", "drops", "begins",
-    "handles", "test_newest", "file_newest", "focus", "spread", "fresh", "mended", "says_place",
+    "handles", "test_newest", "file_newest", "focus", "spread", "fresh", "mended", "says_place", "asked", "mentions",
+    "row_new", "row_owned", "only", "word_share", "word_part",
 }  # fmt: skip
 AGAINST = frozenset({"mass", "reverted", "moved", "says_tidy", "merge", "elsewhere"})
-
-
-@dataclass(frozen=True)
-class Example:
-    """One case: a row of features for each candidate, and which of them are right."""
-
-    id: str
-    repo: str
-    kind: str
-    inside: bool  # a culprit is in the window
-    placed: bool  # it led to a place in running code
-    vectors: dict[str, dict[str, float]]
-    culprits: frozenset[str]
-
-
-def gather(path: Path, repos: Path, cache: Path, kind: str, jobs: int) -> list[Example]:
-    """The examples of one kind of question, kept in `cache` by what they were made from and with."""
-    cases = [case for case in read_cases(path) if asked(case[0], kind) and case[1].label != "R"]
-    by_repo: dict[str, list[str]] = {}
-    for question, _ in cases:
-        by_repo.setdefault(question.repo, []).append(question.id)
-    spread = {repo: -(-len(ids) // CAP) if kind == FUNCTIONS else 1 for repo, ids in by_repo.items()}
-    chosen = {one for repo, ids in by_repo.items() for one in ids[:: spread[repo]]}
-    made = b"".join(file.read_bytes() for file in sorted(Path(features.__file__).parent.glob("*.py")))
-    kept = cache / f"{kind}-{sha256(made + path.read_bytes()).hexdigest()[:12]}.pickle"
-    if kept.exists():
-        return list(pickle.loads(kept.read_bytes()))  # noqa: S301 - our own file
-    wanted = [
-        (at, path, repos, cache, kind)
-        for at, (question, _) in enumerate(read_cases(path))
-        if question.id in chosen
-    ]
-    with ProcessPoolExecutor(jobs) as pool:
-        found = [one for one in pool.map(_example, wanted, chunksize=4) if one is not None]
-    cache.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(pickle.dumps(found))
-    return found
-
-
-def _example(wanted: tuple[int, Path, Path, Path, str]) -> Example | None:
-    at, path, repos, cache, kind = wanted
-    question, answer = read_cases(path)[at]
-    try:
-        folder = history_folder(question.repo, repos)
-        mirror = Mirror(question.repo, folder, cache / question.repo.replace("/", "+"))
-        clues = clues_for(question, kind, mirror)
-        since = question.at - DAYS * 86_400
-        scene = look(clues, [(mirror, question.release)], since)[0]
-        reached = set(mirror.history.reachable(question.release, since))
-    except NightdeskError as error:
-        print(f"left out: {question.id}: {error}")
-        return None
-    table = features.vectors(scene, clues)
-    inside = bool(reached & answer.culprits)
-    return Example(question.id, question.repo, kind, inside, bool(clues.spots), table, answer.culprits)
 
 
 # --- learning -----------------------------------------------------------------------------------------------------
@@ -163,10 +103,12 @@ def fit(
     # Scaled by those that have it: a rare feature is not blown up.
     scale = np.sqrt((every**2).sum(0) / np.maximum((every != 0).sum(0), 1))
     scale[scale == 0] = 1.0
-    kept = list(range(len(rows.names)))
+    every /= scale
+    kept, begin = list(range(len(rows.names))), prior * scale
     while True:
         stiff = np.array([1e6 if rows.names[column] in held else penalty for column in kept])
-        found = _climb(every[:, kept] / scale[kept], cases, (prior * scale)[kept], stiff)
+        found = _climb(every[:, kept], cases, (prior * scale)[kept], stiff, begin[kept])
+        begin[kept] = found
         wrong = {
             column
             for column, value in zip(kept, found, strict=True)
@@ -191,8 +133,10 @@ class Cases:
     weight: np.ndarray
 
 
-def _climb(x: np.ndarray, cases: Cases, prior: np.ndarray, stiff: np.ndarray) -> np.ndarray:
-    """The most likely weights of a softmax over each case: Newton's steps, halved where they overshoot."""
+def _climb(
+    x: np.ndarray, cases: Cases, prior: np.ndarray, stiff: np.ndarray, begin: np.ndarray
+) -> np.ndarray:
+    """The most likely weights of a softmax over each case: Newton's steps from `begin`, halved where they overshoot."""
     starts, of, each = cases.starts, cases.of, cases.weight[cases.of]
 
     def likely(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -203,7 +147,7 @@ def _climb(x: np.ndarray, cases: Cases, prior: np.ndarray, stiff: np.ndarray) ->
         value = float((cases.weight * np.log(good / total)).sum() - (stiff / 2 * (b - prior) ** 2).sum())
         return value, power / total[of], power * cases.right / good[of]
 
-    b = prior.copy()
+    b = begin.copy()
     value, p, q = likely(b)
     for _ in range(60):
         slope = x.T @ ((q - p) * each) - stiff * (b - prior)
@@ -281,15 +225,19 @@ def main() -> None:
     parser.add_argument("--repos", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/nightdesk-histories"))  # noqa: S108
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--seconds", type=float, default=3600, help="stop gathering then; the next run goes on"
+    )
     parser.add_argument("--without", action="append", default=[], help="leave out features that begin so")
     parser.add_argument("--each", action="store_true", help="say what each family of features brings")
     parser.add_argument("--write", action="store_true", help="write weights.json")
     given = parser.parse_args()
-    examples = [
-        one
-        for kind in (TRACE, FUNCTIONS)
-        for one in gather(given.cases, given.repos, given.cache, kind, given.jobs)
-    ]
+    until = time.time() + given.seconds
+    examples, remain = gather(given.cases, given.repos, given.cache, given.jobs, until)
+    if remain:
+        sys.exit(
+            f"{remain} cases were not reached in {given.seconds:.0f} s; run it again, and it goes on there."
+        )
     rows = rows_of(examples)
     for name in given.without:
         rows = without(rows, name)

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
@@ -21,6 +21,7 @@ from unidiff.patch import PatchSet
 from store.errors import BadPayload
 
 Read: TypeAlias = Callable[[str], str | None]
+Given = TypeVar("Given")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -203,3 +204,32 @@ def merge(ours: str, base: str, theirs: str, *, favour_ours: bool = False) -> st
         command = ["git", "merge-file", "-p", "-q", *option, *paths]
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+
+
+def smallest(
+    blocks: Sequence[Block], works: Callable[[list[Block]], Given | None]
+) -> tuple[list[Block], Given] | None:
+    """The smallest set for which `works` gives something: single blocks, single files, all, then shrinking."""
+    groups = by_file(blocks)
+    whole: list[list[Block]] = [list(blocks), *groups.values()] if len(groups) > 1 else [list(blocks)]
+    for start in whole:
+        got = works(start)
+        if got is None:
+            continue
+        best = list(start)
+        for block in list(start):
+            fewer = [other for other in best if other is not block]
+            smaller = works(fewer) if fewer else None
+            if smaller is not None:
+                best, got = fewer, smaller
+        return best, got
+    for block in blocks:  # the whole does not come out, but without one, or one by itself, it may
+        others = [other for other in blocks if other is not block]
+        got = works(others) if len(blocks) > 2 else None
+        if got is not None:
+            return others, got
+    for block in blocks:
+        got = works([block]) if len(blocks) > 1 else None
+        if got is not None:
+            return [block], got
+    return None

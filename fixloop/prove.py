@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from fixloop.bench import Bench
-from fixloop.blocks import Block, by_file, parse, undo, unified
+from fixloop.blocks import Block, by_file, parse, smallest, undo, unified
 from fixloop.changes.clues import missing_names
 from fixloop.changes.evidence import names_changed
 from fixloop.changes.kinds import is_lock, runs
@@ -24,6 +24,7 @@ from fixloop.changes.words import Exposure
 from fixloop.forerunners import Forerunner, forerunners, put_there, wanted
 from fixloop.oracle import Meaning, Reading, read
 from fixloop.reproduce.ladder import Reproduction
+from fixloop.reproduce.producers import with_producers
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.write import call_source
 from fixloop.reproduce.writing import minimal
@@ -31,7 +32,7 @@ from fixloop.reproduce.yesterday import how_old
 from fixloop.reverting import differing, moves, put_back, take_out
 from fixloop.running.runner import Outcome
 from fixloop.running.worlds import World
-from fixloop.situation import Situation, is_test
+from fixloop.situation import Sighting, Situation, is_test
 from store.repair import CandidateChange, ChangeVerdict
 
 TRIED = 14  # candidates that are run before the search goes over to bisection
@@ -112,6 +113,10 @@ class Prover:
             if cause and cause.change.verdict == ChangeVerdict.PROVEN:
                 return self._result(candidates, judged, cause)
             supported = supported or cause
+        if supported is None:
+            supported = self._with_producers(runnable, judged)
+            if supported is not None and supported.change.verdict == ChangeVerdict.PROVEN:
+                return self._result(candidates, judged, supported)
         settled = {repo for repo, _ in (pair for pair, c in judged.items() if c.verdict in _BOUNDARY)}
         for repo in sorted(
             {change.repo for change in candidates}, key=lambda name: self._best(name, candidates)
@@ -250,6 +255,45 @@ class Prover:
                 if place.name in wanted_here and place.start <= last and hunk.new_start <= place.end:
                     return place.qualname
         return None
+
+    def _with_producers(
+        self, candidates: Sequence[CandidateChange], judged: dict[tuple[str, str], CandidateChange]
+    ) -> Cause | None:
+        """Judge what a call that begins inside does not run by one that makes its values as production made them, if
+        the release fails the same way with it."""
+        kept, known, ran = self._recipe, self._known, self._ran
+        recipe = with_producers(kept, self._seen, self._situation)
+        if recipe is None:
+            return None
+        self._go_by(recipe)
+        self._known = {name: _Known() for name in known}
+        reading, self._ran = self._run(self._bench.world())
+        more = set(self._ran.calls) - set(ran.calls) if reading.meaning == Meaning.SAME else set()
+        for change in candidates:
+            verdict = judged.get((change.repo, change.commit), change).verdict
+            if verdict not in (ChangeVerdict.REFUTED, ChangeVerdict.UNTESTED) or self._bench.budget.tight:
+                continue
+            cause = self._judge(change, judged) if self._touches_any(change, more) else None
+            if cause is not None:
+                return cause
+        self._go_by(kept)
+        self._known, self._ran = known, ran
+        return None
+
+    def _touches_any(self, change: CandidateChange, calls: Collection[str]) -> bool:
+        """Whether a change touches one of the functions ("module:qualname") in its repository."""
+        names: dict[str, set[str]] = {}
+        for module, _, qualname in (call.partition(":") for call in calls):
+            names.setdefault(f"{module.rpartition('.')[2]}.py", set()).add(qualname.rpartition(".")[2])
+        return bool(names) and self._touched(change.repo, change.commit, names) is not None
+
+    @property
+    def _seen(self) -> Sighting:
+        """The event that the call was made of."""
+        made_of = (
+            one for one in self._situation.sightings if one.event.event_id == self._reproduction.event_id
+        )
+        return next(made_of, self._situation.first)
 
     def _flip(
         self, change: CandidateChange, parent: str, before: Reading, outcome: Outcome, after: Reading
@@ -470,7 +514,7 @@ class Prover:
             good = reading.meaning == Meaning.GOOD and reading.expected == before.expected
             return (texts, diff) if good else None
 
-        chosen = _smallest(blocks, lambda some: gives(take_out(blocks, some, at_change, at_release, moved)))
+        chosen = smallest(blocks, lambda some: gives(take_out(blocks, some, at_change, at_release, moved)))
         if chosen is not None:
             return _Taken(chosen[1][0], chosen[0], chosen[1][1])
         back = gives(put_back(blocks, at_change, at_release, moved))
@@ -548,36 +592,3 @@ def candidate(bench: Bench, repo: str, sha: str, why: str, score: float = 0.0) -
         merged_at=info.committed_at, files=info.files[:50], reasons=(why,), score=score,
         first_exposed_at=bench.exposed.get((repo, sha), Exposure()).at,
     )  # fmt: skip
-
-
-def _smallest(blocks: Sequence[Block], works: object) -> tuple[list[Block], Any] | None:
-    """The smallest set for which `works` gives something: single blocks, single files, all, then shrinking."""
-    check = works
-    groups = by_file(blocks)
-    whole: list[list[Block]] = [list(blocks), *groups.values()] if len(groups) > 1 else [list(blocks)]
-    for start in whole:
-        got = check(start)  # type: ignore[operator]
-        if got is None:
-            continue
-        best = list(start)
-        for block in list(start):
-            fewer = [other for other in best if other is not block]
-            smaller = check(fewer) if fewer else None  # type: ignore[operator]
-            if smaller is not None:
-                best, got = fewer, smaller
-        return best, got
-    for block in blocks:  # the whole does not come out, but without one, or one by itself, it may
-        others = [other for other in blocks if other is not block]
-        got = check(others) if len(blocks) > 2 else None  # type: ignore[operator]
-        if got is not None:
-            return others, got
-    for block in blocks:
-        got = check([block]) if len(blocks) > 1 else None  # type: ignore[operator]
-        if got is not None:
-            return [block], got
-    return None
-
-
-def recipe_of(reproducer_recipe: dict[str, Any]) -> Recipe:
-    """The recipe that a stored reproducer was written from."""
-    return Recipe.model_validate(reproducer_recipe)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fixloop.reproduce.frames import OwnFrame
 from fixloop.situation import Situation, is_test
 from store.event import Frame
 from triage.paths import installed, normal
@@ -57,14 +58,16 @@ class Spot:
 
 @dataclass(frozen=True)
 class Clues:
-    """All of it. `tests` are test files of the trace; `names` what the message says is missing or wrong; `words` the
-    identifiers that the trace shows; `packages` third-party modules that were on the stack."""
+    """All of it. `tests` are test files of the trace, `in_tests` the places in them; `names` what the message says is
+    missing or wrong; `words` the identifiers that the trace shows; `packages` third-party modules that were on the
+    stack."""
 
     spots: tuple[Spot, ...]
     tests: tuple[tuple[str, str], ...] = ()  # repository, path
     names: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
+    in_tests: tuple[Spot, ...] = ()
 
 
 def clues_of(situation: Situation) -> Clues:
@@ -73,13 +76,9 @@ def clues_of(situation: Situation) -> Clues:
         return Clues(())
     sighting = situation.first
     own = list(reversed(sighting.own))
-    product = [frame for frame in own if not is_test(frame.location.path)] if own else []
-    spots = [
-        Spot(frame.location.repo, frame.location.path, frame.location.line or frame.frame.lineno,
-             frame.frame.function, depth)
-        for depth, frame in enumerate(product[:FRAMES])
-    ]  # fmt: skip
-    tests = dict.fromkeys((f.location.repo, f.location.path) for f in own if is_test(f.location.path))
+    product = [frame for frame in own if not is_test(frame.location.path)]
+    tested = [frame for frame in own if is_test(frame.location.path)]
+    tests = dict.fromkeys((frame.location.repo, frame.location.path) for frame in tested)
     messages = [one.event.exception.value or "" for one in situation.sightings[:5] if one.event.exception]
     frames = sighting.event.exception.frames if sighting.event.exception else ()
     shown = [
@@ -87,9 +86,23 @@ def clues_of(situation: Situation) -> Clues:
     ]
     packages = {_package(frame) for frame in frames if not frame.in_app}
     return Clues(
-        spots=tuple(spots), tests=tuple(tests), names=missing_names(situation),
-        words=words([*shown, *messages[:1]]), packages=frozenset(packages - {""}),
+        spots=_spots(product), tests=tuple(tests), names=missing_names(situation),
+        words=words([*shown, *messages[:1]]), packages=frozenset(packages - {""}), in_tests=_spots(tested),
     )  # fmt: skip
+
+
+def _spots(frames: Sequence[OwnFrame]) -> tuple[Spot, ...]:
+    """The places of frames that are given from the innermost outwards."""
+    return tuple(
+        Spot(
+            one.location.repo,
+            one.location.path,
+            one.location.line or one.frame.lineno,
+            one.frame.function,
+            depth,
+        )
+        for depth, one in enumerate(frames[:FRAMES])
+    )
 
 
 def _package(frame: Frame) -> str:

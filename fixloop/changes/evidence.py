@@ -6,16 +6,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from fixloop import Change, History, Hunk, Repository, Touch
-from fixloop.changes.clues import Clues
+from fixloop.changes.beside import as_failing, callers_of, decorated, files_named, in_tables, names_of
+from fixloop.changes.clues import Clues, words
 from fixloop.changes.kinds import MASS, is_lock, is_tidying, runs
 from fixloop.changes.pins import Bump, bumps, canonical
-from fixloop.changes.regions import Called, Region, called_by, callees_of, regions_of
+from fixloop.changes.regions import Called, Region, Use, called_by, callees_of, looked_up, regions_of, uses_of
+from fixloop.changes.survival import LONG, Edits, surviving
 
 NAMED = 150  # further changes, the newest, in which a missing name is looked for
+NEWEST = 40  # further changes that are looked at whatever they touch
 READ = 350  # changes whose hunks are read, those with evidence first, then the newest
 PINS = 200  # changes of lock files that are read, the newest
 NEAR = 3  # lines around the failing one
@@ -71,6 +74,7 @@ class Suspect:
     )  # region -> failing lines (or near ones) it last wrote
     near: dict[int, int] = field(default_factory=dict)
     body: dict[int, int] = field(default_factory=dict)
+    words: dict[int, int] = field(default_factory=dict)  # region -> words in it that it wrote
     touched: dict[int, Touched] = field(default_factory=dict)
     in_files: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
@@ -98,6 +102,8 @@ class Scene:
     suspects: dict[str, Suspect]
     considered: int  # changes in the window
     first_names: dict[str, str] = field(default_factory=dict)  # older path -> path at the release
+    asked: frozenset[str] = frozenset()  # identifiers in the bodies of the tests of the trace
+    words: dict[int, int] = field(default_factory=dict)  # region of the clues -> words in it
 
 
 def look(clues: Clues, places: Sequence[tuple[Repository, str]], since: int | None = None) -> list[Scene]:
@@ -120,11 +126,13 @@ class _Search:
         self._reachable = set(self._reached)
         self._suspects: dict[str, Suspect] = {}
         self._older: dict[str, str] = {}
-        self._own = regions_of(clues, repository.name, self._read)
+        self._owners: dict[int, Mapping[int, str]] = {}  # region -> line -> who wrote it
+        self._own = regions_of(clues.spots, repository.name, self._read)
+        self._tests = regions_of(clues.in_tests, repository.name, self._read)
 
     def called(self) -> dict[str, Called]:
-        """The names that the clues' regions in this repository call."""
-        return called_by(self._own, self._read)
+        """The names that the clues' regions in this repository call; those of its tests, where only they are known."""
+        return called_by(self._own or ([] if self._clues.spots else self._tests), self._read)
 
     def run(self, called: Mapping[str, Called]) -> Scene:
         """The evidence of this repository, where `called` are names that any of them calls."""
@@ -132,32 +140,70 @@ class _Search:
         tests = {path for repo, path in self._clues.tests if repo == self._repository.name}
         nearest_last = sorted(regions, key=lambda one: -one.depth)
         files = {one.path: 1 / (1 + one.depth / 2) for one in nearest_last} or self._related(tests)
-        regions += callees_of(called, regions, self._repository, self._release, self._read)
+        regions += self._beside(called)
         if regions and not self._own:
-            behind = self._behind(regions)
             # In a library the function that is called from outside stands where the failing one would.
-            regions = [
-                replace(one, kind="body", depth=one.depth + (0 if one.on_line else 1)) for one in regions
-            ] + behind
-            files = {one.path: 1 / (1 + one.depth) for one in reversed(regions)}
+            regions = as_failing(regions) + self._behind(regions)
+            files |= {one.path: 1 / (1 + one.depth) for one in reversed(regions)}
         self._touchers([*files, *tests, *(region.path for region in regions)], {*files, *tests})
         self._blame(regions)
         self._open(regions)
-        self._name_changes()
+        self._others()
         self._bumps()
         newest = self._history.changes([self._release])[self._release].committed
         self._settle_reverts()
         return Scene(
             self._repository.name, self._release, newest, regions, files, tests, self._suspects,
-            len(self._reachable), self._older,
+            len(self._reachable), self._older, words(self._bodies(self._tests)), self._words(regions),
         )  # fmt: skip
+
+    def _words(self, regions: Sequence[Region]) -> dict[int, int]:
+        """Count for each suspect the words that it wrote; gives how many there are, region by region."""
+        newest_first = sorted(self._suspects, key=lambda sha: (-self._suspects[sha].change.committed, sha))
+        found: dict[int, int] = {}
+        for number, region in enumerate(regions):
+            if not region.own or region.end - region.start > LONG or number not in self._owners:
+                continue
+            texts = (self._read(region.path) or "").splitlines()
+            lines = {at: texts[at - 1] for at in range(region.start, min(region.end, len(texts)) + 1)}
+            hunks = {sha: self._in_file(sha, region.path) for sha in newest_first}
+            edits = Edits(hunks, [sha for sha in newest_first if hunks[sha]])
+            wrote, found[number] = surviving(lines, self._owners[number], edits)
+            for sha, count in wrote.items():
+                if sha in self._suspects:
+                    self._suspects[sha].words[number] = count
+        return found
+
+    def _in_file(self, sha: str, path: str) -> list[Hunk]:
+        return [hunk for hunk in self._suspects[sha].hunks if self._older.get(hunk.path, hunk.path) == path]
+
+    def _bodies(self, regions: Sequence[Region]) -> Iterator[str]:
+        for region in regions:
+            if region.kind == "body":
+                yield from (self._read(region.path) or "").splitlines()[region.start - 1 : region.end]
+
+    def _beside(self, called: Mapping[str, Called]) -> list[Region]:
+        """What the clues' functions call, directly or through tables; who calls them; which files they name."""
+        names = names_of(self._own)
+        uses = self._uses([*looked_up(called), *names])
+        regions = callees_of(called, self._own, uses, self._read)
+        listed = in_tables(regions, uses, self._read)
+        if listed:
+            more = self._uses(list(listed))
+            regions += callees_of(listed, [*self._own, *regions], more, self._read)
+            regions += decorated(listed, more, self._read)
+        regions += callers_of(names, uses, self._read)
+        return regions + files_named(self._own, self._repository.paths(self._release), self._read)
 
     def _behind(self, regions: Sequence[Region]) -> list[Region]:
         """In a repository that the trace only calls into: what those definitions call in their turn."""
         inner = {
             name: Called(one.depth + 1, on_line=False) for name, one in called_by(regions, self._read).items()
         }
-        return callees_of(inner, regions, self._repository, self._release, self._read)
+        return callees_of(inner, regions, self._uses(looked_up(inner)), self._read)
+
+    def _uses(self, names: Sequence[str]) -> list[Use]:
+        return uses_of(names, self._repository, self._release)
 
     def _read(self, path: str) -> str | None:
         if path not in self._texts:
@@ -209,7 +255,7 @@ class _Search:
     def _blame(self, regions: Sequence[Region]) -> None:
         passed_over = self._tidyings()
         callees = sorted((one for one in regions if one.kind == "callee"), key=lambda one: not one.on_line)
-        chosen = {id(one) for one in (*(r for r in regions if r.kind != "callee"), *callees[:BLAMED_CALLEES])}
+        chosen = {id(one) for one in (*(r for r in regions if r.own), *callees[:BLAMED_CALLEES])}
         by_path: dict[str, list[int]] = {}
         for number, region in enumerate(regions):
             if id(region) in chosen:
@@ -221,6 +267,7 @@ class _Search:
             )
             owners = {line.line: line.commit for line in blamed if line.text.strip()}
             for number in numbers:
+                self._owners[number] = owners
                 self._count(regions[number], number, owners)
         self._complete()
 
@@ -281,22 +328,25 @@ class _Search:
                 if path in paths:
                     _touch(suspect, hunk, path, regions, by_name)
 
-    def _name_changes(self) -> None:
-        """Changes anywhere that take away, rename or begin to read the very name that is missing."""
-        if not self._clues.names:
-            return
-        others = [sha for sha in self._reached if sha not in self._suspects][: 2 * NAMED]
+    def _others(self) -> None:
+        """Changes of what nothing leads to: the newest, and of some more those that take away, rename or begin to read
+        the very name that is missing."""
+        room = NAMED if self._clues.names else NEWEST
+        others = [sha for sha in self._reached if sha not in self._suspects][: 2 * room]
         files = self._history.files(others)
         chosen = [
-            sha for sha in others if len(files.get(sha, ())) <= MASS and any(map(runs, files.get(sha, ())))
-        ][:NAMED]
+            sha
+            for sha in others
+            if len(files.get(sha, ())) <= MASS
+            and any(runs(path) and not is_lock(path) for path in files.get(sha, ()))
+        ][:room]
         changes = self._history.changes(chosen)
-        for sha, hunks in self._history.hunks(chosen).items():
-            running = [hunk for hunk in hunks if runs(hunk.path)]
-            suspect = Suspect(changes[sha], tuple(files[sha]), hunks=running)
-            added, removed = names_changed(suspect.hunks, self._clues.names)
-            if added != removed:
-                self._suspects[sha] = suspect
+        read = self._history.hunks(chosen)
+        for place, sha in enumerate(chosen):
+            running = [hunk for hunk in read[sha] if runs(hunk.path)]
+            added, removed = names_changed(running, self._clues.names)
+            if place < NEWEST or added != removed:
+                self._suspects[sha] = Suspect(changes[sha], tuple(files[sha]), hunks=running)
 
     def _bumps(self) -> None:
         """Changes of pinned versions, where a package that was on the stack is among them."""

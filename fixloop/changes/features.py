@@ -10,16 +10,18 @@ from fixloop.changes.clues import Clues
 from fixloop.changes.evidence import Scene, Suspect, identifiers_of, names_changed
 from fixloop.changes.kinds import MASS, is_tidying, runs, words_of
 from fixloop.changes.regions import Region
+from fixloop.changes.standing import stand
 from fixloop.situation import is_test
 
 Vector = dict[str, float]
 DAY = 86400.0
 FROM_HUNKS = frozenset(
     f"{place}_{what}"
-    for place in ("body", "whole", "callee")
+    for place in ("body", "whole", "callee", "caller", "reads")
     for what in ("touch", "added", "removed", "novel", "logic", "redefines")
 ) | {
-    "words", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended", "spread",
+    "words", "asked", "mentions", "size", "focus", "drops", "begins", "handles", "defines", "redefines", "mended",
+    "spread", "row_new", "part_new", "part_lines", "some_new",
 }  # fmt: skip
 _SUBJECT = re.compile(r"[a-z_]\w{3,}")
 
@@ -31,7 +33,8 @@ def vectors(scene: Scene, clues: Clues) -> dict[str, Vector]:
     table = {one.change.sha: _alone(one, scene) for one in suspects}
     _by_region(scene, suspects, table)
     _by_file(scene, suspects, table)
-    _by_words(clues, suspects, table)
+    _by_words(scene, clues, suspects, table)
+    stand(scene, suspects, table)
     for one in suspects:
         if is_tidying(one.change.subject, one.files):  # it speaks of everything, and means nothing by it
             vector = table[one.change.sha]
@@ -49,7 +52,7 @@ def _alone(suspect: Suspect, scene: Scene) -> Vector:
     """What can be said of a change on its own."""
     changed = sum(len(hunk.added) + len(hunk.removed) for hunk in suspect.hunks)
     inside = sum(mark.added + mark.removed for number, mark in suspect.touched.items()
-                 if scene.regions[number].kind != "callee")  # fmt: skip
+                 if scene.regions[number].own)  # fmt: skip
     days = max(scene.newest - suspect.change.committed, 0) / DAY
     running = [path for path in suspect.files if runs(path)]
     return {
@@ -81,11 +84,11 @@ def _best(vector: Vector, name: str, value: float) -> None:
 
 def _by_region(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Vector]) -> None:
     """Blame and hunks, region by region. The nearer to the failure, the more it counts; ranks are from the newest."""
-    bodies = [n for n, region in enumerate(scene.regions) if region.kind != "callee"]
+    bodies = [n for n, region in enumerate(scene.regions) if region.own]
     for number, region in enumerate(scene.regions):
         near = _near(region.depth)
         length = max(region.end - region.start + 1, 1)
-        prefix = {"body": "body", "file": "whole", "callee": "callee"}[region.kind]
+        prefix = "whole" if region.kind == "file" else region.kind
         owners = touchers = 0
         written = sum(one.body.get(number, 0) for one in suspects)
         for one in suspects:
@@ -105,8 +108,11 @@ def _by_region(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Ve
                 continue
             touchers += 1
             _best(vector, f"{prefix}_touch", near / touchers)
+            if not region.own:
+                _best(vector, f"{prefix}_novel", near * log1p(mark.novel))
             if region.kind == "callee":
                 _best(vector, "callee_redefines", near * mark.redefines)
+            if not region.own:
                 continue
             _best(vector, f"{prefix}_added", near * log1p(mark.added))
             _best(vector, f"{prefix}_removed", near * log1p(mark.removed))
@@ -148,15 +154,25 @@ def _by_file(scene: Scene, suspects: Sequence[Suspect], table: Mapping[str, Vect
         vector["elsewhere"] = float(not (one.in_files - scene.tests))
 
 
-def _by_words(clues: Clues, suspects: Sequence[Suspect], table: Mapping[str, Vector]) -> None:
-    """Identifiers of the trace in the changed lines, the rare ones counting more; and the very name that is missing."""
+def _by_words(scene: Scene, clues: Clues, suspects: Sequence[Suspect], table: Mapping[str, Vector]) -> None:
+    """Identifiers of the trace and of its tests in the changed lines, the rare ones counting more; the names of its
+    functions in what is not these functions; and the very name that is missing."""
     spoken = identifiers_of(suspects)
-    rarity = {word: log1p(len(suspects) / (1 + spoken[word])) for word in clues.words}
-    total = sum(rarity.values())
+    for name, words in (("words", clues.words), ("asked", scene.asked)):
+        rarity = {word: log1p(len(suspects) / (1 + spoken[word])) for word in words}
+        total = sum(rarity.values())
+        for one in suspects if total else ():
+            table[one.change.sha][name] = sum(rarity[word] for word in words & one.identifiers) / total
     for one in suspects:
         vector = table[one.change.sha]
-        if total:
-            vector["words"] = sum(rarity[word] for word in clues.words & one.identifiers) / total
+        vector["mentions"] = max(
+            (
+                _near(region.depth) / (1 + spoken[region.name])
+                for number, region in enumerate(scene.regions)
+                if region.own and region.name in one.identifiers and number not in one.touched
+            ),
+            default=0.0,
+        )
         added, removed = names_changed(one.hunks, clues.names)
         vector["drops"] = float(bool(removed - added))
         vector["begins"] = float(bool(added - removed))

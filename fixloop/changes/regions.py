@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fixloop import Repository
-from fixloop.changes.clues import Clues, Spot
+from fixloop.changes.clues import Spot
 from fixloop.changes.kinds import runs
 from fixloop.changes.outline import Definition, around, named, outline
 from fixloop.changes.pipes import hands_on
@@ -15,6 +15,7 @@ from fixloop.changes.pipes import hands_on
 CALLEE_NAMES = 24  # called names whose definitions are looked up
 DEFINITIONS = 3  # a name that is defined more often than that says little
 INNERMOST = 3  # regions whose calls are followed
+TABLE = 200  # lines of a constant that are looked at
 _CALLED = re.compile(r"([A-Za-z_]\w{2,})\s*\(")
 _CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b")
 _DEFINES = re.compile(
@@ -38,7 +39,8 @@ _COMMON = frozenset(
 @dataclass(frozen=True)
 class Region:
     """Lines of one file that matter. `kind`: body (a function of the clues), file (all that is outside functions, where
-    no function is named) or callee. `on_line`: the callee is named on the failing line itself."""
+    no function is named), callee, caller or reads (a file that the code of the clues names). `on_line`: the callee is
+    named on the failing line itself."""
 
     path: str
     start: int
@@ -52,15 +54,20 @@ class Region:
     called: bool = False  # reached by a call, not named by the clues
     failing: bool = False  # the innermost of the trace, however far out its depth says that it counts
 
+    @property
+    def own(self) -> bool:
+        """Whether the clues themselves name it."""
+        return self.kind in {"body", "file"}
+
 
 Read = Callable[[str], str | None]
 
 
-def regions_of(clues: Clues, repo: str, read: Read) -> list[Region]:
+def regions_of(spots: Sequence[Spot], repo: str, read: Read) -> list[Region]:
     """The pieces that the clues name directly, in one repository."""
     found: dict[tuple[str, int, int], Region] = {}
     outlines: dict[str, tuple[list[Definition], list[str]]] = {}
-    for spot in clues.spots:
+    for spot in spots:
         if spot.repo != repo:
             continue
         if spot.path not in outlines:
@@ -123,58 +130,77 @@ def _used(line: str) -> list[str]:
     return [name for name in (*_CALLED.findall(line), *_CONSTANT.findall(line)) if name not in _COMMON]
 
 
-def callees_of(
-    called: Mapping[str, Called], own: Sequence[Region], repository: Repository, release: str, read: Read
-) -> list[Region]:
-    """Where the names are defined in one repository, tests and documentation aside."""
-    known = {(region.path, region.name) for region in own}
-    names = sorted(called, key=lambda name: (not called[name].on_line, called[name].depth))[:CALLEE_NAMES]
-    return [
-        Region(
-            path,
-            one.start,
-            one.end,
-            name,
-            one.qualname,
-            called[name].depth,
-            "callee",
-            None,
-            called[name].on_line,
-            True,
-        )
-        for name, places in _definitions(names, repository, release, read).items()
-        for path, one in places
-        if (path, name) not in known
-    ]
+@dataclass(frozen=True)
+class Use:
+    """A line of running code in which a name stands."""
+
+    path: str
+    number: int
+    text: str
 
 
-def _definitions(
-    names: Sequence[str], repository: Repository, release: str, read: Read
-) -> Mapping[str, list[tuple[str, Definition]]]:
+def uses_of(names: Sequence[str], repository: Repository, release: str) -> list[Use]:
+    """Every line of running code in which one of the names stands, tests and documentation aside."""
     if not names:
-        return {}
+        return []
     folders = sorted({path.partition("/")[0] for path in repository.paths(release) if runs(path)})
-    lines: dict[str, list[tuple[str, int]]] = {}
-    for path, number, line in repository.history.grep(release, "|".join(names), folders):
-        found = _DEFINES.match(line)
-        name = next((group for group in found.groups() if group), "") if found else ""
-        if name in names and runs(path):
-            lines.setdefault(name, []).append((path, number))
+    found = repository.history.grep(release, "|".join(names), folders)
+    return [Use(path, number, line) for path, number, line in found if runs(path)]
+
+
+def looked_up(called: Mapping[str, Called]) -> list[str]:
+    """The names whose definitions are looked for: those on the failing line and nearest to the failure."""
+    return sorted(called, key=lambda name: (not called[name].on_line, called[name].depth))[:CALLEE_NAMES]
+
+
+def callees_of(
+    called: Mapping[str, Called], own: Sequence[Region], uses: Sequence[Use], read: Read
+) -> list[Region]:
+    """Where the names are defined, as far as `uses` has their lines; a name of many definitions says little."""
+    known = {(region.path, region.name) for region in own}
+    names = set(looked_up(called))
+    places: dict[str, list[Use]] = {}
+    for use in uses:
+        name = defined_in(use.text)
+        if name in names:
+            places.setdefault(name, []).append(use)
     outlines: dict[str, list[Definition]] = {}
-    return {
-        name: [_defined_at(name, path, number, outlines, read) for path, number in places]
-        for name, places in lines.items()
-        if len(places) <= DEFINITIONS
-    }
+    found = []
+    for name, some in places.items():
+        for use in some if len(some) <= DEFINITIONS else ():
+            one = _defined_at(name, use, outlines, read)
+            depth, on_line = called[name].depth, called[name].on_line
+            if (use.path, name) not in known:
+                found.append(
+                    Region(
+                        use.path, one.start, one.end, name, one.qualname, depth, "callee", None, on_line, True
+                    )
+                )
+    return found
 
 
-def _defined_at(
-    name: str, path: str, number: int, outlines: dict[str, list[Definition]], read: Read
-) -> tuple[str, Definition]:
-    """The definition whose first line this is; a constant is that line alone."""
-    if path not in outlines:
-        outlines[path] = outline(path, read(path) or "")
-    for one in outlines[path]:
-        if one.name == name and one.start <= number <= one.start + 20 and number <= one.end:
-            return path, one
-    return path, Definition(name, name, number, number)
+def defined_in(line: str) -> str:
+    """The function or constant that a line begins to define, or nothing."""
+    found = _DEFINES.match(line)
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+def _defined_at(name: str, use: Use, outlines: dict[str, list[Definition]], read: Read) -> Definition:
+    """The definition whose first line this is; of a constant its line, with the lines of a table that begins there."""
+    text = read(use.path) or ""
+    if use.path not in outlines:
+        outlines[use.path] = outline(use.path, text)
+    for one in outlines[use.path]:
+        if one.name == name and one.start <= use.number <= one.start + 20 and use.number <= one.end:
+            return one
+    return Definition(name, name, use.number, _end_of_table(text.splitlines(), use.number))
+
+
+def _end_of_table(lines: Sequence[str], start: int) -> int:
+    open_brackets = 0
+    for number in range(start, min(len(lines), start + TABLE) + 1):
+        line = lines[number - 1]
+        open_brackets += sum(line.count(sign) for sign in "([{") - sum(line.count(sign) for sign in ")]}")
+        if open_brackets <= 0:
+            return number
+    return start

@@ -15,6 +15,7 @@ from store.commits import Hunk
 REASONS = 5  # that are kept of each change
 SHOWN = 3  # hunks that are shown
 LINES = 40  # of them
+_ROLES = {"caller": "which calls it", "reads": "which the code names"}
 
 
 def reasons(suspect: Suspect, scene: Scene, clues: Clues) -> tuple[str, ...]:
@@ -58,15 +59,18 @@ def _names(suspect: Suspect, clues: Clues) -> Iterator[str]:
 
 
 def _nearest(numbers: dict[int, object] | dict[int, int], scene: Scene) -> list[int]:
-    order = {"body": 0, "callee": 1, "file": 2}
+    order = {"body": 0, "callee": 1, "caller": 2, "reads": 3, "file": 4}
     return sorted(numbers, key=lambda n: (order[scene.regions[n].kind], scene.regions[n].depth, n))
 
 
 def _on_region(suspect: Suspect, region: Region, number: int) -> str:
     name = region.title if region.kind != "file" else f"the body of {region.path}"
-    where = f"{name}, which the trace calls" if region.called else name
+    role = "which the trace calls" if region.called else _ROLES.get(region.kind)
+    where = f"{name}, {role}" if role else name
     mark, wrote = suspect.touched.get(number), suspect.body.get(number, 0)
     length = region.end - region.start + 1
+    if mark is not None and region.kind in _ROLES:  # nobody asked who wrote its lines
+        return f"changed {where} (+{mark.added} −{mark.removed})"
     if mark is not None and mark.defines and not mark.redefines:
         return f"introduced {where} ({wrote} of {length} lines are still its)"
     if mark is not None and mark.redefines:

@@ -204,7 +204,7 @@ class _Climb:
             self.tried.append(f"redacted, so not there to try with: {', '.join(gone[:REDACTED])}")
         share = min(FRAME_RUNS, max(FEWEST, RUNS // max(1, len(functions))))
         for own in functions:
-            calls = frame_calls(own, _filler(self._situation, sighting, own), self._settings)
+            calls = frame_calls(own, filler_of(self._situation, sighting, own), self._settings)
             if isinstance(calls, NoCall):
                 self.tried.append(f"{own.frame.function} in {own.location.path}: {calls.why}")
                 continue
@@ -319,7 +319,7 @@ def _functions(sighting: Sighting) -> list[OwnFrame]:
     return every if len(every) <= FRAMES else [*every[: FRAMES // 2], *every[-FRAMES // 2 :]]
 
 
-def _filler(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
+def filler_of(situation: Situation, sighting: Sighting, own: OwnFrame) -> Filler:
     """What can be said of the values around one frame."""
     error = sighting.event.exception
     frames = error.frames if error else (own.frame,)

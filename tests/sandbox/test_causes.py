@@ -201,6 +201,55 @@ def test_who_made_the_records_without_a_field_is_not_refuted_by_a_call_that_is_g
     assert told == ["it takes customer_id out of app/events.py, which the reproducer does not run"]
 
 
+BUILT = '''"""Parcels."""
+
+from app.names import record
+from app.orders import label
+
+
+def parcel(row, make):
+    """What is sent."""
+    order = record(row)
+    return make(label(order))
+'''
+RECORDS = '''"""Names."""
+
+
+def full_name(order):
+    return order.get("name")
+
+
+def record(row):
+    """What is known of an order."""
+    return {"name": row[0], "city": row[1]}
+'''
+
+
+def test_who_made_the_value_is_proven_by_a_call_that_makes_it_again_where_the_caller_cannot_be_called(
+    tmp_path: Path,
+) -> None:
+    broken = RECORDS.replace('"name": row[0]', '"title": row[0]')
+    history = History("app", [
+        ("Start", "2024-01-01", {**BASE, "app/names.py": RECORDS, "app/parcels.py": BUILT}),
+        ("Titles", "2024-02-01", {"app/names.py": broken}),
+        ("Say it better", "2024-06-02", {"app/orders.py": ORDERS.replace("Orders.", "The orders.")}),
+    ])  # fmt: skip
+    event = crash(
+        "AttributeError", "'NoneType' object has no attribute 'upper'",
+        frame(BUILT, "app/parcels.py", "parcel", "return make(label(order))", row=["'Ada'", "'Oslo'"],
+              order={"title": "'Ada'", "city": "'Oslo'"}, make="<app.kept.Maker object at 0x7f01>"),
+        frame(ORDERS.replace("Orders.", "The orders."), "app/orders.py", "label",
+              'return name.upper() + " / " + order["city"]',
+              order={"title": "'Ada'", "city": "'Oslo'"}, name="None"),
+    )  # fmt: skip
+    done = run_loop(tmp_path, [history], event)
+    assert done.verdict("app", 1) == "proven"
+    assert done.attempt.reproducer is not None
+    assert "record(" in done.attempt.reproducer.source
+    assert done.attempt.reproducer.oracle is Oracle.PARENT_VALUE
+    assert done.verdict("app", 2) in ("refuted", "untested")
+
+
 HANDLES = '''"""Names."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixloop.changes.clues import Clues, Spot
+from fixloop.changes.clues import Spot
 from fixloop.changes.pipes import hands_on
 from fixloop.changes.regions import regions_of
 
@@ -48,13 +48,13 @@ def test_a_frame_hands_on_where_it_calls_with_its_own_parameters_or_raises_again
 
 def test_who_made_the_value_counts_before_the_pipe_that_it_went_through() -> None:
     texts = {"db.py": CURSOR, "query.py": QUERY}
-    clues = Clues((Spot("shop", "db.py", 4, "execute", 0), Spot("shop", "query.py", 4, "rows", 1)))
-    pipe, query = regions_of(clues, "shop", texts.get)
+    spots = (Spot("shop", "db.py", 4, "execute", 0), Spot("shop", "query.py", 4, "rows", 1))
+    pipe, query = regions_of(spots, "shop", texts.get)
     assert (pipe.depth, pipe.failing) == (1, True)
     assert (query.depth, query.failing) == (0, False)
 
 
 def test_where_all_frames_hand_on_the_innermost_stays_the_first() -> None:
-    clues = Clues((Spot("shop", "a.py", 4, "execute", 0), Spot("shop", "b.py", 4, "execute", 1)))
-    regions = regions_of(clues, "shop", {"a.py": CURSOR, "b.py": CURSOR}.get)
+    spots = (Spot("shop", "a.py", 4, "execute", 0), Spot("shop", "b.py", 4, "execute", 1))
+    regions = regions_of(spots, "shop", {"a.py": CURSOR, "b.py": CURSOR}.get)
     assert [one.depth for one in regions] == [0, 1]
