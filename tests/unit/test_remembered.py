@@ -107,6 +107,30 @@ def test_who_waits_in_a_line_is_taken_together_and_each_is_told_its_own() -> Non
     assert len(batches) <= 4
 
 
+def test_work_waits_a_moment_for_as_many_as_it_had_before() -> None:
+    batches: list[int] = []
+
+    def work(numbers: Sequence[int]) -> list[int | BaseException]:
+        batches.append(len(numbers))
+        return list(numbers)
+
+    async def run() -> None:
+        line: Line[int, int] = Line(work, threads=2, at_once=8)
+
+        async def sender(number: int) -> None:
+            for _ in range(20):
+                assert await line.through(number) == number
+
+        await asyncio.gather(*map(sender, range(6)))
+        await line.through(1)  # the others have gone: it does not wait for them for ever
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert sum(batches) == 121
+    assert len(batches) < 40  # of six, nearly each; of one and five in turns they would be forty
+    assert batches[-1] == 1
+
+
 def test_a_mistake_in_the_work_is_told_to_everybody_who_waited() -> None:
     def work(numbers: Sequence[int]) -> list[int | BaseException]:
         raise RuntimeError("ours")
