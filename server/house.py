@@ -47,6 +47,7 @@ from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
 from triage.learned import Learned
+from triage.outline import Glimpse, Sketch
 from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
@@ -109,9 +110,13 @@ class House:
         """Redact, group and keep events; when this returns they are on disk. Triage is not done yet."""
         return self._intake.keep(events)
 
-    def keep_all(self, parcels: Sequence[Sequence[Event]]) -> list[list[Recorded] | Exception]:
+    def keep_all(self, parcels: Sequence[Sequence[Event | Glimpse]]) -> list[list[Recorded] | Exception]:
         """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
         return self._intake.keep_all(parcels)
+
+    def rages(self, sketch: Sketch) -> bool:
+        """Whether an error comes again and again, so that a glimpse of most of its events is enough."""
+        return self._intake.storms.rages(sketch)
 
     def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
         """Count requests that ended, each with the number of its project; when this returns it is on disk."""
