@@ -30,7 +30,7 @@ from server.knowing.sources import ProjectSources
 from server.knowing.surroundings import around
 from server.knowing.teams import past, take_in, teams
 from server.rush import Rush
-from store import journal, queries, sketches, tasks
+from store import journal, queries, request_lines, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
@@ -121,7 +121,9 @@ class House:
     def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
         """Count requests that ended, each with the number of its project; when this returns it is on disk."""
         if told:
-            count_served(self.database, self._intake.clean_names(told))
+            clean = self._intake.clean_names(told)
+            request_lines.keep(self.database, clean)
+            count_served(self.database, clean)
 
     def end(self, project: Project, over: Sequence[Over]) -> list[str]:
         """Keep that alerts are over; when this returns it is on disk. The incidents that want triage for it."""
@@ -179,6 +181,7 @@ class House:
             self._tidied = now
             forget(self.database, now)
             sketches.forget(self.database, now)
+            request_lines.forget(self.database, now)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

@@ -14,9 +14,9 @@ from datetime import datetime
 from store.errors import BadPayload, NightdeskError
 from store.event import Event, Over, Served
 from triage import Alarms, Format, formats
+from triage.formats.access_logs import of_log
 from triage.formats.sentry import receive
 from triage.formats.sentry_glimpse import Rages
-from triage.formats.served import of_log
 from triage.outline import Glimpse
 
 log = logging.getLogger("nightdesk.parsing")

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from server.intake.redaction import Redaction
 from server.intake.storms import Storms
@@ -66,10 +67,18 @@ class Intake:
         return answers
 
     def clean_names(self, told: Sequence[tuple[int, Sequence[Served]]]) -> list[tuple[int, Sequence[Served]]]:
-        """Requests that ended, their endpoints without secrets and personal data."""
+        """Requests that ended, without secrets and personal data."""
 
         def clean(project: int, one: Served) -> Served:
-            return one.model_copy(update={"endpoint": self._redaction.name(project, one.endpoint)})
+            cleaned: dict[str, Any] = {"endpoint": self._redaction.name(project, one.endpoint)}
+            if one.line is not None:
+                said = {
+                    name: self._redaction.name(project, text)
+                    for name, text in one.line
+                    if isinstance(text, str)
+                }
+                cleaned["line"] = one.line.model_copy(update=said)
+            return one.model_copy(update=cleaned)
 
         return [(project, [clean(project, one) for one in each]) for project, each in told]
 
