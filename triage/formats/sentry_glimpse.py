@@ -113,12 +113,12 @@ def glimpse_of(payload: bytes, *, project: str, received_at: datetime, rages: Ra
         sent = _DECODER.decode(payload)
     except (DecodeError, ValueError, RecursionError):
         return None
-    contexts = _contexts(bytes(sent.contexts))
     frames = [_places(raised, sent.platform) for raised in sent.exception.values]
     places = [each for each in frames if each is not None]
-    if contexts is None or len(places) < len(frames) or not sent.is_plain():
+    if len(places) < len(frames) or not sent.is_plain() or not rages(_sketch(project, sent, places)):
         return None
-    if not rages(_sketch(project, sent, places)):
+    contexts = _contexts(bytes(sent.contexts))
+    if contexts is None:
         return None
     event = _event(sent, places, contexts).model_copy(
         update={
