@@ -30,7 +30,7 @@ from server.knowing.sources import ProjectSources
 from server.knowing.surroundings import around
 from server.knowing.teams import past, take_in, teams
 from server.rush import Rush
-from store import journal, queries, sketches, tasks
+from store import journal, queries, request_lines, sketches, tasks
 from store.artifacts import Artifacts
 from store.database import Database
 from store.errors import NightdeskError, NotFound, Unavailable
@@ -47,6 +47,7 @@ from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
 from triage.learned import Learned
+from triage.outline import Glimpse, Sketch
 from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
@@ -109,14 +110,19 @@ class House:
         """Redact, group and keep events; when this returns they are on disk. Triage is not done yet."""
         return self._intake.keep(events)
 
-    def keep_all(self, parcels: Sequence[Sequence[Event]]) -> list[list[Recorded] | Exception]:
+    def keep_all(self, parcels: Sequence[Sequence[Event | Glimpse]]) -> list[list[Recorded] | Exception]:
         """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
         return self._intake.keep_all(parcels)
+
+    def rages(self, sketch: Sketch) -> bool:
+        """Whether an error comes again and again, so that a glimpse of most of its events is enough."""
+        return self._intake.storms.rages(sketch)
 
     def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
         """Count requests that ended, each with the number of its project; when this returns it is on disk."""
         if told:
             clean = self._intake.clean_names(told)
+            request_lines.keep(self.database, clean)
             count_served(self.database, clean)
             sketches.count_served(self.database, clean)
 
@@ -176,6 +182,7 @@ class House:
             self._tidied = now
             forget(self.database, now)
             sketches.forget(self.database, now)
+            request_lines.forget(self.database, now)
 
     def _with_owner(self, incident: Incident, result: Triage) -> tuple[Triage, Suggestion | None]:
         """Who is to look after it, as a step of the triage; not asked where a person has said so already."""

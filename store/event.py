@@ -112,6 +112,27 @@ class Capsule(Value):
     redacted: tuple[str, ...] = ()  # JSON pointers into the content
 
 
+class RequestLine(Value):
+    """One request that ended, as a line of an access log tells it."""
+
+    method: str
+    path: str  # with its query
+    status: int
+    client: str | None = None
+    seconds: float | None = None  # how long it took
+    request_id: str | None = None
+    writer: str | None = None  # the process or container, where the platform said which
+
+    @property
+    def words(self) -> str:
+        """It in one line, the same for every server that writes such logs."""
+        took = f" in {1000 * self.seconds:.0f} ms" if self.seconds is not None else ""
+        asked = f" for {self.client}" if self.client else ""
+        named = f", request {self.request_id}" if self.request_id else ""
+        there = f", written by {self.writer}" if self.writer else ""
+        return f"{self.method} {self.path} {self.status}{took}{asked}{named}{there}"
+
+
 class Served(Value):
     """Requests or runs that ended, of one endpoint and about one time: well, or not. "" is the whole project.
     `shapes`: what the payload looked like of `alike` of those that went well, as `field_shapes` says it."""
@@ -122,6 +143,7 @@ class Served(Value):
     bad: int = 0
     shapes: tuple[tuple[str, str], ...] = ()
     alike: int = 0
+    line: RequestLine | None = None  # of an access log
 
 
 class Over(Value):

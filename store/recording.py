@@ -239,8 +239,9 @@ class _Batch:
             self.facets.update((row.incident_id, row.kind, row.value) for row in found)
 
     def _read_minutes(self, arrivals: Collection[_Arrival]) -> None:
-        """How many events the incidents have had in the minutes of these."""
-        minutes = {_minute(arrival) for arrival in arrivals}
+        """How many events the incidents have had in the minutes of these, where a minute of them may be a spike."""
+        oldest = min((arrival.event.timestamp for arrival in arrivals), default=None)
+        minutes = {_minute(arrival) for arrival in arrivals if _minutes_known(arrival, oldest) >= SPIKE_AFTER}
         if minutes:
             names, numbers = {name for _, name, _ in minutes}, {minute for _, _, minute in minutes}
             found = self.connection.execute(
@@ -371,7 +372,7 @@ class _Batch:
         incident, place = arrival.incident, _minute(arrival)
         _, before = self.minutes.get(place, (0, 0))
         self.minutes[place] = (0, before + 1)
-        minutes = (arrival.event.received_at - incident.first_seen).total_seconds() / 60
+        minutes = _minutes_known(arrival)
         if minutes < SPIKE_AFTER:
             return False
         so_far = self.had.get(place, 0) + before + 1
@@ -462,18 +463,10 @@ class _Batch:
         first = {arrival.incident.id: arrival.number for arrival in reversed(arrivals)}
         gone = [(incident, number - 1) for incident, number in first.items() if not is_sampled(number - 1)]
         for incident, number in gone:
-            near = self.connection.execute(
-                statements.NEIGHBOURS, {"incident": incident, "low": number - NEARBY, "high": number + NEARBY}
-            ).all()
-            own = next((row for row in near if row.number == number), None)
-            if own is not None and not any(
-                row.number != number
-                and row.entity == own.entity
-                and abs(row.seen_at - own.seen_at) <= TOGETHER
-                for row in near
-                if own.entity is not None
-            ):
-                self.connection.execute(statements.DROP_BODY, {"row": own.id})
+            around = {"number": number, "low": number - NEARBY, "high": number + NEARBY}
+            near = self.connection.execute(statements.NEIGHBOURS, {"incident": incident, **around}).all()
+            if near and not any(row.near and abs(row.near - row.seen_at) <= TOGETHER for row in near):
+                self.connection.execute(statements.DROP_BODY, {"row": near[0].id})
 
     def _keep_races(self) -> None:
         """Write the bodies of what passed within the last second, now that its other half has come."""
@@ -511,6 +504,12 @@ class _Batch:
 def _minute(arrival: _Arrival) -> tuple[int, str, int]:
     """Where `rates` counts an event of an incident: when we heard of it, by our clock."""
     return arrival.project, f"INC-{arrival.incident.id}", minute_of(arrival.event.received_at)
+
+
+def _minutes_known(arrival: _Arrival, oldest: datetime | None = None) -> float:
+    """For how long the incident is known by then, also if it began with the `oldest` of the events that now come."""
+    since = arrival.incident.first_seen if oldest is None else min(arrival.incident.first_seen, oldest)
+    return (arrival.event.received_at - since).total_seconds() / 60
 
 
 def _counts(incident: Counted) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, and_, bindparam, select, update
 from sqlmodel import col
 
 from store.tables import (
@@ -82,8 +82,21 @@ COUNT = (
         status=bindparam("state"),
     )
 )  # fmt: skip
-NEIGHBOURS = select(_events.id, _events.number, _events.entity, _events.seen_at).where(
-    _events.incident_id == bindparam("incident"), _events.number.between(bindparam("low"), bindparam("high"))
+_others = table(EventRow).alias("others")
+NEIGHBOURS = (  # an event, once for each event of the same entity around it, and once where there is none
+    select(_events.id, _events.seen_at, _others.c.seen_at.label("near"))
+    .select_from(
+        table(EventRow).outerjoin(
+            _others,
+            and_(
+                _others.c.incident_id == _events.incident_id,
+                _others.c.number.between(bindparam("low"), bindparam("high")),
+                _others.c.number != _events.number,
+                _others.c.entity == _events.entity,
+            ),
+        )
+    )
+    .where(_events.incident_id == bindparam("incident"), _events.number == bindparam("number"))
 )
 DROP_BODY = update(table(EventRow)).where(_events.id == bindparam("row")).values(body=None)
 ADD_BODY = (

@@ -488,6 +488,24 @@ class TallyRow(Row, table=True):
     count: int
 
 
+class RequestRow(Row, table=True):
+    """A line of an access log: one request that ended. Kept for days only (`request_lines`)."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index(None, "project_id", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="projects.id")
+    at: datetime = Field(sa_type=UtcDateTime)
+    method: str
+    path: str
+    status: int
+    client: str | None = None
+    seconds: float | None = None
+    request_id: str | None = None
+    writer: str | None = None
+
+
 class MinuteRow(Row, table=True):
     """How many requests ended well and badly in one minute (since 1970) of one endpoint, or how many events an
     incident had ("INC-42": all bad)."""

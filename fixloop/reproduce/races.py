@@ -14,7 +14,7 @@ from fixloop.reproduce.frames import OwnFrame
 from fixloop.reproduce.syntax import function_at, functions, parse
 from fixloop.reproduce.tasks import awaits
 from store.event import Event
-from triage.formats.served import asked
+from triage.formats.access_logs import of_line
 
 MOST = 40  # schedules of one call that are explored
 TOGETHER = timedelta(milliseconds=100)  # events of one incident that lie this close were served at once
@@ -58,18 +58,18 @@ def met(event: Event, lines: Sequence[LogLine]) -> list[Met]:
     whole seconds tells of those of the same address only: a second is a long time."""
     request = event.request
     found = [
-        (abs(line.at - event.timestamp), line, told)
+        (abs(line.at - event.timestamp), line, (told.line.method, told.line.path))
         for line in lines
-        if (told := asked(line.text)) is not None
+        if (told := of_line(line.text, line.at)) is not None and told.line is not None
     ]
     if request is None or not found:
         return []
     found.sort(key=lambda one: one[0])
     mine = request.method.upper() or "GET", urlsplit(request.url).path or "/"
-    same = [(method, path.partition("?")[0]) == mine for _, _, (method, path, _) in found]
+    same = [(method, path.partition("?")[0]) == mine for _, _, (method, path) in found]
     own = same.index(True) if True in same else None  # one of them is the event's own
     others = []
-    for at, (away, line, (method, path, _)) in enumerate(found):
+    for at, (away, line, (method, path)) in enumerate(found):
         whole = not line.at.microsecond and not _FINER.search(line.text)
         near = away <= TOGETHER or (whole and same[at] and away <= TOGETHER + SECOND)
         if at != own and near:

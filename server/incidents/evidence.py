@@ -53,9 +53,11 @@ def local_lines(event: Event) -> Iterator[str]:
                 yield from (f"    {name} = {_text(value)}" for name, value in frame.vars.items())
 
 
-def request_lines(event: Event) -> Iterator[str]:
-    """The request that was being served."""
-    request = event.request
+def request_lines(view: IncidentView) -> Iterator[str]:
+    """The request that was being served, and what the access log says of it."""
+    for one in view.served:
+        yield f"access log ({one.because}), {one.at:%H:%M:%S}: {one.line.words}"
+    request = view.event.request if view.event else None
     if request is None:
         return
     query = f"?{request.query_string}" if request.query_string and "?" not in request.url else ""
@@ -218,7 +220,7 @@ KINDS: Mapping[str, Callable[[IncidentView], Iterator[str]]] = {
     "stack": _of_event(stack_lines),
     "locals": _of_event(local_lines),
     "path": path_lines,
-    "request": _of_event(request_lines),
+    "request": request_lines,
     "capsule": _of_event(lambda event: capsule_lines(event.capsule)),
     "breadcrumbs": _of_event(breadcrumb_lines),
     "contexts": _of_event(context_lines),

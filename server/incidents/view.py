@@ -18,6 +18,7 @@ from store.labels import Proposal
 from store.nearby import Reported, met_before
 from store.project import Act
 from store.repair import Attempt, Submission
+from store.request_lines import Tied, tied
 
 if TYPE_CHECKING:
     from server.house import House
@@ -48,6 +49,7 @@ class IncidentView:
     watches: Sequence[WatchReport] = ()  # how merged fixes hold, oldest first
     submissions: Sequence[Submission] = ()  # patches that were handed in, oldest first
     before: Sequence[Reported] = ()  # what the same user had met shortly before the newest event
+    served: Sequence[Tied] = ()  # lines of access logs of the request that the newest event was in
 
     @property
     def event(self) -> Event | None:
@@ -79,4 +81,5 @@ def incident_view(
         watches=watching.reports(house, incident.id),
         submissions=submissions.of_incident(house.database, incident.id),
         before=met_before(house.database, events[0], _BEFORE) if events else (),
+        served=tied(house.database, events[0]) if events else (),
     )

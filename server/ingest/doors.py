@@ -34,6 +34,7 @@ from store.errors import BadPayload, NightdeskError, NotAllowed, NotFound
 from store.event import Event, Over, Served, Trust
 from store.project import Key, Project
 from triage.formats.sentry_sessions import may_have_sessions, served_of
+from triage.outline import Glimpse
 
 log = logging.getLogger("nightdesk.ingest")
 
@@ -76,7 +77,7 @@ class Parcel:
 class Taken:
     """The events of a parcel, not yet kept, and what its sender is answered once they are."""
 
-    events: Sequence[Event]
+    events: Sequence[Event | Glimpse]
     answer: Callable[[], Response]
     served: tuple[int, Sequence[Served]] | None = None  # requests that ended, of the project with this number
     over: tuple[Project, Sequence[Over]] | None = None  # alerts of a project that are over
@@ -198,16 +199,16 @@ class Ingest:
             )
         key = self._keyring.key(secret)
         project = self._project(parcel.project, key)
-        told = _parsed(sentry_events, body, parcel.headers, project.name)
+        read = partial(sentry_events, rages=self._house.rages)
+        told = _parsed(read, body, parcel.headers, project.name)
         if not key.public and may_have_sessions(body):
             rows = served_of(body, datetime.now(UTC))
             counted = [(one.release, one.environment, "", one.started, one.count) for one in rows]
             recurring.expose(self._house.database, project.id, counted)
         answer = {"id": told.event_id} if told.event_id else {}
         asked = self._asking.headers(project.name)
-        return self._taken(
-            told.events, key, lambda: JSONResponse(answer, headers=asked), project, told.served
-        )
+        events = [told.glimpse] if told.glimpse else told.events
+        return self._taken(events, key, lambda: JSONResponse(answer, headers=asked), project, told.served)
 
     def _own(self, parcel: Parcel) -> Taken:
         """JSON or log text from an application's own error handler."""
@@ -300,7 +301,7 @@ class Ingest:
 
     def _taken(
         self,
-        events: Sequence[Event],
+        events: Sequence[Event | Glimpse],
         key: Key,
         answer: Callable[[], Response],
         project: Project | None = None,
@@ -309,7 +310,7 @@ class Ingest:
         """Events with the trust of the key that they came with, counted. Raises OverQuota."""
         self._quotas.take(key, len(events))
         if key.public:
-            events = [event.model_copy(update={"trust": Trust.PUBLIC}) for event in events]
+            events = [_public(event) for event in events]
         return Taken(events, answer, (project.id, served) if project and served else None)
 
 
@@ -331,6 +332,14 @@ class _Door:
                 answer = Response(status_code=400)  # nobody reads it
             answer.raw_headers += _RAW_CORS
         await answer(scope, receive, send)
+
+
+def _public(one: Event | Glimpse) -> Event | Glimpse:
+    """As anybody could have sent it who knows a public key."""
+    if isinstance(one, Glimpse):
+        brief, whole = one.event.model_copy(update={"trust": Trust.PUBLIC}), one.whole
+        return Glimpse(brief, lambda: whole().model_copy(update={"trust": Trust.PUBLIC}))
+    return one.model_copy(update={"trust": Trust.PUBLIC})
 
 
 def _headers(scope: Scope) -> dict[str, str]:

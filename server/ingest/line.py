@@ -7,7 +7,6 @@ interpreter from one to the next up to a thousand times a second, and each commi
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -16,9 +15,15 @@ P = TypeVar("P")
 T = TypeVar("T")
 Waiting = tuple[P, "asyncio.Future[T]"]
 
+LINGER = 0.005  # seconds that work waits, at most, for as many as were answered together a moment ago
+
 
 class Line(Generic[P, T]):
-    """Work off what waits, `at_once` things at a time, in `threads` threads: `work` answers each or gives its error."""
+    """Work off what waits, `at_once` things at a time, in `threads` threads: `work` answers each or gives its error.
+
+    Senders that were answered together come again together, one shortly after the other. Work that began with the
+    first of them would have it alone, and the others in the next commit: so it waits for as many as it had before, a
+    moment at most. Another thread joins in only where there is a whole batch for it."""
 
     def __init__(
         self,
@@ -28,48 +33,64 @@ class Line(Generic[P, T]):
         at_once: int,
         full: Callable[[], None] = lambda: None,
     ) -> None:
-        """`full` is called when one comes while every thread is at work."""
+        """`full` is called when one comes while nobody is free to take it."""
         self._work, self._threads, self._at_once, self._full = work, threads, at_once, full
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nightdesk-ingest")
         self._waiting: list[Waiting[P, T]] = []
-        self._busy = 0
-        self._lock = threading.Lock()
+        self._busy, self._expected = 0, 1
+        self._later: asyncio.TimerHandle | None = None
 
     async def through(self, one: P) -> T:
-        """Wait in the line; the answer. Raises what the work raised for this one."""
+        """Wait in the line; the answer. Raises what the work raised for this one. A line is used in one event loop."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        with self._lock:
-            self._waiting.append((one, future))
-            start = self._busy < self._threads
-            self._busy += start
-        if start:
-            self._pool.submit(self._run, loop)
-        else:
+        self._waiting.append((one, future))
+        if self._busy:
             self._full()
+        self._look(loop)
         return await future
 
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            with self._lock:
-                batch, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
-                if not batch:
-                    self._busy -= 1
-                    return
-            try:
-                answers = self._work([one for one, _ in batch])
-            except BaseException as error:  # a mistake of ours: nobody must wait for ever
-                answers = [error] * len(batch)
-            if loop.is_closed():
-                continue
-            loop.call_soon_threadsafe(_tell, batch, answers)
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin where enough wait; else see to it that those who wait are not forgotten."""
+        while self._busy < self._threads and len(self._waiting) >= self._wanted():
+            self._begin(loop)
+        if self._waiting and not self._busy and (self._later is None or self._later.cancelled()):
+            self._later = loop.call_later(LINGER, self._begin, loop)
 
+    def _wanted(self) -> int:
+        return self._at_once if self._busy else self._expected
 
-def _tell(batch: Sequence[Waiting[P, T]], answers: Sequence[T | BaseException]) -> None:
-    for (_, future), answer in zip(batch, answers, strict=True):
-        if future.done():  # its sender has gone
-            continue
-        if isinstance(answer, BaseException):
-            future.set_exception(answer)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        batch, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
+        self._busy += 1
+        self._pool.submit(self._run, loop, batch)
+
+    def _run(self, loop: asyncio.AbstractEventLoop, batch: Sequence[Waiting[P, T]]) -> None:
+        try:
+            answers = self._work([one for one, _ in batch])
+        except BaseException as error:  # a mistake of ours: nobody must wait for ever
+            answers = [error] * len(batch)
+        if loop.is_closed():
+            self._busy -= 1
         else:
-            future.set_result(answer)
+            loop.call_soon_threadsafe(self._tell, loop, batch, answers)
+
+    def _tell(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: Sequence[Waiting[P, T]],
+        answers: Sequence[T | BaseException],
+    ) -> None:
+        self._busy -= 1
+        self._expected = len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # its sender has gone
+                continue
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        self._look(loop)

@@ -14,8 +14,10 @@ from datetime import datetime
 from store.errors import BadPayload, NightdeskError
 from store.event import Event, Over, Served
 from triage import Alarms, Format, formats
+from triage.formats.access_logs import of_log
 from triage.formats.sentry import receive
-from triage.formats.served import of_log
+from triage.formats.sentry_glimpse import Rages
+from triage.outline import Glimpse
 
 log = logging.getLogger("nightdesk.parsing")
 
@@ -31,14 +33,23 @@ class Told:
     event_id: str | None = None
     served: Sequence[Served] = ()
     over: Sequence[Over] = ()  # alerts
+    glimpse: Glimpse | None = None  # in the place of an event of a storm
 
 
-def sentry_events(body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime) -> Told:
+def sentry_events(
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    project: str,
+    received_at: datetime,
+    rages: Rages | None = None,
+) -> Told:
     """An envelope or a bare event. Transactions and sessions are counted, items of other types are skipped: there may
     be no event at all. Raises BadPayload."""
-    received = receive(body, project=project, received_at=received_at)
-    named = received.events[0].event_id if received.events else received.event_id
-    return Told(list(received.events), named, received.served)
+    received = receive(body, project=project, received_at=received_at, rages=rages)
+    first = received.glimpse.event if received.glimpse else next(iter(received.events), None)
+    named = first.event_id if first else received.event_id
+    return Told(list(received.events), named, received.served, glimpse=received.glimpse)
 
 
 def own_events(body: bytes, headers: Mapping[str, str], *, project: str, received_at: datetime) -> Told:

@@ -7,9 +7,10 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from server.intake.redaction import Redaction
-from server.intake.storms import Sketch, Storms, sketched
+from server.intake.storms import Storms
 from store import journal
 from store.artifacts import Artifacts
 from store.database import Database
@@ -19,7 +20,7 @@ from store.incident import Fingerprint
 from store.recording import Outlined, Recorded, Report
 from triage.database_details import with_database_details
 from triage.fingerprint import fingerprint
-from triage.outline import outline
+from triage.outline import Glimpse, Sketch, outline, sketched
 from triage.title import culprit, title
 from triage.trace_context import with_trace_context
 
@@ -38,7 +39,7 @@ class Intake:
         self._artifacts = artifacts
         self._redaction = redaction
         self._restored = restored
-        self._storms = Storms()
+        self.storms = Storms()
 
     def keep(self, events: Iterable[Event]) -> list[Recorded]:
         """Redact, group and record events in one transaction; when this returns they are on disk.
@@ -47,7 +48,7 @@ class Intake:
         ready: list[Report] = [self._ready(event) for event in events]
         return journal.record(self._database, self._artifacts, ready) if ready else []
 
-    def keep_all(self, parcels: Sequence[Sequence[Event]]) -> list[list[Recorded] | Exception]:
+    def keep_all(self, parcels: Sequence[Sequence[Event | Glimpse]]) -> list[list[Recorded] | Exception]:
         """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
         answers: list[list[Recorded] | Exception] = [[] for _ in parcels]
         ready: dict[int, list[Report]] = {}
@@ -62,27 +63,39 @@ class Intake:
         for place, answer in zip(wanted, kept, strict=True):
             answers[place] = answer
             if not isinstance(answer, Exception):
-                self._storms.count(parcels[place], answer)
+                self.storms.count([_seen(one) for one in parcels[place]], answer)
         return answers
 
     def clean_names(self, told: Sequence[tuple[int, Sequence[Served]]]) -> list[tuple[int, Sequence[Served]]]:
-        """Requests that ended, their endpoints and the names of their fields without secrets and personal data."""
+        """Requests that ended, their lines, endpoints and names of fields without secrets and personal data."""
 
         def clean(project: int, one: Served) -> Served:
             shapes = tuple((self._redaction.name(project, field), shape) for field, shape in one.shapes)
-            return one.model_copy(
-                update={"endpoint": self._redaction.name(project, one.endpoint), "shapes": shapes}
-            )
+            cleaned: dict[str, Any] = {
+                "endpoint": self._redaction.name(project, one.endpoint),
+                "shapes": shapes,
+            }
+            if one.line is not None:
+                said = {
+                    name: self._redaction.name(project, text)
+                    for name, text in one.line
+                    if isinstance(text, str)
+                }
+                cleaned["line"] = one.line.model_copy(update=said)
+            return one.model_copy(update=cleaned)
 
         return [(project, [clean(project, one) for one in each]) for project, each in told]
 
-    def _report(self, event: Event, come_later: set[Sketch]) -> Report:
+    def _report(self, one: Event | Glimpse, come_later: set[Sketch]) -> Report:
         """The event ready to be recorded; of one whose body will hardly be kept, its outline."""
+        event = _seen(one)
         sketch = sketched(event)
-        if sketch not in come_later or event.capsule is not None or not self._storms.rages(sketch):
+        if sketch not in come_later or event.capsule is not None or not self.storms.rages(sketch):
             come_later.add(sketch)
-            return self._ready(event)
+            return self._ready(_whole(one))
         told = self._told(event)
+        if isinstance(one, Glimpse):
+            return Outlined(*self._grouped(outline(told)), lambda: self._redacted(self._told(_whole(one))))
         return Outlined(*self._grouped(outline(told)), lambda: self._redacted(told))
 
     def _ready(self, event: Event) -> Report:
@@ -110,6 +123,18 @@ class Intake:
         held = self._artifacts.put(body.encode("utf-8", "replace"))
         kept = event.capsule.model_copy(update={"artifact": held, "content": None})
         return event.model_copy(update={"capsule": kept})
+
+
+def _seen(one: Event | Glimpse) -> Event:
+    return one.event if isinstance(one, Glimpse) else one
+
+
+def _whole(one: Event | Glimpse) -> Event:
+    """All of an event. Raises BadPayload."""
+    if not isinstance(one, Glimpse):
+        return one
+    with _readable(one.event):
+        return one.whole()
 
 
 @contextmanager

@@ -8,24 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from store.bodies import FIRST_BODIES
 from store.event import Event
 from store.recording import Recorded
+from triage.outline import Sketch, sketched
 
 REMEMBERED = 10_000  # errors
-Sketch: TypeAlias = tuple[str | None, ...]
-
-
-def sketched(event: Event) -> Sketch:
-    """What an error looks like at a glance: types, and where each was raised. Events without a stack all look alike."""
-    found: list[str | None] = [event.project]
-    for raised in event.exceptions:
-        if raised.frames:
-            innermost = raised.frames[-1]
-            found += (raised.type, innermost.module, innermost.function)
-    return tuple(found)
 
 
 class Storms:

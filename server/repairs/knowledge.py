@@ -20,6 +20,7 @@ from store.event import Event
 from store.incident import Incident, Status
 from store.nearby import around
 from store.repair import Reproducer
+from store.request_lines import tied
 from store.shapes import Presence, entry_of
 
 DOCUMENTS = 40  # of a project
@@ -96,12 +97,15 @@ def _documents(
 
 
 def _lines(house: House, incident: Incident, events: Sequence[Event]) -> Iterator[LogLine]:
-    """From the project's log file, and from what else was reported at that time: other incidents within seconds,
-    clusters and alerts within minutes."""
+    """From the project's log file, from access logs of the requests that failed, and from what else was reported at
+    that time: other incidents within seconds, clusters and alerts within minutes."""
     moments = [event.timestamp for event in events]
     file = house.config.logs.get(incident.project)
     if file:
         yield from near(Path(file).expanduser(), moments)
+    served = {(one.at, one.line): one for event in events[:3] for one in tied(house.database, event)}
+    for number, one in enumerate(served.values()):
+        yield LogLine(f"A{number}", one.at, "access log", f"{one.line.words} ({one.because})")
     seen: dict[str, Event] = {}
     for each in chain.from_iterable(around(house.database, event, _CLUSTER) for event in events[:3]):
         close = min(abs(each.timestamp - moment) for moment in moments)

@@ -49,6 +49,7 @@ def test_a_page_goes_live_also_where_the_last_of_its_scripts_comes_late(desk: De
     page.evaluate(
         "new Promise((done) => setTimeout(done, 100))"
     )  # what htmx puts off to its next turn is done
+    assert held, "the last of the scripts is not asked for"
     held[0].continue_()
     desk.house.receive([samples.event(50, project="fresh")])
     expect(page.locator("#live")).to_contain_text("Events arrive", timeout=SOON)

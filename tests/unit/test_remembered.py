@@ -21,8 +21,11 @@ from store.database import Database
 from store.errors import BadPayload, NotAllowed
 from triage.formats.sentry import receive
 from triage.formats.sentry_event import event_of
+from triage.formats.sentry_glimpse import glimpse_of
 from triage.formats.sentry_json import read_event
+from triage.outline import outline, sketched
 from triage.redact import Redactor
+from triage.trace_context import with_trace_context
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 WIRE = Path(__file__).resolve().parents[1] / "corpus" / "wire"
@@ -36,6 +39,38 @@ STACK: Any = JSON | st.fixed_dictionaries({"frames": st.lists(FRAME, max_size=4)
 RAISED: Any = JSON | st.fixed_dictionaries({"type": JSON, "stacktrace": STACK})
 EXCEPTION: Any = (
     JSON | st.lists(RAISED, max_size=3) | st.fixed_dictionaries({"values": st.lists(RAISED) | JSON})
+)
+TEXT: Any = st.none() | st.text(max_size=12)
+PLAIN: Any = st.fixed_dictionaries(  # as SDKs send them
+    {
+        "values": st.lists(
+            st.fixed_dictionaries(
+                {"type": TEXT, "value": TEXT},
+                optional={
+                    "module": TEXT,
+                    "mechanism": JSON,
+                    "stacktrace": st.fixed_dictionaries(
+                        {
+                            "frames": st.lists(
+                                st.fixed_dictionaries(
+                                    {"function": TEXT},
+                                    optional={
+                                        "module": TEXT,
+                                        "abs_path": TEXT,
+                                        "in_app": st.booleans(),
+                                        "vars": JSON,
+                                    },
+                                ),
+                                max_size=3,
+                            )
+                        }
+                    ),
+                },
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    }
 )
 
 
@@ -52,6 +87,47 @@ def test_an_event_is_the_same_whether_its_parts_are_remembered_or_not(sent: dict
 
     for _ in range(2):
         assert event_of(read_event(body, "event"), project="p", received_at=NOW) == plain
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"event_id": st.just("a" * 32), "exception": EXCEPTION | PLAIN},
+        optional={
+            "platform": JSON,
+            "user": st.fixed_dictionaries({}, optional={"id": JSON, "email": JSON}),
+            "contexts": st.fixed_dictionaries({}, optional={"trace": JSON, "database": JSON, "os": JSON}),
+            "tags": st.fixed_dictionaries({}, optional={"service": JSON, "x": JSON}),
+            "request": st.fixed_dictionaries({}, optional={"headers": JSON, "url": JSON}),
+            "message": JSON,
+            "extra": JSON,
+        },
+    )
+)
+def test_a_glimpse_is_outlined_as_all_of_the_event_is(sent: dict[str, Any]) -> None:
+    body = json.dumps(sent).encode()
+    whole = with_trace_context(event_of(json.loads(body), project="p", received_at=NOW))
+
+    seen = glimpse_of(body, project="p", received_at=NOW, rages=lambda sketch: True)
+
+    short = whole if seen is None else with_trace_context(seen)
+    assert sketched(short) == sketched(whole)
+    assert outline(short).model_copy(update={"redactions": ()}) == outline(whole).model_copy(
+        update={"redactions": ()}
+    )
+
+
+@pytest.mark.parametrize("capture", ["py-flask", "py-group", "node"])
+def test_of_what_sdks_send_a_glimpse_is_enough(capture: str) -> None:
+    body = (WIRE / f"{capture}.envelope").read_bytes()
+    whole = receive(body, project="p", received_at=NOW).events[0]
+
+    found = receive(body, project="p", received_at=NOW, rages=lambda sketch: sketch == sketched(whole))
+
+    assert found.glimpse is not None
+    assert found.glimpse.whole() == whole
+    assert outline(found.glimpse.event) == outline(whole).model_copy(update={"redactions": ()})
+    assert receive(body, project="p", received_at=NOW, rages=lambda sketch: False).events == (whole,)
 
 
 def test_frames_that_are_no_list_are_none_even_where_the_sender_remarked_on_them() -> None:
@@ -105,6 +181,30 @@ def test_who_waits_in_a_line_is_taken_together_and_each_is_told_its_own() -> Non
     ]
     assert sum(batches) == 10
     assert len(batches) <= 4
+
+
+def test_work_waits_a_moment_for_as_many_as_it_had_before() -> None:
+    batches: list[int] = []
+
+    def work(numbers: Sequence[int]) -> list[int | BaseException]:
+        batches.append(len(numbers))
+        return list(numbers)
+
+    async def run() -> None:
+        line: Line[int, int] = Line(work, threads=2, at_once=8)
+
+        async def sender(number: int) -> None:
+            for _ in range(20):
+                assert await line.through(number) == number
+
+        await asyncio.gather(*map(sender, range(6)))
+        await line.through(1)  # the others have gone: it does not wait for them for ever
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert sum(batches) == 121
+    assert len(batches) < 40  # of six, nearly each; of one and five in turns they would be forty
+    assert batches[-1] == 1
 
 
 def test_a_mistake_in_the_work_is_told_to_everybody_who_waited() -> None:

@@ -15,8 +15,9 @@ from store.database import Database
 from store.event import Event, Request, Served
 from store.incident import Fingerprint
 from store.rates import KEPT, Rates, count_served, forget, rates
+from triage.formats.access_logs import of_log
 from triage.formats.sentry import receive
-from triage.formats.served import endpoint_of, of_log, of_sessions, of_transaction
+from triage.formats.served import endpoint_of, of_sessions, of_transaction
 
 NOW = datetime(2026, 11, 20, 10, 0, 30, tzinfo=UTC)
 

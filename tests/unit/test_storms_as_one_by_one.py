@@ -16,6 +16,7 @@ import pytest
 from bench.ingest_load import bodies
 from server.config import load
 from server.house import House
+from server.intake.parsing import sentry_events
 from server.intake.redaction import KEY_FILE
 from server.intake.storms import Storms
 from store.bodies import FIRST_BODIES, unpacked
@@ -73,6 +74,22 @@ def kept(folder: Path, events: Sequence[Event]) -> dict[str, list[tuple[Any, ...
         return {table: rows(connection, table) for table in TABLES}
 
 
+def kept_as_sent(folder: Path, sent: Sequence[bytes]) -> dict[str, list[tuple[Any, ...]]]:
+    """The same for events as they were sent, of which in a storm no more than a glimpse is taken."""
+    folder.mkdir()
+    (folder / KEY_FILE).write_bytes(b"k" * 32)
+    with House.open(load(folder, {})) as house:
+        for at in range(0, len(sent), 8):
+            told = [
+                sentry_events(body, {}, project="default", received_at=NOW, rages=house.rages)
+                for body in sent[at : at + 8]
+            ]
+            answers = house.keep_all([[one.glimpse] if one.glimpse else one.events for one in told])
+            assert not any(isinstance(answer, Exception) for answer in answers)
+    with closing(sqlite3.connect(folder / "nightdesk.sqlite")) as connection:
+        return {table: rows(connection, table) for table in TABLES}
+
+
 def rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
     found = connection.execute(f"select * from {table}")  # noqa: S608 - a name from above
     names = [column[0] for column in found.description]
@@ -112,3 +129,15 @@ def test_what_is_kept_of_a_storm_is_what_is_kept_of_its_events_one_by_one(
             < len([row for row in read["events"] if any(isinstance(part, bytes) for part in row)])
             < len(events)
         )
+
+
+def test_what_is_kept_of_glimpses_is_what_is_kept_of_whole_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [gzip.decompress(body) for _, body in bodies("storm", 120)]
+    glimpsed = kept_as_sent(tmp_path / "glimpsed", sent)
+    monkeypatch.setattr(Storms, "rages", lambda self, sketch: False)
+    read = kept_as_sent(tmp_path / "read", sent)
+    for table in TABLES:
+        assert glimpsed[table] == read[table], table
+    assert len(read["events"]) == len(sent)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import MsgspecError
+from msgspec.json import Decoder
+
 from store.errors import BadPayload
 from triage.formats.shapes import read_json
 
 ITEM_LIMIT = 1000  # items of one envelope
+_DECODER = Decoder()
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ def _line(body: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _header(line: bytes, what: str) -> dict[str, Any]:
-    found = read_json(line, what)
+    try:
+        found = _DECODER.decode(line)
+    except (MsgspecError, ValueError, RecursionError):
+        found = read_json(line, what)  # Python's reader takes more, and says what is wrong
     if not isinstance(found, dict):
         raise BadPayload(f"The {what} is not a JSON object.")
     return found

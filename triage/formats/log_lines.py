@@ -78,6 +78,11 @@ def streams(text: str) -> list[Stream]:
     return list(found.values())
 
 
+def writer_of(line: str) -> str:
+    """Who wrote a line, as the platform says before it; "" where it does not."""
+    return next((writer for writer, _, _, _ in _line(line.rstrip("\r"), ())), "")
+
+
 _Line = tuple[str, str, str | None, bool]
 
 

@@ -14,9 +14,11 @@ from triage.formats.capsule import capsule_of, is_capsule
 from triage.formats.counts import ITEM, of_counts
 from triage.formats.envelope import Envelope, read_envelope
 from triage.formats.sentry_event import event_of
+from triage.formats.sentry_glimpse import Rages, glimpse_of
 from triage.formats.sentry_json import read_event
 from triage.formats.served import of_sessions, of_transaction
 from triage.formats.shapes import read_json
+from triage.outline import Glimpse
 
 _EVENT_FIELDS = (b'"event_id"', b'"exception"', b'"logentry"', b'"platform"')
 
@@ -29,6 +31,7 @@ class Received:
     skipped: Mapping[str, int] = field(default_factory=dict)
     event_id: str | None = None  # of the envelope header: what the sender wants to be answered
     served: tuple[Served, ...] = ()  # requests and sessions that ended
+    glimpse: Glimpse | None = None  # in the place of the only event, where it is one of a storm
 
 
 class Sentry:
@@ -51,8 +54,9 @@ class Sentry:
         return list(receive(body, project=project, received_at=received_at).events)
 
 
-def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
-    """Read an envelope or a bare event. Raises BadPayload with one sentence where it is neither."""
+def receive(body: bytes, *, project: str, received_at: datetime, rages: Rages | None = None) -> Received:
+    """Read an envelope or a bare event. `rages` says of which errors no more than a glimpse is wanted. Raises
+    BadPayload with one sentence where it is neither."""
     if not _is_envelope(body):
         return Received((event_of(read_event(body, "event"), project=project, received_at=received_at),))
     envelope = read_envelope(body)
@@ -62,11 +66,13 @@ def receive(body: bytes, *, project: str, received_at: datetime) -> Received:
         if item.type != "event" and not is_capsule(item.header)
     )
     named = envelope.header.get("event_id")
+    found = _events(envelope, project, received_at, rages)
     return Received(
-        _events(envelope, project, received_at),
+        () if isinstance(found, Glimpse) else found,
         dict(skipped),
         str(named) if named else None,
         tuple(_served(envelope, received_at)),
+        found if isinstance(found, Glimpse) else None,
     )
 
 
@@ -87,11 +93,18 @@ _SERVED = {
 }
 
 
-def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Event, ...]:
+def _events(
+    envelope: Envelope, project: str, received_at: datetime, rages: Rages | None
+) -> tuple[Event, ...] | Glimpse:
     events = []
     capsule = next((capsule_of(item.payload) for item in envelope.items if is_capsule(item.header)), None)
+    alone = rages is not None and len(envelope.items) == 1
     for item in envelope.items:
         if item.type == "event":
+            if alone and rages is not None:
+                glimpse = _glimpse(item.payload, project, received_at, rages)
+                if glimpse is not None:
+                    return glimpse
             sent = read_event(item.payload, "event in the envelope")
             if isinstance(sent, dict) and "event_id" not in sent and envelope.header.get("event_id"):
                 sent["event_id"] = envelope.header["event_id"]
@@ -99,6 +112,18 @@ def _events(envelope: Envelope, project: str, received_at: datetime) -> tuple[Ev
     if capsule is not None and len(events) == 1:  # of several events nothing says which it belongs to
         return (events[0].model_copy(update={"capsule": capsule}),)
     return tuple(events)
+
+
+def _glimpse(payload: bytes, project: str, received_at: datetime, rages: Rages) -> Glimpse | None:
+    seen = glimpse_of(payload, project=project, received_at=received_at, rages=rages)
+    if seen is None:
+        return None
+    return Glimpse(
+        seen,
+        lambda: event_of(
+            read_event(payload, "event in the envelope"), project=project, received_at=received_at
+        ),
+    )
 
 
 def _is_envelope(body: bytes) -> bool:

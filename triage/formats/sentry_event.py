@@ -22,11 +22,12 @@ from triage.languages import by_name
 from triage.languages.reading import trimmed
 
 EXCEPTION_LIMIT = 50  # exceptions of one event, the ones raised last
+FRAME_LIMIT = 100  # frames of one exception: the first fifty, and the last
 BREADCRUMB_LIMIT = 100  # the newest
-_EVENT_ID = re.compile(r"^[0-9a-f]{32}$")
+EVENT_ID = re.compile(r"^[0-9a-f]{32}$")
 _FROZEN = re.compile(r"<frozen [\w.]+>$")
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_KNOWN_CONTEXTS = 50
+KNOWN_CONTEXTS = 50
 
 
 def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
@@ -55,7 +56,7 @@ def event_of(sent: Any, *, project: str, received_at: datetime) -> Event:
         message=message,
         logger=text(sent.get("logger"), 200),
         exceptions=exceptions,
-        request=_sent_request(sent.get("request")),
+        request=sent_request(sent.get("request")),
         breadcrumbs=_breadcrumbs(opened(sent.get("breadcrumbs"))),
         tags=tags,
         user=bounded_parts(sent.get("user")),
@@ -94,7 +95,7 @@ def _address(sent: Mapping[str, Any]) -> dict[str, str]:
     return {"url": text(sent.get("url"), 2048) or "", "query_string": text(query, 2048) or ""}
 
 
-def _sent_request(sent: Any) -> Request | None:
+def sent_request(sent: Any) -> Request | None:
     """A request as it was sent. Its address differs from event to event where the rest of it may not."""
     if not isinstance(sent, bytes):
         return request_of(sent)
@@ -121,7 +122,7 @@ _REQUESTS = Remembered(_bare_request)
 
 def _event_id(sent: Mapping[str, Any]) -> str:
     named = str(sent.get("event_id", "")).replace("-", "").lower()
-    if _EVENT_ID.match(named):
+    if EVENT_ID.match(named):
         return named
     return hashlib.sha256(
         json.dumps(sent, sort_keys=True, default=repr).encode("utf-8", "replace")
@@ -188,9 +189,10 @@ def frames_of(stacktrace: Any, platform: str) -> tuple[Frame, ...]:
     sent = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
     if not isinstance(sent, list):
         return ()
-    wanted = sent if len(sent) <= 100 else [*sent[:50], *([{}] * (len(sent) - 100)), *sent[-50:]]
+    left_out = len(sent) - FRAME_LIMIT
+    wanted = sent if left_out <= 0 else [*sent[:50], *([{}] * left_out), *sent[-50:]]
     read = (
-        _sent_frame(frame, platform) if isinstance(frame, bytes) else _frame(frame, platform)
+        _sent_frame(frame, platform) if isinstance(frame, bytes) else frame_of(frame, platform)
         for frame in wanted
     )
     return trimmed(tuple(frame for frame in read if frame is not None))
@@ -217,7 +219,8 @@ def _sent_frame(part: bytes, platform: str) -> Frame | None:
     return _FRAMES.add(part, platform, bare.model_copy(update={"vars": bounded_parts(said)}))
 
 
-def _frame(sent: Any, platform: str) -> Frame | None:
+def frame_of(sent: Any, platform: str) -> Frame | None:
+    """A frame; None where it is no object."""
     if not isinstance(sent, dict):
         return None
     if not sent:
@@ -240,7 +243,7 @@ def _frame(sent: Any, platform: str) -> Frame | None:
 
 
 _VARS = b'"vars":'
-_FRAMES = Remembered(lambda part, platform: _frame(decoded(part), platform))
+_FRAMES = Remembered(lambda part, platform: frame_of(decoded(part), platform))
 
 
 def _in_app(said: Any, path: str, platform: str) -> bool:
@@ -281,7 +284,7 @@ def _breadcrumb(sent: dict[str, Any]) -> Breadcrumb:
 
 def _contexts(sent: Mapping[str, Any], template: str | None) -> dict[str, Any]:
     """The contexts, and under `logentry` and `modules` what the event says beside them."""
-    kept = dict(list(bounded_parts(sent.get("contexts")).items())[:_KNOWN_CONTEXTS])
+    kept = dict(list(bounded_parts(sent.get("contexts")).items())[:KNOWN_CONTEXTS])
     if template is not None:
         kept["logentry"] = {"template": template}
     if ids := _debug_ids(sent):
@@ -303,7 +306,7 @@ def _debug_ids(sent: Mapping[str, Any]) -> dict[str, str]:
     """Bundle's address to the id that its bundler gave it, as the SDK says."""
     images = mapping(sent.get("debug_meta")).get("images")
     found = {}
-    for image in (images if isinstance(images, list) else [])[:_KNOWN_CONTEXTS]:
+    for image in (images if isinstance(images, list) else [])[:KNOWN_CONTEXTS]:
         told = mapping(image)
         address, named = text(told.get("code_file"), 1024), text(told.get("debug_id"), 64)
         if told.get("type") == "sourcemap" and address and named:
