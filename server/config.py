@@ -323,8 +323,10 @@ class Config(BaseModel):
 
     @property
     def address(self) -> str:
-        """The URL under which senders and browsers reach this server, without a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """The URL under which senders and browsers reach this server, without a slash at the end. Where it listens
+        everywhere and nobody has said its name: from this machine."""
+        named = _HERE.get(self.host, self.host)
+        host = f"[{named}]" if ":" in named else named
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     def draft_policy(self, *, remote: bool) -> DraftPolicy:
@@ -332,6 +334,7 @@ class Config(BaseModel):
         return self.drafts or ("ask" if remote else "proven")
 
 
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address of this machine answers to
 SECRETS = frozenset(
     {"notify", "webhooks", "webhook_secret", "oidc_secret"}
 )  # their values are shown to nobody

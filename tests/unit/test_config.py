@@ -98,3 +98,17 @@ def test_what_a_repository_does_not_say_is_detected_and_what_it_says_stays() -> 
 def test_a_repositorys_unknown_key_is_named_too() -> None:
     with pytest.raises(BadConfiguration, match="did you mean 'requirements'"):
         parse("requirement = ['a.txt']", "shop/.nightdesk.toml")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "http://127.0.0.1:8731"), ("::", "http://[::1]:8731"), ("10.0.0.7", "http://10.0.0.7:8731")],  # noqa: S104
+)
+def test_a_server_that_listens_everywhere_is_named_by_an_address_that_one_can_go_to(
+    tmp_path: Path, host: str, shown: str
+) -> None:
+    assert load(tmp_path, {"NIGHTDESK_HOST": host}).address == shown
+    assert (
+        load(tmp_path, {"NIGHTDESK_HOST": host, "NIGHTDESK_PUBLIC_URL": "https://n.example"}).address
+        == "https://n.example"
+    )
