@@ -29,6 +29,7 @@ POOL = 5  # connections that are kept open; more are made when more threads ask
 _ARGUMENTS = {
     "connect_timeout": CONNECT,
     "application_name": "nightdesk",
+    "client_encoding": "utf8",  # else what a server without an encoding sends would be bytes
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -72,6 +73,9 @@ class Postgres:
 
         @event.listens_for(engine, "connect")
         def connected(connection: Any, _record: object) -> None:
+            encoding = connection.info.parameter_status("server_encoding")
+            if encoding != "UTF8":
+                raise Unavailable(_ENCODED.format(self.shown, encoding))
             with connection.cursor() as cursor:
                 cursor.execute(f"SET lock_timeout = '{PATIENCE}s'")
                 cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
@@ -122,6 +126,10 @@ class Postgres:
         return None
 
 
+_ENCODED = (
+    "The database {} is encoded in {}, which cannot hold every text; make one with "
+    "`createdb -E UTF8 -T template0`."
+)
 _REFUSED = "The server refuses the user or the password of {}; correct the setting `database`."
 
 # what a SQLSTATE begins with, what to say, whether to try again

@@ -142,3 +142,19 @@ def test_a_server_that_only_reads_and_a_schema_that_is_newer_are_said_on_postgre
         server.execute("UPDATE alembic_version SET version_num = 'from-2031'")
     told = said(tmp_path, "worker", "--until-idle", NIGHTDESK_DATABASE=postgres_url)
     assert "written by a newer Nightdesk (schema from-2031); upgrade Nightdesk" in told
+
+
+def test_a_database_without_an_encoding_is_refused_with_the_command_that_makes_a_right_one(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    plain = make_url(postgres_url).set(database="no_encoding")
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(
+            "CREATE DATABASE no_encoding ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
+        try:
+            url = plain.render_as_string(hide_password=False)
+            told = said(tmp_path, "worker", "--until-idle", NIGHTDESK_DATABASE=url)
+        finally:
+            server.execute("DROP DATABASE no_encoding")
+    assert "is encoded in SQL_ASCII, which cannot hold every text; make one with `createdb -E UTF8" in told
