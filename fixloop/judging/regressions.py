@@ -45,7 +45,7 @@ class Regressions:
         if repo not in self._tests:
             self._tests[repo] = test_files(self._bench.repositories.get(repo), layout.commit)
         old, new = case.old.get(repo, {}), case.new.get(repo, {})
-        files = reaching(self._tests[repo], case.blocks.get(repo, []), old, new)
+        files = reaching(self._tests[repo], case.blocks.get(repo, []), old, new, layout.source_roots)
         if not files:
             return None, "no test names what the patch changes"
         if len(files) == len(self._tests[repo]):
