@@ -301,6 +301,51 @@ def _refusing(function: FunctionNode, parameter: str, name: str) -> Iterator[str
                 continue
 
 
+# --- answered -----------------------------------------------------------------------------------------------
+
+
+def answered(crash: Crash) -> Iterator[Proposal]:
+    """x.upper() -> if x is None: return D before it, as siblings in the file answer a parameter of that name with which
+    nothing can be done; only where they all give the same."""
+    if crash.type not in (*_EMPTY, "TypeError", "AttributeError") or crash.function is None:
+        return
+    function, first = crash.function.node, next((part for part in crash.at_line()), None)
+    statement = statement_of(function, first) if first is not None else None
+    if statement is None or crash.function.is_generator:
+        return
+    read = {part.id for part in crash.at_line() if isinstance(part, ast.Name) and _is_read(part)}
+    for name in sorted(read & set(parameter_names(function))):
+        guards = Counter(_answers(crash.source.tree, name, but=function))
+        given = {guard.rpartition("return")[2].strip() or "None" for guard in guards}
+        for guard in guards if len(given) == 1 else ():
+            if fits(guard, crash.source, function):
+                new = inserted(crash.source.text, _outside(function, statement), guard.splitlines())
+                said = f"With such a {name} siblings give {next(iter(given))}."
+                yield from crash.propose(new, said, places=guards.total())
+
+
+def _answers(tree: ast.AST, name: str, but: FunctionNode) -> Iterator[str]:
+    """What other functions with this parameter do where it is nothing, or of another type: give a plain value."""
+    for each in functions(tree):
+        if each.node is but or each.is_generator or name not in parameter_names(each.node):
+            continue
+        for statement in each.node.body:
+            match statement:
+                case ast.If(test=test, body=[ast.Return(value=value)], orelse=[]) if _is_unfit(test, name):
+                    if value is None or literal(value, none=True) is not None:
+                        yield ast.unparse(statement)
+                case _:
+                    continue
+
+
+def _is_unfit(test: ast.expr, name: str) -> bool:
+    """Whether a condition says that a value is nothing, or no value of some type."""
+    written = ast.unparse(test)
+    return written in (f"not {name}", f"{name} is None", f"len({name}) == 0") or written.startswith(
+        f"not isinstance({name}, "
+    )
+
+
 # --- nothing there ------------------------------------------------------------------------------------------
 
 

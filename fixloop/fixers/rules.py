@@ -19,7 +19,7 @@ TEMPLATES: tuple[Template, ...] = (
     nothing.empty_collection, nothing.no_value_yet, nothing.zero_division, calls.arguments, calls.missing_await,
     calls.moved_name, calls.misspelt, forms.other_encoding, forms.naive_time, forms.other_kind,
     calls.as_siblings_call, beside.converted, beside.guarded, beside.under_its_condition, beside.refused,
-    beside.none_attribute, catching.caught_too, catching.falls_back, catching.refused_too,
+    beside.answered, beside.none_attribute, catching.caught_too, catching.falls_back, catching.refused_too,
     meanwhile.changed_while_read, meanwhile.acts_at_once, meanwhile.shared_temporary, meanwhile.without_lock,
 )  # fmt: skip
 

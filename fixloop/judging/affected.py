@@ -37,14 +37,16 @@ def reaching(
     blocks: Sequence[Block],
     old: Mapping[str, str | None],
     new: Mapping[str, str | None],
+    roots: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Those of the files that name a changed definition and import from where it stands, the likeliest first; where
-    none does, those that import a changed module. Empty where no file says that it reaches the change."""
+    none does, those that import a changed module. Empty where no file says that it reaches the change. `roots`: folders
+    on the import path, beside the conventional ones."""
     named, imported = [], []
     for path, mine in by_file(blocks).items():
         names = _definitions(old.get(path), ((b.start, b.start + max(0, len(b.old) - 1)) for b in mine))
         names |= _definitions(new.get(path), added(mine))
-        module = _module(path)
+        module = _module(path, roots)
         for file, text in tests.items():
             brought = _imports(text)
             counted = sum(word in names for word in _WORD.findall(text)) if names else 0
@@ -75,10 +77,12 @@ def _definitions(text: str | None, spans: Iterable[tuple[int, int]]) -> set[str]
     return names
 
 
-def _module(path: str) -> str:
-    """The dotted name by which a file is imported."""
-    pure = PurePosixPath(path).with_suffix("")
-    parts = pure.parts[1:] if pure.parts[0] in CONVENTIONAL_ROOTS else pure.parts
+def _module(path: str, roots: Sequence[str]) -> str:
+    """The dotted name by which a file is imported: from the deepest folder on the import path that it is in."""
+    pure = PurePosixPath(path)
+    above = [PurePosixPath(root) for root in (*roots, *CONVENTIONAL_ROOTS) if pure.is_relative_to(root)]
+    deepest = max(above, key=lambda root: len(root.parts), default=PurePosixPath())
+    parts = pure.relative_to(deepest).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 

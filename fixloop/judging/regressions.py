@@ -19,10 +19,7 @@ from fixloop.running.kept import key_of
 from fixloop.running.worlds import World
 
 FIRST = 60.0  # seconds for the tests that reach a patch
-LEAST = 10.0  # seconds that a run has, however little is left
-SHARE = (
-    1 / 3
-)  # of the seconds that are left, for a suite's run on the base: the patched one takes as long, or longer
+LEAST = 5.0  # seconds that a run has, however little is left
 SLACK = 3  # a run with the patch may take so many times as long as the one without it
 _FORMAT = 1  # of what is kept
 
@@ -45,7 +42,7 @@ class Regressions:
         if repo not in self._tests:
             self._tests[repo] = test_files(self._bench.repositories.get(repo), layout.commit)
         old, new = case.old.get(repo, {}), case.new.get(repo, {})
-        files = reaching(self._tests[repo], case.blocks.get(repo, []), old, new)
+        files = reaching(self._tests[repo], case.blocks.get(repo, []), old, new, layout.source_roots)
         if not files:
             return None, "no test names what the patch changes"
         if len(files) == len(self._tests[repo]):
@@ -93,7 +90,7 @@ class Regressions:
         wall = min(wall, max(LEAST, budget.left))
         found = run_suite(sandbox, world, repo, wall=wall, files=files, tests=tests, watch=watch)
         if found.cut:
-            budget.check()  # what ended may be the attempt's seconds, and not the suite's
+            budget.check()  # what ended may be the attempt's seconds: then how far it came is nothing to go by
         return found
 
     # --- with the patch -------------------------------------------------------------------------------------
@@ -130,7 +127,7 @@ class Regressions:
         return self._some[repo, files]
 
     def _run_base(self, repo: str) -> SuiteResult:
-        found = self._whole[repo] = self._run(repo, self._base, min(WALL, SHARE * self._bench.budget.left))
+        found = self._whole[repo] = self._run(repo, self._base, WALL)
         if self._bench.kept is not None and found.complete and not found.tampered:
             self._bench.kept.put(self._key(repo), found.as_json())
         return found

@@ -125,6 +125,7 @@ def test_siblings_that_give_one_answer_for_the_same_input_promise_it(tmp_path: P
     assert attempt.ended is Ended.PROVEN, attempt.said
 
 
+@pytest.mark.heavy
 def test_siblings_that_do_not_agree_on_the_same_input_promise_nothing(tmp_path: Path) -> None:
     other = '\n\ndef mark(options, flag, name):\n    """Only the flag."""\n    return [flag, "none"]\n'
     attempt = of_choice(tmp_path, OPTIONS + other).attempt
@@ -176,6 +177,7 @@ def test_none_is_asserted_where_it_is_one_of_the_functions_answers(tmp_path: Pat
     assert attempt.ended is Ended.PROVEN, attempt.said
 
 
+@pytest.mark.heavy
 def test_none_of_a_function_that_never_says_so_is_not_asserted(tmp_path: Path) -> None:
     text = LINES.replace(
         "    if not name:\n        return None\n    text = texts.get(name)\n    return",

@@ -218,3 +218,15 @@ def _tree(folder: Path, files: dict[str, str]) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return folder
+
+
+def test_a_suite_on_the_base_that_the_attempts_time_has_cut_is_nothing_to_go_by(
+    bench: Bench, tmp_path: Path
+) -> None:
+    endless = {"tests/test_words.py": "def test_z_that_never_ends():\n    while True:\n        pass\n"}
+    late = replace(bench, budget=Budget(1.0))
+    case = case_of(late, "words.py", WORDS.replace("word + 's'", "f'{word}s'"))
+    with pytest.raises(BudgetSpent):
+        Regressions(late, late.world().with_tree("shop", _tree(tmp_path / "base", endless))).whole(
+            case, "shop"
+        )

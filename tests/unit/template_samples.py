@@ -122,3 +122,20 @@ def heaviest(graph, key, default):
             best = weight
     return best
 """
+UNIT = """def grams(text):
+    if text is None:
+        return None
+    return int(text[:-1])
+
+
+def plain(text, most):
+    if text is None:
+        return None
+    return text[:most]
+
+
+def unit(text):
+    if text == "":
+        return None
+    return text.strip()[-1]
+"""

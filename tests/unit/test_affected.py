@@ -60,3 +60,14 @@ def test_without_such_a_file_those_that_import_the_module_are_taken() -> None:
 def test_a_change_that_no_test_names_has_no_tests_of_its_own() -> None:
     before, after = {"tools/other.py": "A = 1\n"}, {"tools/other.py": "A = 2\n"}
     assert reaching(TESTS, parse(unified(before, after, context=0)), before, after) == ()
+
+
+def test_a_module_is_known_by_its_name_below_the_folder_on_the_import_path() -> None:
+    before, after = (
+        {"services/api/shop/prices.py": PRICES},
+        {"services/api/shop/prices.py": PRICES.replace('["price"]', "")},
+    )
+    blocks = parse(unified(before, after, context=0))
+    tests = {"services/api/tests/test_orders.py": TESTS["tests/test_orders.py"]}
+    assert reaching(tests, blocks, before, after) == ()
+    assert reaching(tests, blocks, before, after, ("services/api",)) == tuple(tests)

@@ -40,6 +40,7 @@ from tests.unit.template_samples import (
     OPTION,
     PICKED,
     ROWS,
+    UNIT,
 )
 
 
@@ -388,6 +389,10 @@ BUGS = {
     "a condition that the function's other statements have": (
         Bug(PICKED, "IndexError", "list index out of range", "picked", "yield both[-1]"),
         "+        if both:\n+            yield both[-1]", {"if sound:": "if 1:", "if sight:": "if 1:"},
+    ),
+    "what siblings answer to such a parameter": (
+        Bug(UNIT, "AttributeError", "'NoneType' object has no attribute 'strip'", "unit", "return text.strip()[-1]"),
+        "+    if text is None:\n+        return None", {"if text is None": "if len(text) > 9"},
     ),
     "what the class's other methods do without it": (
         Bug(CLOSED, "AttributeError", "'NoneType' object has no attribute 'write'", "send", "self.line.write(text)"),

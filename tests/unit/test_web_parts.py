@@ -104,6 +104,10 @@ def test_what_was_checked_says_whether_it_held() -> None:
     told = {row.name: row.seen for row in rows(refused)}
     assert told["Tests of shop that reach it"] == "2 of 3 passed, in 1 file(s) run first"
     assert not any(name.startswith("Test suite") for name in told)
+    many = {"passed": 5, "collected": 40, "failed": 35, "failing": [f"test_{n}" for n in range(10, 30)]}
+    fewer = {**many, "failed": 34, "failing": [f"test_{n}" for n in range(11, 31)]}
+    mended = found.model_copy(update={"suite_before": {"shop": many}, "suite_after": {"shop": fewer}})
+    assert {row.name: row.held for row in rows(mended)}["Test suite of shop"] is True
     held = {row.name: row.held for row in rows(found)}
     assert held["Fails before"] is True
     assert held["Passes after"] is False
