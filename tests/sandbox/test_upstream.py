@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixloop.fixers import FixCase
+from fixloop.running.installer import Installer
 from server.config import load
 from server.drafts.approvals import decide, open_drafts
 from server.house import House
@@ -20,7 +21,7 @@ from store.repair import Attempt, ChangeVerdict, Ended, Oracle, ValidationVerdic
 from tests.sandbox.histories import Commit, History, crash, frame, run_loop, write
 from tests.sandbox.shop import git
 from tests.sandbox.test_fixers import Onlooker
-from tests.sandbox.wheels import only_index, wheel
+from tests.sandbox.wheels import hashing_index, only_index, wheel
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -244,3 +245,44 @@ def test_its_proof_makes_both_environments_again_from_the_file_alone(wheels: Pat
     assert found.same_runs == found.runs > 5
     made = {place.name for place in (tmp_path / "data" / "environments").iterdir() if place.is_dir()}
     assert len(made) == 2
+
+
+@pytest.mark.heavy
+def test_a_lock_of_uv_makes_the_environment_and_is_moved_by_uv(wheels: Path, tmp_path: Path) -> None:
+    library(wheels, "1.1", MENDED)
+    wheel(wheels, "abacus", "3.0", {"abacus.py": ""})
+    project = '[project]\nname = "bills"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["tallybook", "abacus"]\n'
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(project)
+    locked = Installer().run("lock", "--upgrade-package", "tallybook==1.0", folder=folder)
+    assert locked.returncode == 0, locked.stderr
+    lock = (folder / "uv.lock").read_text()
+    (subject, day, files), *_ = first("")
+    commit = (subject, day, {**files, "requirements.txt": "", "pyproject.toml": project, "uv.lock": lock})
+
+    house, attempt = repaired(tmp_path, [commit])
+
+    assert attempt.patch is not None, attempt.said
+    assert attempt.patch.upgrade is not None
+    assert attempt.patch.upgrade.installed == ("abacus==3.0", "tallybook==1.0")
+    assert attempt.patch.files == ("uv.lock",)
+    open_drafts(house, "INC-1", "ann")
+    pushed = git(tmp_path / "origin", "show", "nightdesk/INC-1:uv.lock") + "\n"
+    assert pushed == lock.replace(
+        'name = "tallybook"\nversion = "1.0"', 'name = "tallybook"\nversion = "1.1"'
+    ).replace("tallybook-1.0-py3", "tallybook-1.1-py3")
+
+
+@pytest.mark.heavy
+def test_pins_with_hashes_get_those_that_the_index_gives(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library(wheels, "1.1", MENDED)
+    old, new = hashing_index(monkeypatch, wheels).values()
+
+    _, attempt = repaired(tmp_path, first(f"tallybook==1.0 \\\n    --hash={old}\n"))
+
+    assert attempt.patch is not None, attempt.said
+    added = [line for line in attempt.patch.diffs["bills"].splitlines() if line.startswith("+")][1:]
+    assert added == ["+tallybook==1.1 \\", f"+    --hash={new}"]
