@@ -225,10 +225,13 @@ def test_where_there_is_no_newer_version_or_no_file_that_pins_it_is_said(
     _, none = repaired(tmp_path / "none", first("tallybook==1.0\n"))
     library(wheels, "1.1", MENDED)
     _, open_ = repaired(tmp_path / "open", first("tallybook<1.1\n"))
+    poetry = {"poetry.lock": '[[package]]\nname = "tallybook"\nversion = "1.0"\n'}
+    _, foreign = repaired(tmp_path / "poetry", [*first("tallybook==1.0\n"), ("Lock", "2024-02-01", poetry)])
 
     assert none.said.endswith("in tallybook 1.0, and no newer version of it is to be had as a wheel")
     assert "no file of the repositories pins tallybook at 1.0" in open_.said
-    assert none.patch is open_.patch is None
+    assert "poetry.lock pins tallybook, and only requirements files" in foreign.said
+    assert none.patch is open_.patch is foreign.patch is None
 
 
 @pytest.mark.heavy
