@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from fixloop.fixers import FixCase
+from fixloop.fixers.upstream import UpstreamFixer
+from fixloop.judging import applied, upgrade
+from fixloop.judging.constraints import Refusal
 from fixloop.running.installer import Installer
 from server.config import load
 from server.drafts.approvals import decide, open_drafts
@@ -289,3 +292,37 @@ def test_pins_with_hashes_get_those_that_the_index_gives(
     assert attempt.patch is not None, attempt.said
     added = [line for line in attempt.patch.diffs["bills"].splitlines() if line.startswith("+")][1:]
     assert added == ["+tallybook==1.1 \\", f"+    --hash={new}"]
+
+
+def test_what_does_more_than_move_the_package_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = upgrade_case(tmp_path, monkeypatch)
+    (patch,) = UpstreamFixer().propose(case)
+    assert patch.upgrade is not None
+    more = patch.diffs["bills"].replace("@@ -1 +1 @@", "@@ -1 +1,2 @@") + "+mine==6.6\n"
+    code = (
+        "--- a/app/bills.py\n+++ b/app/bills.py\n@@ -3 +3 @@\n-import tallybook\n+import tallybook  # ours\n"
+    )
+    elsewhere = patch.upgrade.model_copy(update={"installed": ("tallybook==1.0", "mine==6.6")})
+    tampered = {
+        "protected_path": patch.model_copy(update={"diffs": {"bills": more}}),
+        "touches code": patch.model_copy(update={"diffs": {"bills": code}}),
+        "environment": patch.model_copy(update={"upgrade": elsewhere}),
+        "as any other": patch.model_copy(update={"upgrade": None}),
+    }
+    base = case.bench.world()
+
+    found = {
+        name: upgrade.prepare(case.bench, base, one, one.upgrade)
+        if one.upgrade
+        else applied.prepare(case.bench, base, one)
+        for name, one in tampered.items()
+    }
+
+    rules = {name: one.rule if isinstance(one, Refusal) else "" for name, one in found.items()}
+    assert rules == {
+        "protected_path": "protected_path", "touches code": "protected_path", "environment": "environment",
+        "as any other": "protected_path",
+    }  # fmt: skip
+    assert not isinstance(upgrade.prepare(case.bench, base, patch, patch.upgrade), Refusal)
