@@ -360,7 +360,7 @@ class Repair:
         best = choose(judged)
         after = known.model_copy(update={"rejected": tuple(pair for pair in judged if pair is not best)})
         if best is None:
-            tried = "; ".join(f"{patch.fixer}: {validation.said}" for patch, validation in judged[:3])
+            tried = "; ".join(f"{patch.by}: {validation.said}" for patch, validation in judged[:3])
             said = f"no fix was proven ({tried})" if tried else "no fixer has a policy for this"
             raise _End(Ended.NEEDS_DECISION, "; ".join([said, *case.notes[:3]]), after)
         patch, validation = best
@@ -376,12 +376,12 @@ class Repair:
         )
         proof = proof_of(self._attempt.incident_id, patch, trial.reproducer, validation, self._bench.now())
         if validation.verdict != ValidationVerdict.PROVEN:
-            if patch.upgrade is not None:  # a person decides of each: what was run is theirs to run again
+            if patch.upgrade is not None:  # a person decides of it, and can run again what was run
                 after = after.model_copy(update={"proof": proof})
-            raise _End(Ended.NEEDS_DECISION, f"{patch.fixer}: {validation.said}", after, **times)
+            raise _End(Ended.NEEDS_DECISION, f"{patch.by}: {validation.said}", after, **times)
         tests = () if over else library_tests(self._attempt.incident_id, patch, trial, self._bench)
         after = after.model_copy(update={"proof": proof, "tests": tests})
-        raise _End(Ended.PROVEN, f"{patch.fixer}: {validation.said}", after, **times)
+        raise _End(Ended.PROVEN, f"{patch.by}: {validation.said}", after, **times)
 
     def _compete(
         self, case: FixCase, judge: Judge, spent: float

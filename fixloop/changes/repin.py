@@ -34,6 +34,11 @@ def is_uv_lock(path: str) -> bool:
     return PurePosixPath(path).name == "uv.lock"
 
 
+def is_foreign(path: str) -> bool:
+    """Whether a file is a lock of Python packages that is not written here."""
+    return PurePosixPath(path).name in ("poetry.lock", "Pipfile.lock", "pdm.lock")
+
+
 def is_project(path: str) -> bool:
     """Whether a file says what a project asks for."""
     return PurePosixPath(path).name == "pyproject.toml"

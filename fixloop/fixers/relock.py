@@ -12,6 +12,7 @@ from fixloop.blocks import unified
 from fixloop.changes.kinds import is_lock
 from fixloop.changes.pins import canonical
 from fixloop.changes.repin import (
+    is_foreign,
     is_project,
     is_requirements,
     is_uv_lock,
@@ -38,8 +39,30 @@ class Relocked:
     files: tuple[str, ...]
 
 
+def must_be_pinned(bench: Bench, package: str, version: str) -> None:
+    """Raises NotLocked where no file of any repository has the package at the version that is installed, or where one
+    has it that is not written here."""
+    found = False
+    for repo in bench.layout.repositories:
+        for path, text in _files(bench.repositories.get(repo.name), repo.commit).items():
+            if is_foreign(path) and _names(text, package):
+                written = "only requirements files, pyproject.toml and uv.lock are written"
+                raise NotLocked(f"{path} pins {package}, and {written}")
+            found = found or (_written(path) and pins(path, text, package, version))
+    if not found:
+        raise NotLocked(
+            f"no file of the repositories pins {package} at {version}, which is what is installed: the version is "
+            "decided elsewhere"
+        )
+
+
+def _written(path: str) -> bool:
+    return is_requirements(path) or is_project(path) or is_uv_lock(path)
+
+
 def relocked(bench: Bench, packages: Packages, upgrade: Upgrade) -> dict[str, Relocked]:
     """What changes in each repository that pins the package. Raises NotLocked, Unavailable."""
+    must_be_pinned(bench, upgrade.package, upgrade.old)
     changed: dict[str, Relocked] = {}
     for repo in bench.layout.repositories:
         mirror = bench.repositories.get(repo.name)
@@ -48,11 +71,6 @@ def relocked(bench: Bench, packages: Packages, upgrade: Upgrade) -> dict[str, Re
         if new:
             diff = unified({path: old[path] for path in new}, new)
             changed[repo.name] = Relocked(diff, tuple(new))
-    if not changed:
-        raise NotLocked(
-            f"no file of the repositories pins {upgrade.package} at {upgrade.old}, which is what is installed: the "
-            "version is decided elsewhere"
-        )
     return changed
 
 
@@ -67,15 +85,11 @@ def _moved(files: Mapping[str, str], packages: Packages, upgrade: Upgrade) -> di
     new: dict[str, str] = {}
     hashes: list[str] | None = None
     for path, text in files.items():
-        if is_requirements(path) or is_project(path):
-            if pins(path, text, upgrade.package, upgrade.old):
-                if "--hash" in text and hashes is None:
-                    hashes = _hashes(packages, upgrade)
-                new[path] = repinned(path, text, upgrade.package, upgrade.old, upgrade.new, hashes or ())
-        elif not is_uv_lock(path) and path.endswith((".lock", ".toml")) and _names(text, upgrade.package):
-            raise NotLocked(
-                f"{path} pins {upgrade.package} too: only requirements files, pyproject.toml and uv.lock are written"
-            )
+        listed = is_requirements(path) or is_project(path)
+        if listed and pins(path, text, upgrade.package, upgrade.old):
+            if "--hash" in text and hashes is None:
+                hashes = _hashes(packages, upgrade)
+            new[path] = repinned(path, text, upgrade.package, upgrade.old, upgrade.new, hashes or ())
     for path, text in files.items():
         if is_uv_lock(path) and pins(path, text, upgrade.package, upgrade.old):
             new[path] = _uv_locked(path, {**files, **new}, upgrade)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from fixloop.changes import pins
 from fixloop.fixers import FixCase
-from fixloop.fixers.relock import NotLocked, relocked
+from fixloop.fixers.relock import NotLocked, must_be_pinned, relocked
 from fixloop.running.packages import Packages
 from store.errors import Unavailable
 from store.repair import Patch, Upgrade, Validation, ValidationVerdict
 
+SECONDS = 60.0  # of the attempt that have to be left to make an environment and to run the suites in it
 PACKAGES = 2  # of the frames between the team's code and the error, innermost first
 
 
@@ -46,16 +47,20 @@ class UpstreamFixer:
     def _forward(self, case: FixCase, packages: Packages, package: str, after: str) -> Patch | None:
         """The first of the newer versions behind `after` (empty: of all) that the files can be written for."""
         old = packages.installed[package]
+        if case.bench.budget.left < SECONDS:
+            case.notes.append(f"no time was left to try another version of {package} than {old}")
+            return None
         try:
+            must_be_pinned(case.bench, package, old)
             versions = packages.newer(package)
-        except Unavailable as problem:
+        except (NotLocked, Unavailable) as problem:
             case.notes.append(str(problem))
             return None
-        left = versions[versions.index(after) + 1 :] if after in versions else versions
         if not versions:
             case.notes.append(
                 f"the failure is in {package} {old}, and no newer version of it is to be had as a wheel"
             )
+        left = versions[versions.index(after) + 1 :] if after in versions else versions
         for version in left:
             why = (
                 f"{package}, where the failure comes from, in another version: {version} in place of {old}, and "

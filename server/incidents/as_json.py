@@ -33,11 +33,11 @@ _REPRODUCER = (
     "repo", "framework", "test_path", "source", "command", "entry", "oracle", "guessed", "redacted",
     "controls", "runs", "failures", "same_failure", "size_before", "size_after",
 )  # fmt: skip
-_PATCH = ("fixer", "kind", "diffs", "base_commits", "files", "rationale", "loses")
+_PATCH = ("fixer", "kind", "diffs", "base_commits", "files", "rationale", "loses", "upgrade")
 _VALIDATION = (
     "oracle", "fails_before", "passes_after", "hunks_necessary", "mutants", "neighbours", "suite_before",
-    "suite_after", "coverage", "lint", "types", "security", "api_diff", "constraints", "flake_bound", "sandbox",
-    "verdict", "rule", "said",
+    "suite_after", "coverage", "lint", "types", "security", "api_diff", "environments", "constraints", "flake_bound",
+    "sandbox", "verdict", "rule", "said",
 )  # fmt: skip
 _DRAFT = (
     "forge", "repo", "branch", "base", "number", "url", "title", "state", "approved_by", "opened_at", "kind",

@@ -226,7 +226,8 @@ def fix_words(patch: Patch, validation: Validation | None, quoter: Quoter) -> st
     """A patch and the judge's word in a sentence."""
     files = ", ".join(quoter.name(name) for name in patch.files[:4])
     more = f" and {len(patch.files) - 4} more" if len(patch.files) > 4 else ""
-    return f"a {quoter.name(patch.kind)} patch of {files}{more}: " + (
+    kind = quoter.name(patch.by if patch.upgrade else patch.kind)
+    return f"a {kind} patch of {files}{more}: " + (
         judged_words(validation, quoter) if validation else "not judged"
     )
 

@@ -108,7 +108,7 @@ def investigation_lines(view: IncidentView) -> Iterator[str]:
         yield from (f"    {step.said}" for step in attempt.steps if step.name == REMARK)
         for patch, judged in attempt.rejected:
             said = f"{judged.verdict.value} {judged.rule or ''}: {judged.said}"
-            yield f"    {patch.kind} patch of {', '.join(patch.files)}: {said}"
+            yield f"    {patch.by if patch.upgrade else patch.kind} patch of {', '.join(patch.files)}: {said}"
     for act in view.acts:
         why = f" ({act.reason})" if act.reason else ""
         yield f"{act.at:%Y-%m-%d %H:%M} {act.who} {act.what}: {_text(act.before)} → {_text(act.after)}{why}"

@@ -63,7 +63,7 @@ def _suites(found: Validation) -> Iterator[Row]:
 def _tools(found: Validation) -> Iterator[Row]:
     told = (
         ("Coverage of the patch", found.coverage), ("Lint", found.lint), ("Types", found.types),
-        ("Security", found.security), ("Public API", found.api_diff),
+        ("Security", found.security), ("Public API", found.api_diff), ("Two environments", found.environments),
     )  # fmt: skip
     for name, value in told:
         if value:

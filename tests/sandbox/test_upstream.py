@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from fixloop.fixers import FixCase
+from fixloop.fixers.upstream import UpstreamFixer
+from fixloop.judging import applied, upgrade
+from fixloop.judging.constraints import Refusal
+from fixloop.running.installer import Installer
 from server.config import load
 from server.drafts.approvals import decide, open_drafts
 from server.house import House
@@ -20,7 +24,7 @@ from store.repair import Attempt, ChangeVerdict, Ended, Oracle, ValidationVerdic
 from tests.sandbox.histories import Commit, History, crash, frame, run_loop, write
 from tests.sandbox.shop import git
 from tests.sandbox.test_fixers import Onlooker
-from tests.sandbox.wheels import only_index, wheel
+from tests.sandbox.wheels import hashing_index, only_index, wheel
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -224,10 +228,13 @@ def test_where_there_is_no_newer_version_or_no_file_that_pins_it_is_said(
     _, none = repaired(tmp_path / "none", first("tallybook==1.0\n"))
     library(wheels, "1.1", MENDED)
     _, open_ = repaired(tmp_path / "open", first("tallybook<1.1\n"))
+    poetry = {"poetry.lock": '[[package]]\nname = "tallybook"\nversion = "1.0"\n'}
+    _, foreign = repaired(tmp_path / "poetry", [*first("tallybook==1.0\n"), ("Lock", "2024-02-01", poetry)])
 
     assert none.said.endswith("in tallybook 1.0, and no newer version of it is to be had as a wheel")
     assert "no file of the repositories pins tallybook at 1.0" in open_.said
-    assert none.patch is open_.patch is None
+    assert "poetry.lock pins tallybook, and only requirements files" in foreign.said
+    assert none.patch is open_.patch is foreign.patch is None
 
 
 @pytest.mark.heavy
@@ -244,3 +251,78 @@ def test_its_proof_makes_both_environments_again_from_the_file_alone(wheels: Pat
     assert found.same_runs == found.runs > 5
     made = {place.name for place in (tmp_path / "data" / "environments").iterdir() if place.is_dir()}
     assert len(made) == 2
+
+
+@pytest.mark.heavy
+def test_a_lock_of_uv_makes_the_environment_and_is_moved_by_uv(wheels: Path, tmp_path: Path) -> None:
+    library(wheels, "1.1", MENDED)
+    wheel(wheels, "abacus", "3.0", {"abacus.py": ""})
+    project = '[project]\nname = "bills"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["tallybook", "abacus"]\n'
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(project)
+    locked = Installer().run("lock", "--upgrade-package", "tallybook==1.0", folder=folder)
+    assert locked.returncode == 0, locked.stderr
+    lock = (folder / "uv.lock").read_text()
+    (subject, day, files), *_ = first("")
+    commit = (subject, day, {**files, "requirements.txt": "", "pyproject.toml": project, "uv.lock": lock})
+
+    house, attempt = repaired(tmp_path, [commit])
+
+    assert attempt.patch is not None, attempt.said
+    assert attempt.patch.upgrade is not None
+    assert attempt.patch.upgrade.installed == ("abacus==3.0", "tallybook==1.0")
+    assert attempt.patch.files == ("uv.lock",)
+    open_drafts(house, "INC-1", "ann")
+    pushed = git(tmp_path / "origin", "show", "nightdesk/INC-1:uv.lock") + "\n"
+    assert pushed == lock.replace(
+        'name = "tallybook"\nversion = "1.0"', 'name = "tallybook"\nversion = "1.1"'
+    ).replace("tallybook-1.0-py3", "tallybook-1.1-py3")
+
+
+@pytest.mark.heavy
+def test_pins_with_hashes_get_those_that_the_index_gives(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library(wheels, "1.1", MENDED)
+    old, new = hashing_index(monkeypatch, wheels).values()
+
+    _, attempt = repaired(tmp_path, first(f"tallybook==1.0 \\\n    --hash={old}\n"))
+
+    assert attempt.patch is not None, attempt.said
+    added = [line for line in attempt.patch.diffs["bills"].splitlines() if line.startswith("+")][1:]
+    assert added == ["+tallybook==1.1 \\", f"+    --hash={new}"]
+
+
+def test_what_does_more_than_move_the_package_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = upgrade_case(tmp_path, monkeypatch)
+    (patch,) = UpstreamFixer().propose(case)
+    assert patch.upgrade is not None
+    more = patch.diffs["bills"].replace("@@ -1 +1 @@", "@@ -1 +1,2 @@") + "+mine==6.6\n"
+    code = (
+        "--- a/app/bills.py\n+++ b/app/bills.py\n@@ -3 +3 @@\n-import tallybook\n+import tallybook  # ours\n"
+    )
+    elsewhere = patch.upgrade.model_copy(update={"installed": ("tallybook==1.0", "mine==6.6")})
+    tampered = {
+        "protected_path": patch.model_copy(update={"diffs": {"bills": more}}),
+        "touches code": patch.model_copy(update={"diffs": {"bills": code}}),
+        "environment": patch.model_copy(update={"upgrade": elsewhere}),
+        "as any other": patch.model_copy(update={"upgrade": None}),
+    }
+    base = case.bench.world()
+
+    found = {
+        name: upgrade.prepare(case.bench, base, one, one.upgrade)
+        if one.upgrade
+        else applied.prepare(case.bench, base, one)
+        for name, one in tampered.items()
+    }
+
+    rules = {name: one.rule if isinstance(one, Refusal) else "" for name, one in found.items()}
+    assert rules == {
+        "protected_path": "protected_path", "touches code": "protected_path", "environment": "environment",
+        "as any other": "protected_path",
+    }  # fmt: skip
+    assert not isinstance(upgrade.prepare(case.bench, base, patch, patch.upgrade), Refusal)

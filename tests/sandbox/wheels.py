@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,23 @@ def wheel(
         for path, text in {**every, f"{about}/RECORD": record}.items():
             archive.writestr(path, text)
     return place
+
+
+def hashing_index(patch: pytest.MonkeyPatch, folder: Path) -> dict[str, str]:
+    """The same wheels as an index that says their hashes, as those of the net do; file name to hash."""
+    hashes = {}
+    for place in sorted(folder.glob("*.whl")):
+        project = folder / "index" / place.name.partition("-")[0]
+        project.mkdir(parents=True, exist_ok=True)
+        (project / place.name).write_bytes(place.read_bytes())
+        hashes[place.name] = "sha256:" + hashlib.sha256(place.read_bytes()).hexdigest()
+        link = f'<a href="{place.name}#{hashes[place.name].replace(":", "=")}">{place.name}</a>\n'
+        with (project / "index.html").open("a") as page:
+            page.write(link)
+    patch.delenv("UV_FIND_LINKS")
+    patch.delenv("UV_NO_INDEX")
+    patch.setenv("UV_DEFAULT_INDEX", (folder / "index").as_uri())
+    return hashes
 
 
 def only_index(patch: pytest.MonkeyPatch, folder: Path) -> None:
