@@ -16,6 +16,8 @@ from fixloop.reproduce.ladder import filler_of
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.syntax import FunctionNode, parameter_names
+from fixloop.reproduce.values import STAND_IN
+from fixloop.reproduce.ways import Way
 from fixloop.situation import Sighting, Situation
 
 
@@ -40,12 +42,10 @@ def with_producers(recipe: Recipe, sighting: Sighting, situation: Situation) -> 
     for name, handed in _handed(call, names):
         made = _made_by(outer.node, handed, call)
         producer = _again(name, made, caller, filler) if made is not None else None
-        if producer is None or not _put(inputs, names, name, {"$ref": name}):
+        if made is None or producer is None or not _put(inputs, names, name, producer.value):
             continue
-        objects += producer
-        notes.append(
-            f"{name}: made by {ast.unparse(made.func) if made else ''}(), as {outer.qualname}() does"
-        )
+        objects += producer.objects
+        notes += (*producer.notes, f"{name}: made by {ast.unparse(made.func)}(), as {outer.qualname}() does")
     if not objects:
         return None
     known = {one["name"] for one in objects}
@@ -125,34 +125,37 @@ def _before(body: list[ast.stmt], call: ast.Call) -> Iterator[ast.stmt]:
         yield statement
 
 
-def _again(name: str, made: ast.Call, caller: OwnFrame, filler: Filler) -> list[dict[str, Any]] | None:
-    """The producer's call as objects of a recipe; None where it is not the team's own function, or where the frame does
-    not show what it was given."""
+def _again(name: str, made: ast.Call, caller: OwnFrame, filler: Filler) -> Way | None:
+    """The producer's result as a value of a recipe; None where it is not the team's own function, or where the frame
+    does not show what it was given: a stand-in would make something else."""
     catalogue = filler.catalogue
     bare = ast.unparse(made.func).rpartition(".")[2]
     dotted = catalogue.function(catalogue.original(caller.module, bare), caller.module)
     if dotted is None or not isinstance(made.func, (ast.Name, ast.Attribute)):
         return None
-    objects, args, kwargs = list[dict[str, Any]](), list[Any](), dict[str, Any]()
-    for word, given in [
-        *((None, arg) for arg in made.args),
-        *((one.arg, one.value) for one in made.keywords),
-    ]:
-        if isinstance(given, ast.Constant):
-            value: Any = given.value
-        elif isinstance(given, ast.Name) and given.id in caller.frame.vars:
-            way = filler.nearest(given.id, caller.frame.vars[given.id])
-            if way is None:
-                return None
-            objects += way.objects
-            value = way.value
-        else:
-            return None
-        if word is None:
-            args.append(value)
-        else:
-            kwargs[word] = value
-    return [*objects, {"name": name, "call": dotted, "args": args, "kwargs": kwargs, "calls": [], "set": {}}]
+    given = [*((None, arg) for arg in made.args), *((one.arg, one.value) for one in made.keywords)]
+    ways = [(word, _shown(value, caller, filler)) for word, value in given]
+    args = [way.value for word, way in ways if word is None and way is not None]
+    kwargs = {word: way.value for word, way in ways if word is not None and way is not None}
+    found = [way for _, way in ways if way is not None]
+    if len(found) < len(ways):
+        return None
+    again = {"name": name, "call": dotted, "args": args, "kwargs": kwargs, "calls": [], "set": {}}
+    objects = (*(one for way in found for one in way.objects), again)
+    return Way(
+        {"$ref": name}, sum(way.cost for way in found), tuple(n for way in found for n in way.notes), objects
+    )
+
+
+def _shown(given: ast.expr, caller: OwnFrame, filler: Filler) -> Way | None:
+    """What the producer was given: a constant, or a local that can be made without a stand-in."""
+    if isinstance(given, ast.Constant):
+        return Way(given.value)
+    if not isinstance(given, ast.Name) or given.id not in caller.frame.vars:
+        return None
+    way = filler.nearest(given.id, caller.frame.vars[given.id])
+    stands_in = way is None or STAND_IN in repr((way.value, way.objects))
+    return None if stands_in else way
 
 
 def _put(inputs: dict[str, Any], names: list[str], name: str, value: Any) -> bool:
