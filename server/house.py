@@ -46,8 +46,9 @@ from store.tasks import Task, TaskKind
 from triage import Classifier
 from triage.analyse import History
 from triage.classify import Rules
+from triage.formats.sentry_glimpse import Rages
 from triage.learned import Learned
-from triage.outline import Glimpse, Sketch
+from triage.outline import Glimpse
 from triage.pipeline import triage
 
 log = logging.getLogger("nightdesk.house")
@@ -114,9 +115,11 @@ class House:
         """`keep` for several senders at once: for each what became of its events, or why none of them was kept."""
         return self._intake.keep_all(parcels)
 
-    def rages(self, sketch: Sketch) -> bool:
-        """Whether an error comes again and again, so that a glimpse of most of its events is enough."""
-        return self._intake.storms.rages(sketch)
+    @property
+    def rages(self) -> Rages | None:
+        """Of which errors a glimpse of most events is enough, because they come again and again; None of none."""
+        storms = self._intake.storms
+        return storms.rages if storms.any else None
 
     def count_served(self, told: Sequence[tuple[int, Sequence[Served]]]) -> None:
         """Count requests that ended, each with the number of its project; when this returns it is on disk."""

@@ -22,7 +22,13 @@ class Storms:
 
     def __init__(self) -> None:
         self._counts: dict[Sketch, int] = {}
+        self._any = False
         self._lock = threading.Lock()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything rages: else nobody need look for it."""
+        return self._any
 
     def rages(self, sketch: Sketch) -> bool:
         """Whether of such an error the first bodies are kept already. Never of what has no stack: there a glance does
@@ -34,6 +40,9 @@ class Storms:
         with self._lock:
             if len(self._counts) > REMEMBERED:
                 self._counts.clear()
+                self._any = False
             for event, one in zip(events, recorded, strict=True):
                 if one.number:
-                    self._counts[sketched(event)] = one.number
+                    sketch = sketched(event)
+                    self._counts[sketch] = one.number
+                    self._any = self._any or self.rages(sketch)

@@ -14,6 +14,7 @@ from server.house import House
 from store.event import Breadcrumb, Event, ExceptionValue, Frame, Request
 from store.incident import Lane
 from tests.journeys import test_ingest_http as wire
+from triage.formats.access_logs import of_log
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
 
@@ -110,3 +111,18 @@ async def test_a_host_that_is_none_is_turned_down_on_every_page(house: House, ho
         ]
     assert {answer.status_code for answer in answers} == {400}
     assert all("default-src 'none'" in answer.headers["Content-Security-Policy"] for answer in answers)
+
+
+@pytest.mark.anyio
+async def test_an_incident_shows_the_line_of_an_access_log_that_its_request_left(house: House) -> None:
+    at = datetime(2026, 11, 20, 10, 0, 30, tzinfo=UTC)
+    line = '10.1.2.3 - - [20/Nov/2026:10:00:30 +0000] "POST /pay/<i>7 HTTP/1.1" 500 17 rt=0.120'
+    house.count_served([(1, of_log(line, at))])
+    request = Request(method="POST", url="https://shop.example/pay/<i>7")
+    house.receive([hostile_event().model_copy(update={"timestamp": at, "request": request})])
+    async with wire.client(make_app(house)) as http:
+        page = await http.get("/incidents/INC-1", headers={"Accept": "text/html"})
+    assert (
+        "Access log, the same method and path, 0 ms apart: POST /pay/&lt;i&gt;7 500 in 120 ms for 10.1.2.3"
+        in page.text
+    )
