@@ -1,7 +1,8 @@
 """Calls of other services: what was asked and what came back, of httpx, requests, urllib3, urllib and aiohttp.
 
 Each client is hooked where its caller calls it, so that an exchange is what the application saw. A body that the caller
-reads as a stream is left to the caller: only status and headers are noted.
+asks to have as a stream is left to the caller; where it was read as a whole after all, and its answer is still there
+when an error is sent, it is taken from there.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import base64
 from time import time
 from typing import Any, Callable, Dict, Iterable, List
+from weakref import ref
 
-from nightdesk_capture.trail import Inside, Note, current, is_inside, is_sending
+from nightdesk_capture.trail import BODY, Inside, Note, current, is_inside, is_sending
 
 Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 
@@ -231,12 +233,18 @@ def _whole_body(body: Any) -> Any:
     return body if type(body) is bytes else None
 
 
+def _body_of(response: Any, name: str) -> Note:
+    """The body, or what may have it later: not held on to, for it may be large."""
+    body = getattr(response, name, None)
+    return {"body": body} if type(body) is bytes else {"body": None, "later": (ref(response), name)}
+
+
 def _of_httpx(response: Any) -> Note:
     request = response.request
     return {
         "client": type(response).__module__.partition(".")[0], "method": request.method, "url": request.url,
         "asked": request.headers, "sent": getattr(request, "_content", None), "status": response.status_code,
-        "headers": response.headers, "body": _whole_body(getattr(response, "_content", None)), "at": time(),
+        "headers": response.headers, **_body_of(response, "_content"), "at": time(),
     }  # fmt: skip
 
 
@@ -245,7 +253,7 @@ def _of_requests(response: Any) -> Note:
     return {
         "client": "requests", "method": request.method, "url": request.url, "asked": request.headers,
         "sent": request.body, "status": response.status_code, "headers": response.headers,
-        "body": _whole_body(response._content), "at": time(),
+        **_body_of(response, "_content"), "at": time(),
     }  # fmt: skip
 
 
@@ -254,7 +262,7 @@ def _of_urllib3(pool: Any, method: Any, url: Any, args: Any, words: Any, respons
         "client": "urllib3", "method": method, "url": _whole(pool, url),
         "asked": (args[1] if len(args) > 1 else words.get("headers")) or {},
         "sent": args[0] if args else words.get("body"), "status": response.status, "headers": response.headers,
-        "body": _whole_body(getattr(response, "_body", None)), "at": time(),
+        **_body_of(response, "_body"), "at": time(),
     }  # fmt: skip
 
 
@@ -296,12 +304,24 @@ def _told(note: Note) -> Dict[str, Any]:
         "request": {"headers": _headers(note["asked"]), "body": _text(note["sent"])},
         "status": note["status"],
         "headers": _headers(note["headers"]),
-        "body": _text(note["body"]),
+        "body": _text(_body_now(note)),
         "at": round(note["at"], 3),
         "client": note["client"],
     }
     made.update({name: note[name] for name in ("error", "size") if name in note})
     return made
+
+
+def _body_now(note: Note) -> Any:
+    """The body as it was noted, or as its answer has it by now."""
+    if note["body"] is not None or "later" not in note:
+        return note["body"]
+    answer, name = note["later"]
+    found = _whole_body(getattr(answer(), name, None))
+    if found is not None and len(found) > BODY:
+        note["size"] = len(found)
+        return None
+    return found
 
 
 def _word(value: Any) -> str:

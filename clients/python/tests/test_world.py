@@ -111,6 +111,30 @@ def test_a_large_answer_is_only_named(service: str, capsule_of: CapsuleOf) -> No
     assert content["cut"] == {"/exchanges/0/body": "600000 bytes"}
 
 
+def test_an_answer_that_was_read_as_a_stream_has_its_body_where_all_of_it_was_read(
+    service: str, capsule_of: CapsuleOf
+) -> None:
+    alive: List[Any] = []
+
+    def work() -> None:
+        with httpx.stream("GET", f"{service}/stock") as answer:
+            alive.append(answer)
+            assert answer.read()
+        with requests.get(f"{service}/stock", stream=True, timeout=30) as reply:
+            alive.append(reply)
+            assert reply.content
+        with httpx.stream("GET", f"{service}/stock") as piece:
+            alive.append(piece)
+            assert next(piece.iter_bytes())
+        with httpx.stream("GET", f"{service}/large") as large:
+            alive.append(large)
+            assert large.read()
+
+    one, other, unread, large = capsule_of(work)["exchanges"]
+    assert json.loads(one["body"])["sku"] == json.loads(other["body"])["sku"] == "A-7"
+    assert (unread["body"], large["body"], large["size"]) == (None, None, 600_000)
+
+
 def test_the_thread_in_which_the_sdk_sends_is_known() -> None:
     worker, seen = BackgroundWorker(), []
     worker.submit(lambda: seen.append(trails.is_sending()))
