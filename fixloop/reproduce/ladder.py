@@ -23,6 +23,7 @@ from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.races import TOGETHER, met, schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
+from fixloop.reproduce.records import as_records, lacked
 from fixloop.reproduce.requests import find_applications, logged_inputs, request_recipes, same_moment
 from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
@@ -217,7 +218,7 @@ class _Climb:
     def _first(self, calls: list[Call], sighting: Sighting, most: int) -> tuple[int, Reproduction] | None:
         """The first of a function's calls that fails the same way, of `most` that are made. Where the function was not
         even entered, because an object could not be made so, no other call is made on that object."""
-        hung, made, unmade = 0, 0, set[str]()
+        hung, made, unmade, asked = 0, 0, set[str](), set[str]()
         for call in calls:
             if monotonic() > self._until or hung >= HANGS or made >= most:
                 break
@@ -226,6 +227,13 @@ class _Climb:
                 continue
             made += 1
             found = self._attempt(as_job(call.recipe, sighting.event), sighting, call.cost)
+            name = lacked(self._last) if found is None else None
+            if name is not None and name not in asked:
+                asked.add(name)
+                records = as_records(call.recipe, name, self._situation.catalogue)
+                found = next(
+                    filter(None, (self._attempt(one, sighting, call.cost + 1) for one in records)), None
+                )
             if found is not None:
                 return call.cost, found
             hung += self.tried[-1].endswith(HUNG)
