@@ -9,12 +9,13 @@ at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from fixloop.knowledge import LogLine
 from fixloop.oracle import ended_well
+from fixloop.reproduce.bodies import told_whole
 from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
@@ -24,7 +25,13 @@ from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.races import TOGETHER, met, schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
 from fixloop.reproduce.records import as_records, lacked
-from fixloop.reproduce.requests import find_applications, logged_inputs, request_recipes, same_moment
+from fixloop.reproduce.requests import (
+    Application,
+    find_applications,
+    logged_inputs,
+    request_recipes,
+    same_moment,
+)
 from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
@@ -119,12 +126,17 @@ class _Climb:
         if not apps:
             self.tried.append("the event has a request, but no application object was found in the sources")
         for app in apps[:APPLICATIONS]:
-            for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+            for recipe in self._requests(app, sighting):
                 found = self._attempt(recipe, sighting) or self._with_rows(recipe, sighting)
                 found = found or self._then(recipe, sighting) or self._at_once(recipe, sighting)
                 if found:
                     return found
         return None
+
+    def _requests(self, app: Application, sighting: Sighting) -> Iterator[Recipe]:
+        text = self._situation.modules.get(app.module, ("", ""))[1]
+        for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+            yield from told_whole(recipe, sighting.own, text)
 
     def _with_rows(self, recipe: Recipe, sighting: Sighting) -> Reproduction | None:
         """The request with the rows in the database that it looks up: a Django application's."""
