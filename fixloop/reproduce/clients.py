@@ -159,7 +159,12 @@ def _starlette(recipe: Recipe, lines: Lines) -> Lines:
     if application.endswith("()"):  # a factory
         lines.setup.append(f"app = {application}")
         application = "app"
-    client = _client(recipe, lines, f"TestClient({application}, raise_server_exceptions=False)")
+    made = f"TestClient({application}, raise_server_exceptions=False)"
+    if recipe.target.get("starts") and not recipe.schedule and not lines.taken.client:
+        lines.blocks.append(f"with {made} as client:")  # what the application does when it starts
+        client = "client"
+    else:
+        client = _client(recipe, lines, made)
     lines.helpers.append(
         "\ndef answer(response):\n"
         '    is_json = "json" in response.headers.get("content-type", "")\n'

@@ -9,12 +9,13 @@ at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from fixloop.knowledge import LogLine
 from fixloop.oracle import ended_well
+from fixloop.reproduce.bodies import told_whole
 from fixloop.reproduce.catalogue import OwnClass
 from fixloop.reproduce.clock import LATER, reads_clock, stopped
 from fixloop.reproduce.commands import command_recipes
@@ -23,7 +24,14 @@ from fixloop.reproduce.jobs import as_job, job_recipes
 from fixloop.reproduce.objects import Filler
 from fixloop.reproduce.races import TOGETHER, met, schedules, suspected, suspensions
 from fixloop.reproduce.recipe import Recipe
-from fixloop.reproduce.requests import find_applications, logged_inputs, request_recipes, same_moment
+from fixloop.reproduce.records import as_records, lacked
+from fixloop.reproduce.requests import (
+    Application,
+    find_applications,
+    logged_inputs,
+    request_recipes,
+    same_moment,
+)
 from fixloop.reproduce.rows import with_rows
 from fixloop.reproduce.same import Signature
 from fixloop.reproduce.scene import Scene
@@ -118,12 +126,17 @@ class _Climb:
         if not apps:
             self.tried.append("the event has a request, but no application object was found in the sources")
         for app in apps[:APPLICATIONS]:
-            for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+            for recipe in self._requests(app, sighting):
                 found = self._attempt(recipe, sighting) or self._with_rows(recipe, sighting)
                 found = found or self._then(recipe, sighting) or self._at_once(recipe, sighting)
                 if found:
                     return found
         return None
+
+    def _requests(self, app: Application, sighting: Sighting) -> Iterator[Recipe]:
+        text = self._situation.modules.get(app.module, ("", ""))[1]
+        for recipe in request_recipes(app, sighting.event, lambda: _has_module(self._runner, "httpx")):
+            yield from told_whole(recipe, sighting.own, text)
 
     def _with_rows(self, recipe: Recipe, sighting: Sighting) -> Reproduction | None:
         """The request with the rows in the database that it looks up: a Django application's."""
@@ -217,7 +230,7 @@ class _Climb:
     def _first(self, calls: list[Call], sighting: Sighting, most: int) -> tuple[int, Reproduction] | None:
         """The first of a function's calls that fails the same way, of `most` that are made. Where the function was not
         even entered, because an object could not be made so, no other call is made on that object."""
-        hung, made, unmade = 0, 0, set[str]()
+        hung, made, unmade, asked = 0, 0, set[str](), set[str]()
         for call in calls:
             if monotonic() > self._until or hung >= HANGS or made >= most:
                 break
@@ -226,6 +239,13 @@ class _Climb:
                 continue
             made += 1
             found = self._attempt(as_job(call.recipe, sighting.event), sighting, call.cost)
+            name = lacked(self._last) if found is None else None
+            if name is not None and name not in asked:
+                asked.add(name)
+                records = as_records(call.recipe, name, self._situation.catalogue)
+                found = next(
+                    filter(None, (self._attempt(one, sighting, call.cost + 1) for one in records)), None
+                )
             if found is not None:
                 return call.cost, found
             hung += self.tried[-1].endswith(HUNG)

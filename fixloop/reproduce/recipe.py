@@ -15,7 +15,8 @@ class Recipe(Value):
     """One call. `entry` names the rung of the ladder: "http" goes through the application's own test client,
     "frame" calls a function of the stack.
 
-    `target` for http: {"framework", "module", "attribute", "factory", "settings"};
+    `target` for http: {"framework", "module", "attribute", "factory", "settings", "starts"} (whether what the
+    application does when it starts is a part of it);
     for frame: {"module", "qualname", "receiver", "wrap"}: `receiver` is None, "new" (the constructor itself is
     called), "value" or "property" (of what is in `inputs["self"]`), `wrap` is None, "list" (a generator is
     consumed), "collect" (an asynchronous one), "with" or "await"; "handling" lists exceptions in whose handler the

@@ -13,15 +13,17 @@ from fixloop.sandboxes import best
 from store.mirrors import Mirrors
 from tests.sandbox.histories import History, run_loop, write
 from tests.sandbox.mended_programs import MENDED
+from tests.sandbox.more_mended_programs import MORE
 from tests.sandbox.test_kinds_of_crashes import reported
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+EVERY = {**MENDED, **MORE}
 SOME = "positional-repr"  # of which the default command tries one
 
 
 def on_the_fix(folder: Path, name: str) -> tuple[bool, str, str]:
     """Whether the test fails every time on the crash, what it gives on the fix, and its text."""
-    found = MENDED[name]
+    found = EVERY[name]
     history = History("app", [("Start", "2024-01-01", found.program.files)])
     event = reported(folder, found.program)
     attempt = run_loop(folder, [history], event, environments=folder / "environments").attempt
@@ -46,7 +48,7 @@ def test_the_test_of_a_crash_passes_on_what_its_authors_made_of_it(tmp_path: Pat
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", sorted({*MENDED} - {SOME}))
+@pytest.mark.parametrize("name", sorted({*EVERY} - {SOME}))
 def test_the_test_of_each_other_crash_passes_on_its_fix(tmp_path: Path, name: str) -> None:
     fails, fixed, source = on_the_fix(tmp_path, name)
     assert (fails, fixed) == (True, "ok"), source
