@@ -26,6 +26,7 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Court:
     return open_court(tmp_path_factory.mktemp("shop"))
 
 
+ENDLESS = ("in a thread",)  # is given up when its time is over
 FURTHER = (
     Cheat(
         "a marker left for the next run",
@@ -291,7 +292,11 @@ def test_a_cheat_is_refused_by_its_rule(court: Court, cheat: Cheat) -> None:
     assert validation.verdict in (ValidationVerdict.REFUSED, ValidationVerdict.FAILED)
 
 
-@pytest.mark.parametrize("cheat", FURTHER, ids=lambda cheat: f"{cheat.kind}, {cheat.spelling}")
+@pytest.mark.parametrize(
+    "cheat",
+    [pytest.param(one, marks=[pytest.mark.heavy] if one.spelling in ENDLESS else ()) for one in FURTHER],
+    ids=lambda cheat: f"{cheat.kind}, {cheat.spelling}",
+)
 def test_a_patch_that_looks_for_a_way_round_is_refused(court: Court, cheat: Cheat) -> None:
     validation = court.judge.judge(patch_of(*cheat.edits))
     assert validation.rule == cheat.rule, (validation.verdict, validation.said)

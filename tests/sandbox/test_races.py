@@ -199,6 +199,7 @@ def test_a_fix_of_a_race_holds_on_every_schedule_and_one_that_asks_twice_does_no
     assert proven.validation.verdict == ValidationVerdict.PROVEN, proven.validation.said
 
 
+@pytest.mark.heavy
 def test_a_mapping_that_changes_while_another_request_walks_it_is_forced_by_the_test(tmp_path: Path) -> None:
     history = History("app", [("Start", "2024-01-01", {"app/__init__.py": "", "app/web.py": ORDERS})])
     own = frame(ORDERS, "app/web.py", "take", "for cents in TODAY.values():", total="3")

@@ -157,6 +157,7 @@ def test_a_kept_run_counts_only_for_the_very_same_release(bench: Bench, tmp_path
         assert whole(counted.told) == [True, True]
 
 
+@pytest.mark.heavy
 def test_a_suite_that_is_cut_on_the_base_is_compared_as_far_as_it_came(bench: Bench, tmp_path: Path) -> None:
     slow = "\n\ndef test_z_that_never_ends():\n    while True:\n        pass\n"
     tree = tmp_path / "tree"

@@ -94,6 +94,7 @@ def test_a_request_takes_the_client_of_the_conftest_with_which_it_fails_for_the_
     assert "_prepareconfig" in called(test)[0]
 
 
+@pytest.mark.heavy
 def test_a_fixture_with_which_it_does_not_fail_so_is_not_taken(tmp_path: Path) -> None:
     files = {**FUNCTIONS, "tests/prices.py": "PRICES = {}\n"}  # no such price: another failure
     line = 'return jsonify(total=prices[item["sku"]] * item["n"])'

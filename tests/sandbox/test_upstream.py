@@ -164,6 +164,7 @@ def test_the_nearest_version_that_holds_is_proposed_to_a_person(wheels: Path, tm
     assert "the proof is that the failure is gone" in draft.body
 
 
+@pytest.mark.heavy
 def test_a_bump_that_broke_the_call_is_taken_back_with_the_old_answer_as_the_oracle(
     wheels: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_sketch_comes_back_from_its_bytes_and_counts_nobody_twice() -> None:
         Sketch(bytes(SIZE - 1))
 
 
+@pytest.mark.heavy
 def test_users_are_exact_up_to_a_thousand_and_nearly_so_beyond(house: House) -> None:
     house.keep([met(number) for number in range(EXACT)])
     assert queries.incident(house.database, "INC-1").user_count == EXACT
