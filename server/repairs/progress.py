@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -181,8 +181,9 @@ class Steps:
         return "; ".join(f"{draft.branch} in {draft.repo}" for draft in drafts)
 
 
-def follow(house: House, attempt_id: str, note: Note) -> None:
-    """Tell of each step of a repair as it lands, until it is done."""
+def follow(house: House, attempt_id: str, note: Note, stop: Collection[int] = ()) -> None:
+    """Tell of each step of a repair as it lands, until it is done. Raises KeyboardInterrupt once something is in
+    `stop`."""
     told, pause = 0, threading.Event()
     while True:
         at_work = tasks.is_waiting(house.database, attempt_id)
@@ -194,4 +195,6 @@ def follow(house: House, attempt_id: str, note: Note) -> None:
             told += 1
         if not at_work:
             return
+        if stop:
+            raise KeyboardInterrupt
         pause.wait(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,13 @@ def repair_here(house: House, ref: str, note: Note, until: str | None = None) ->
     begun, fresh = tasks.request_repair(house.database, incident.id, until)
     task = tasks.of_incident(house.database, incident.id, TaskKind.REPAIR)
     if task is not None:  # else another worker was so fast that it is done
-        ours = begun.id if fresh else None
-        # inside too: while the worker ends, a repair that nobody gave up could come to its end
-        with _given_up(house, ours), Worker(house, only=task), _given_up(house, ours):
-            follow(house, begun.id, note)
+        with _interrupts() as asked, Worker(house, only=task):
+            try:
+                follow(house, begun.id, note, asked)
+            except KeyboardInterrupt:  # before the worker ends: until then the repair could come to its end
+                if fresh:
+                    tasks.cancel_repair(house.database, begun.id, "operator", "it was stopped before its end")
+                raise
     attempt = queries.attempt(house.database, begun.id)
     if attempt is None:
         raise NotFound(f"There is no attempt {begun.id} any more.")
@@ -45,14 +49,18 @@ def repair_here(house: House, ref: str, note: Note, until: str | None = None) ->
 
 
 @contextmanager
-def _given_up(house: House, attempt_id: str | None) -> Iterator[None]:
-    """An interrupt gives this repair up."""
+def _interrupts() -> Iterator[set[int]]:
+    """The interrupts that have come, for whoever looks. The usual exception may be raised anywhere: in a callback that
+    ignores it, or where a worker is half started. Only the main thread hears signals."""
+    asked: set[int] = set()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: asked.add(number))
     try:
-        yield
-    except KeyboardInterrupt:
-        if attempt_id is not None:
-            tasks.cancel_repair(house.database, attempt_id, "operator", "it was stopped before its end")
-        raise
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def judge_here(house: House, ref: str, diff: str, repo: str | None, by: str, note: Note) -> Submission:
