@@ -114,7 +114,11 @@ def evaluate(*arguments: object) -> dict[str, Any]:
 
 def without_clock_and_score(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in ("seconds", "lead", "early", "suites", "score")}
+        kept = {
+            key: item
+            for key, item in value.items()
+            if key not in ("seconds", "lead", "early", "suites", "score")
+        }
         return {key: without_clock_and_score(item) for key, item in kept.items()}
     return [without_clock_and_score(item) for item in value] if isinstance(value, list) else value
 
