@@ -314,6 +314,7 @@ def _table(validation: Validation) -> str:
     }
     rows |= {
         f"suite of {repo}": f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed"
+        f"{validation.suite_unended(repo)}"
         for repo, after in validation.suite_after.items()
     }
     for name in ("lint", "types", "security"):

@@ -245,6 +245,12 @@ class Validation(Value):
         told = any(run.what.startswith(AFFECTED) for run in early)
         return round(sum(run.took for run in early), 3) if told else None
 
+    def suite_unended(self, repo: str) -> str:
+        """What belongs behind a suite's figures where its run without the patch did not come to its end: they are of
+        the tests that it reached. Empty where it did."""
+        before = self.suite_before.get(repo) or {}
+        return f" (without the patch: {before.get('said')})" if before.get("complete") is False else ""
+
     @property
     def whole_suites(self) -> float:
         """Seconds that the whole suites took, their runs on the base included where those were not known."""

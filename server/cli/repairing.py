@@ -56,5 +56,6 @@ def validation_lines(validation: Validation) -> str:
             rows.append(
                 f"  tests of {repo} that reach it: {early['passed']} passed, {early['failed']} failed"
             )
-        rows.append(f"  suite of {repo}: {after.get('passed', 0)} passed, {after.get('failed', 0)} failed")
+        counted = f"{after.get('passed', 0)} passed, {after.get('failed', 0)} failed"
+        rows.append(f"  suite of {repo}: {counted}{validation.suite_unended(repo)}")
     return "\n".join(rows)

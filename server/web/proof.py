@@ -54,7 +54,7 @@ def _suites(found: Validation) -> Iterator[Row]:
             yield Row(
                 f"Test suite of {repo}",
                 not new,
-                seen + (f"; new failures: {', '.join(new[:5])}" if new else ""),
+                seen + found.suite_unended(repo) + (f"; new failures: {', '.join(new[:5])}" if new else ""),
             )
         elif not early:
             yield Row(f"Test suite, {repo}", None, plainly(after))

@@ -48,6 +48,19 @@ def attempt(**patched: object) -> tuple[Incident, Attempt]:
     return incident, made
 
 
+def test_a_suite_that_was_not_run_to_its_end_is_no_whole_suite_in_the_draft() -> None:
+    incident, made = attempt()
+    assert made.validation is not None
+    cut = {"passed": 7, "collected": 9, "complete": False, "said": "the suite did not end within its time"}
+    found = made.validation.model_copy(
+        update={"suite_before": {"shop": cut}, "suite_after": {"shop": {"passed": 7}}}
+    )
+    text = body(incident, made.model_copy(update={"validation": found}))
+    assert "7 passed, 0 failed (without the patch: the suite did not end within its time)" in text
+    ended = found.model_copy(update={"suite_before": {"shop": {**cut, "complete": True}}})
+    assert "without the patch" not in body(incident, made.model_copy(update={"validation": ended}))
+
+
 def test_a_draft_says_all_that_a_reviewer_needs() -> None:
     text = body(*attempt())
     for words in (

@@ -108,6 +108,10 @@ def test_what_was_checked_says_whether_it_held() -> None:
     fewer = {**many, "failed": 34, "failing": [f"test_{n}" for n in range(11, 31)]}
     mended = found.model_copy(update={"suite_before": {"shop": many}, "suite_after": {"shop": fewer}})
     assert {row.name: row.held for row in rows(mended)}["Test suite of shop"] is True
+    cut = {**many, "complete": False, "said": "the suite did not end within its time"}
+    reached = found.model_copy(update={"suite_before": {"shop": cut}, "suite_after": {"shop": fewer}})
+    seen = {row.name: row.seen for row in rows(reached)}["Test suite of shop"]
+    assert seen.endswith("(without the patch: the suite did not end within its time)")
     held = {row.name: row.held for row in rows(found)}
     assert held["Fails before"] is True
     assert held["Passes after"] is False
