@@ -17,6 +17,7 @@ from fixloop.behind import SEEDS, Factor, behind
 from fixloop.bench import Bench
 from fixloop.flake import COLD, Scan
 from fixloop.minimise import minimise
+from fixloop.reproduce.calling import KEPT
 from fixloop.reproduce.same import Signature, normal_line, normal_message
 from fixloop.reproduce.syntax import functions, parse
 from fixloop.reproduce.values import from_ast, render
@@ -27,16 +28,10 @@ from store.errors import BadPayload, NotFound
 BUDGET = 200  # runs that making a test smaller may take
 _LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.Set, ast.Constant)
 
-_CALL = """
+_CALL = (
+    KEPT
+    + """
 import os, pytest, sys
-
-class Kept:
-    error, ran = None, 0
-
-    def pytest_runtest_makereport(self, item, call):
-        self.ran += call.when == "call"
-        if call.excinfo is not None and self.error is None and not call.excinfo.errisinstance(pytest.skip.Exception):
-            self.error = call.excinfo.value
 
 def call():
     path = {path!r}
@@ -52,6 +47,7 @@ def call():
     if not kept.ran:
         raise RuntimeError("no test was run, pytest ended with " + str(code))
 """
+)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,8 @@ from fixloop.reproduce.syntax import parse
 from fixloop.running.worlds import SOURCES
 from store.repair import Reproducer
 
-# The sources are read-only, so the test lies in a folder that shows what lies around its place: the files beside it and
-# the settings above it. Modules of the application are loaded from where they are.
-_UNDER_PYTEST = """
-import os, tempfile
-import pytest
-from _pytest.config import _prepareconfig  # up to the first test as `pytest.main`, which cannot be left there
-
+# The plug-in of pytest that keeps what a test ended with; for templates, so without braces.
+KEPT = """
 class Kept:
     error, ran = None, 0
 
@@ -30,6 +25,16 @@ class Kept:
         self.ran += call.when == "call"
         if call.excinfo is not None and self.error is None and not call.excinfo.errisinstance(pytest.skip.Exception):
             self.error = call.excinfo.value
+"""
+
+# The sources are read-only, so the test lies in a folder that shows what lies around its place: the files beside it and
+# the settings above it. Modules of the application are loaded from where they are.
+_UNDER_PYTEST = (
+    KEPT
+    + """
+import os, tempfile
+import pytest
+from _pytest.config import _prepareconfig  # up to the first test as `pytest.main`, which cannot be left there
 
 def placed(root, path, text):
     here, parts = tempfile.mkdtemp(), path.split("/")
@@ -66,6 +71,7 @@ def call():
     if not kept.ran:
         raise RuntimeError("no test was run")
 """
+)
 _AS_CASE = """
 
 def call():
